@@ -1,0 +1,62 @@
+# What a person types. `make demo` and `make test` do all set-up themselves, once.
+#
+# Settings, given on make's command line:
+#   BUILD=build             build folder              JOBS=2         parallel compile jobs
+#   PREFIX=/usr/local       where `make install` puts bovila and the tools
+#   SYSTEM_PACKAGES=no      the site provides the libraries: do not look at Debian's packages
+#   LIBTORCH=DIR            the site's LibTorch       CUDA_HOME=DIR  its CUDA runtime
+#   NCCL_HOME=DIR           the site's NCCL           CMAKE_ARGS=... any further CMake settings
+#                           (MPI: -DMPI_HOME=DIR, HDF5: -DHDF5_ROOT=DIR)
+
+BUILD      ?= build
+JOBS       ?= $(shell nproc)
+PREFIX     ?= /usr/local
+LIBTORCH   ?=
+CUDA_HOME  ?=
+NCCL_HOME  ?=
+CMAKE_ARGS ?=
+GOLDEN     ?= tests/golden/mini
+
+cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
+                 $(if $(CUDA_HOME),-DBOVILA_CUDA_HOME=$(abspath $(CUDA_HOME))) \
+                 $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build demo test test-golden install format lint sanitize
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@sed -n '/^# Settings/,/^$$/{s/^# \{0,1\}//;p}' $(firstword $(MAKEFILE_LIST))
+
+deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
+
+build: deps ## compile the program, the tools and the tests into $(BUILD)
+	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings)
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ln -sf ../$(BUILD)/bin/pth2h5 tools/pth2h5
+
+demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
+	@BUILD=$(BUILD) tools/demo.sh
+
+test: build ## all tests: units, golden numbers, MPI ranks, command line
+	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh
+
+test-golden: build ## the golden tests on any folder of their form: make test-golden GOLDEN=DIR
+	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh golden
+
+install: build ## put bovila and the tools under PREFIX/bin
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+format: ## format every source with clang-format
+	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
+
+lint: build ## clang-tidy and format check
+	@git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
+	@git ls-files 'src/*.cpp' 'tools/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p $(BUILD)
+
+sanitize: deps ## the unit tests under the address and undefined-behaviour sanitizers
+	@cmake -S . -B $(BUILD)-sanitize -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
+	  -DBOVILA_SANITIZE=address,undefined
+	@cmake --build $(BUILD)-sanitize -j $(JOBS)
+	@BUILD=$(BUILD)-sanitize tests/run.sh unit

@@ -1,0 +1,86 @@
+// The deck as plain structs: every setting of a run with its default.
+// Fed by config/deck.h (TOML file and --set), read by every later stage. What a member means, its
+// range and its unit stand in one place, the table of src/config/keys.cpp: `train.batch_size`
+// there, in a deck and in input/README.md is Config::train.batch_size here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace bovila {
+
+/// Compute type of the frozen LLaMA; trained parameters are always fp32 (SPEC 1).
+enum class Precision { kFp32, kBf16 };
+
+/// What happens to a prompt that stays longer than model.max_seq_len (SPEC D6).
+enum class OverLong { kError, kSkip };
+
+struct ModelConfig {
+  std::string llama;
+  std::string tokenizer;
+  Precision precision = Precision::kFp32;
+  int64_t max_feats = 10;  // F
+  int64_t max_seq_len = 160;
+  int64_t adapter_len = 10;  // A
+  int64_t adapter_layers = 32;
+  double attention_bias = 3.5;  // SPEC 1, gate2
+};
+
+struct DataConfig {
+  std::string dataset;
+  std::string folder;
+  std::string features;
+  std::string train_split = "train";
+  std::string val_split = "val";
+  bool subtitles = false;
+  OverLong over_long = OverLong::kError;
+};
+
+struct TrainConfig {
+  int64_t epochs = 10;
+  int64_t batch_size = 8;
+  int64_t accum_iter = 1;
+  double blr = 9e-2;
+  std::optional<double> lr;  // overrides blr
+  double min_lr = 0;
+  double warmup_epochs = 2;
+  double weight_decay = 0.14;
+  int64_t seed = 0;
+};
+
+struct LossConfig {
+  double vaq = 0.5;
+  double aqa = 0.25;
+  double edl_mse = 1;
+  double edl_reg = 1e-9;
+  bool aqa_gate = true;
+  bool aqa_align = false;         // SPEC D7
+  bool train_scale_proj = false;  // SPEC D3
+};
+
+struct EvalConfig {
+  int64_t batch_size = 16;
+};
+
+struct RunConfig {
+  int64_t threads_per_rank = 0;
+  int64_t prefetch_batches = 4;
+};
+
+struct OutputConfig {
+  std::string folder;
+  int64_t log_every_steps = 10;
+};
+
+struct Config {
+  ModelConfig model;
+  DataConfig data;
+  TrainConfig train;
+  LossConfig loss;
+  EvalConfig eval;
+  RunConfig run;
+  OutputConfig output;
+};
+
+}  // namespace bovila

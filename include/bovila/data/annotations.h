@@ -1,0 +1,47 @@
+// The official annotation files of every data set, read as they are downloaded (SPEC 4).
+// Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and data/report.h.
+//
+// A data set is one file src/data/<name>.cpp and one line in the table of src/data/annotations.cpp.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bovila/data/sample.h"
+
+namespace bovila {
+
+/// What a reader is asked for.
+struct AnnotationSource {
+  std::string folder;      ///< holds the annotation files under their official names
+  std::string split;       ///< "train", "val", ...: goes into the file's name
+  bool subtitles = false;  ///< read the clips' dialogues too
+  int num_options = 0;     ///< what every question must have
+};
+
+using ReadAnnotations = std::vector<Sample>(const AnnotationSource&);
+
+/// One data set. Plain data.
+struct AnnotationReader {
+  std::string_view name;  ///< as in the deck's data.dataset
+  int num_options;        ///< of every question
+  bool has_subtitles;     ///< data.subtitles may be true
+  ReadAnnotations* read;  ///< see read_annotations
+};
+
+/// The table of data sets.
+std::span<const AnnotationReader> annotation_readers();
+/// The reader called `dataset`. @throws UserError that lists the names when there is none.
+const AnnotationReader& find_annotation_reader(std::string_view dataset);
+
+/// Reads one split, in the file's order. Sample::answer is none in every sample when the split
+/// hides its answers (no question of the file has the key). Memory: the samples, and one question's
+/// JSON. Missing subtitles are counted and logged once.
+/// @throws UserError when a file is missing, unreadable or malformed, or an annotation is wrong:
+/// all problems of a file are counted and the first 20 are listed, each with its line or row.
+std::vector<Sample> read_annotations(std::string_view dataset, const std::string& folder,
+                                     const std::string& split, bool subtitles);
+
+}  // namespace bovila

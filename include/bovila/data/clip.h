@@ -1,0 +1,45 @@
+// Which frames of a clip the model sees, and their features (SPEC 4).
+// Fed by data/sample.h and data/feature_store.h; feeds data/batch.h. F = max_feats, video tokens.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bovila/data/feature_store.h"
+#include "bovila/data/sample.h"
+
+namespace bovila {
+
+/// One frame of a clip: row `row` of span `span`'s video, or a zero row.
+struct FrameChoice {
+  static constexpr int64_t kZeroRow = -1;
+  int64_t span = 0;
+  int64_t row = 0;
+  bool operator==(const FrameChoice&) const = default;
+};
+
+/// The frames of a clip whose span i lies in a video of num_frames[i] frames (none: it is missing
+/// and counts as one zero row). At most `max_feats`; of a longer clip with n rows, rows (j * n) /
+/// F.
+std::vector<FrameChoice> choose_frames(std::span<const FrameSpan> clip,
+                                       std::span<const std::optional<int64_t>> num_frames,
+                                       int64_t max_feats);
+
+struct ClipRead {
+  int64_t num_frames = 0;   ///< rows filled, zero rows of missing videos among them; the rest is 0
+  int64_t num_missing = 0;  ///< spans whose video has no features
+};
+
+/// Reads a clip's frames into out [F, kFeatureDim], zeros behind the last. Any thread may call.
+/// @throws UserError when the features cannot be read.
+ClipRead read_clip(const FeatureStore& features, std::span<const FrameSpan> clip, int64_t max_feats,
+                   std::span<float> out);
+
+/// Names of the videos that samples need and the store lacks: sorted, each once.
+std::vector<std::string> find_missing_videos(const FeatureStore& features,
+                                             std::span<const Sample> samples);
+
+}  // namespace bovila

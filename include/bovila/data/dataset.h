@@ -1,0 +1,56 @@
+// One split of a data set: questions that can be turned into examples, one at a time.
+// Fed by data/annotations.h, data/feature_store.h and data/tokenizer.h; feeds the loaders of
+// train/trainer.h and train/evaluator.h, which call it from a background thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bovila/config/config.h"
+#include "bovila/data/example.h"
+#include "bovila/data/feature_store.h"
+#include "bovila/data/prompt.h"
+#include "bovila/data/sample.h"
+
+namespace bovila {
+
+/// A question whose prompt is longer than model.max_seq_len though its dialogue was cut (SPEC D6).
+struct OverLongPrompt {
+  int64_t row = 0;
+  int64_t length = 0;
+};
+
+/// Thread-safe: examples are made from read-only parts. `features` and `tokenizer` must outlive it.
+class Dataset {
+ public:
+  /// Reads the split's annotations. @throws UserError listing what is wrong with them.
+  Dataset(const Config& config, const std::string& split, const FeatureStore& features,
+          const Tokenizer& tokenizer);
+
+  const std::string& split() const { return split_; }
+  int64_t size() const { return static_cast<int64_t>(samples_.size()); }
+  const Sample& sample(int64_t row) const { return samples_[static_cast<size_t>(row)]; }
+  const std::vector<Sample>& samples() const { return samples_; }
+  const PromptBuilder& prompts() const { return prompts_; }
+
+  /// The training example of a question. @throws UserError when its features cannot be read.
+  Example example(int64_t row) const;
+  /// The prompts of all its options.
+  OptionExample options(int64_t row) const;
+
+  /// Over-long training prompts among rows first, first + stride, ... Tokenises them all.
+  std::vector<OverLongPrompt> find_over_long(int64_t first, int64_t stride) const;
+
+ private:
+  std::vector<float> frames(const Sample& sample) const;
+
+  std::string split_;
+  std::vector<Sample> samples_;
+  const FeatureStore& features_;
+  PromptBuilder prompts_;
+  int64_t max_feats_;
+  int64_t max_seq_len_;
+};
+
+}  // namespace bovila

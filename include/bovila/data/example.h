@@ -1,0 +1,27 @@
+// One question ready for the model: frames and prompts. A batch is a vector of them.
+// Fed by data/clip.h and data/prompt.h; feeds train/objective.h and train/evaluator.h.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "bovila/data/prompt.h"
+
+namespace bovila {
+
+/// For training: the right answer's VQA prompt and the VAQ prompt.
+struct Example {
+  int64_t row = 0;            ///< Sample::row
+  std::vector<float> frames;  ///< [F, 768]
+  Prompt vqa;
+  Prompt vaq;
+};
+
+/// For evaluation: the VQA prompt of every option.
+struct OptionExample {
+  int64_t row = 0;
+  std::vector<float> frames;  ///< [F, 768]
+  std::vector<Prompt> options;
+};
+
+}  // namespace bovila

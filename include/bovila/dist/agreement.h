@@ -1,0 +1,38 @@
+// Decisions that all ranks take together: an error on one rank becomes the same error on all.
+// Fed by dist/communicator.h; used wherever ranks do work of their own that may fail (loading, a step).
+#pragma once
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+
+#include "bovila/core/error.h"
+#include "bovila/dist/communicator.h"
+
+namespace bovila {
+
+/// Thrown by every rank after they agreed that one of them failed: each can end in order, none waits for
+/// another. Everything else that climbs to main has to abort the whole job.
+struct AgreedError : std::runtime_error {
+  AgreedError(ExitCode exit_code, const std::string& message)
+      : std::runtime_error(message), code(exit_code) {}
+  ExitCode code;
+};
+
+/// Why a rank's own part of some work failed; kSuccess when it did not.
+struct LocalError {
+  ExitCode code = ExitCode::kSuccess;
+  std::string message;
+};
+
+/// Runs `work`, which must not communicate, and tells how it ended.
+LocalError run_local(const std::function<void()>& work);
+
+/// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError, with the
+/// number of ranks that failed when they are several but not all.
+void agree(Communicator& ranks, const LocalError& mine);
+
+/// Collective: run_local on every rank, then agree.
+void run_together(Communicator& ranks, const std::function<void()>& work);
+
+}  // namespace bovila

@@ -1,0 +1,50 @@
+// BoViLA: a frozen LLaMA, its adapters, and video frames among its tokens.
+// Fed by model/llama.h, model/adapters.h, model/video_embedding.h; feeds train/objective.h (losses) and
+// train/evaluator.h (option scores).
+#pragma once
+
+#include <torch/torch.h>
+
+#include <vector>
+
+#include "bovila/model/adapters.h"
+#include "bovila/model/llama.h"
+#include "bovila/model/sequences.h"
+
+namespace bovila {
+
+/// Rows of a pass's embeddings to put something else in: `places` [M] in the flattened [B * S], and what
+/// stands there, `values` [M, D].
+struct Overlay {
+  torch::Tensor places;
+  torch::Tensor values;
+};
+
+class Bovila {
+ public:
+  Bovila(Llama llama, AdapterParameters parameters)
+      : llama_(std::move(llama)), parameters_(std::move(parameters)) {}
+
+  const Llama& llama() const { return llama_; }
+  AdapterParameters& parameters() { return parameters_; }
+  const AdapterParameters& parameters() const { return parameters_; }
+
+  /// Keys, values and gates of every layer's adapter. They depend on the parameters alone: computed
+  /// once a micro-step and used by all its passes.
+  std::vector<AdapterSlots> adapter_slots() const;
+
+  /// Frames [B, F, 768] as token embeddings [B, F, D].
+  torch::Tensor video(const torch::Tensor& frames_BFC) const;
+
+  /// Hidden states [N, D] at the wanted positions. video_BFD takes the place of each row's video slots;
+  /// `self_question`, when defined, then takes the place of other rows (the Gumbel question).
+  torch::Tensor hidden(const Sequences& sequences, const torch::Tensor& video_BFD,
+                       std::span<const AdapterSlots> adapters,
+                       const Overlay& self_question = {}) const;
+
+ private:
+  Llama llama_;
+  AdapterParameters parameters_;
+};
+
+}  // namespace bovila

@@ -1,0 +1,56 @@
+// The frozen weights of a LLaMA in memory, and Meta's files that they come from (SPEC 8).
+// Fed by a folder of params.json and consolidated.00.pth; feeds model/llama.h.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bovila/model/llama_params.h"
+
+namespace bovila {
+
+/// Matrices that multiply the same input stand in one: fewer, larger products.
+struct LlamaLayerWeights {
+  torch::Tensor attention_norm;  // [D]
+  torch::Tensor wqkv;            // [D + 2 * kv_dim, D]: wq, wk, wv
+  torch::Tensor wo;              // [D, D]
+  torch::Tensor ffn_norm;        // [D]
+  torch::Tensor w13;             // [2 * hidden_dim, D]: w1 (gate), w3 (up)
+  torch::Tensor w2;              // [D, hidden_dim]
+
+  torch::Tensor wk(const LlamaParams& p) const { return wqkv.narrow(0, p.dim, p.kv_dim()); }
+  torch::Tensor wv(const LlamaParams& p) const {
+    return wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim());
+  }
+};
+
+/// Read-only after loading; all tensors are of one type and lie in one block of memory.
+struct LlamaWeights {
+  LlamaParams params;
+  torch::Tensor tok_embeddings;  // [V, D]
+  std::vector<LlamaLayerWeights> layers;
+  torch::Tensor norm;    // [D]
+  torch::Tensor output;  // [V, D]
+};
+
+/// Gives a block of `size` bytes, aligned to 64, that `fill` has filled. Collective when it is shared
+/// (dist/node_memory.h): then one process of a node fills it, the others map it read-only, and an error
+/// of the one that fills is thrown by all.
+using WeightMemory = std::function<std::shared_ptr<std::byte>(
+    size_t size, const std::function<void(std::byte*)>& fill)>;
+
+/// A block of this process alone.
+std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
+
+/// Reads the weights in `precision`. Collective when `memory` is.
+/// @throws UserError naming file, tensor and both shapes when something is missing or does not fit.
+LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
+                                torch::ScalarType precision,
+                                const WeightMemory& memory = private_memory);
+
+}  // namespace bovila

@@ -1,0 +1,27 @@
+// AdamW on one flat vector. SPEC 6.
+// Fed by model/adapters.h's buffer and its gradient; its moments are saved by train/checkpoint.h.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace bovila {
+
+class AdamW {
+ public:
+  static constexpr double kBeta1 = 0.9, kBeta2 = 0.95, kEps = 1e-8;
+
+  /// For vectors of `size` elements, of which the first `num_decayed` shrink by lr * weight_decay a step.
+  AdamW(int64_t size, int64_t num_decayed, double weight_decay, torch::Device device);
+
+  /// One step in place; `values` and `gradient` are [size], fp32. No host synchronisation.
+  void step(torch::Tensor values, const torch::Tensor& gradient, double lr);
+
+  torch::Tensor first_moment, second_moment;  // [size] fp32
+  int64_t steps = 0;                          ///< taken so far
+
+ private:
+  int64_t num_decayed_;
+  double weight_decay_;
+};
+
+}  // namespace bovila

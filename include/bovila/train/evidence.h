@@ -1,0 +1,31 @@
+// Evidential deep learning: how sure an answer is, and the losses that teach it. SPEC 5.
+// Fed by logits at label positions; feeds train/objective.h (losses, the gate) and train/evaluator.h (u).
+//
+//     e = softmax(z)    T = exp(s)    u = 1 / (1 + T)    p = (e T + 1/V) / (1 + T)      s = scale_proj(z)
+//
+// Legend: N label tokens, V vocabulary.
+#pragma once
+
+#include <torch/torch.h>
+
+namespace bovila {
+
+/// What the network knows about N tokens: class probabilities and how much evidence there is.
+struct Evidence {
+  torch::Tensor probability_NV;  ///< e, fp32
+  torch::Tensor log_total_N;     ///< s, the logarithm of T
+  torch::Tensor uncertainty_N;   ///< u in (0, 1)
+};
+
+/// From logits_NV (fp32) and scale_proj's weight [1, V] and bias [1].
+Evidence make_evidence(const torch::Tensor& logits_NV, const torch::Tensor& scale_weight,
+                       const torch::Tensor& scale_bias);
+
+/// Squared error of the expected probabilities plus their variance, one value a token [N].
+torch::Tensor evidential_mse(const Evidence& evidence, const torch::Tensor& labels_N);
+
+/// Divergence from the Dirichlet without evidence once the label's evidence is taken out, one value a
+/// token [N]. As published, the first lgamma takes the sum of a, not of a~.
+torch::Tensor evidential_regulariser(const Evidence& evidence, const torch::Tensor& labels_N);
+
+}  // namespace bovila

@@ -1,0 +1,83 @@
+// What a run leaves to look at: log.txt, epoch{n}.json, progress and summary lines.
+// Fed by train/train_step.h and train/evaluator.h; read by people and their scripts. SPEC 7.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bovila/data/dataset.h"
+#include "bovila/train/evaluator.h"
+#include "bovila/train/train_step.h"
+
+namespace bovila {
+
+/// Means of an epoch's steps, each weighed by its questions.
+class EpochMeans {
+ public:
+  void add(const StepReport& step);
+  /// "loss", "loss_vqa", ..., "uncertainty", "gradient_norm", "lr" (the last step's) in that order.
+  std::vector<std::pair<std::string, double>> values() const;
+
+  std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 1);  ///< losses, norm
+  double questions = 0;
+  double lr = 0;
+};
+
+/// How many of a split's questions were answered right, in all and by type. Splits that hide their
+/// answers have none.
+struct Accuracy {
+  struct Group {
+    std::string name;  ///< STAR's In, Seq, Pre, Feas; nothing for other data sets
+    int64_t right = 0;
+    int64_t questions = 0;
+    double value() const;
+  };
+  std::vector<Group> types;
+  Group total;
+  double mean_uncertainty = 0;  ///< of the chosen options
+
+  bool known() const { return total.questions > 0; }
+};
+Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
+/// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"
+std::string to_text(const Accuracy& accuracy);
+
+/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the data
+/// set's own id; `ans` is left out where the split hides it. Written whole or not at all.
+void write_predictions(const std::string& path, const Dataset& data,
+                       std::span<const OptionScores> scores);
+
+/// One JSON object of log.txt: train_*, epoch, val_*.
+std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);
+/// Appends a record to log.txt durably, after dropping records of this and later epochs: an epoch that
+/// is done again is there once.
+void append_record(const std::string& path, int64_t epoch, const std::string& record);
+
+/// One line about where a long loop is: rewritten in place on a terminal, a log line now and then in a
+/// job's log.
+class Progress {
+ public:
+  /// `every`: steps between log lines when standard error is no terminal.
+  Progress(int64_t every, bool quiet);
+  /// The line "`text` 12.3 questions/s, ETA 1:02:03"; `remaining` questions follow in this loop.
+  void update(const std::string& text, int64_t questions, int64_t remaining, bool last);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  int64_t every_;
+  bool quiet_;
+  bool live_;
+  int64_t calls_ = 0;
+  int64_t questions_ = 0;
+  Clock::time_point start_ = Clock::now();
+};
+
+/// 3723.4 as "1:02:03".
+std::string clock_text(double seconds);
+
+}  // namespace bovila

@@ -1,0 +1,50 @@
+// The training objective: answer the question, ask it, answer one's own question. SPEC 5.
+// Fed by a batch of examples and the model; feeds train/train_step.h with a loss to differentiate.
+//
+//   VQA  the answer's tokens given the question: evidential loss (or cross-entropy)
+//   VAQ  the question's tokens given the answer: cross-entropy
+//   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u
+#pragma once
+
+#include <torch/torch.h>
+
+#include <array>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "bovila/config/config.h"
+#include "bovila/data/example.h"
+#include "bovila/model/bovila.h"
+#include "bovila/model/gumbel.h"
+
+namespace bovila {
+
+/// Gives the Gumbel noise [num_tokens, vocab_size] of one example's question.
+using NoiseSource = std::function<torch::Tensor(const Example& example, int64_t num_tokens)>;
+
+/// The losses of one micro-batch: scalars in fp32 on the model's device, weights applied. A term that
+/// the deck leaves out is a zero without a graph.
+struct Losses {
+  torch::Tensor total;    ///< the sum of the others; the one to differentiate
+  torch::Tensor vqa;      ///< cross-entropy of the answers; in `total` only when edl_mse is 0
+  torch::Tensor edl_mse;
+  torch::Tensor edl_reg;
+  torch::Tensor vaq;
+  torch::Tensor aqa;
+  torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss
+
+  static constexpr std::array<std::string_view, 7> kNames = {
+      "loss", "loss_vqa", "loss_edl_mse", "loss_edl_reg", "loss_vaq", "loss_aqa", "uncertainty"};
+  /// All of them, detached, in the order of kNames: [7].
+  torch::Tensor values() const;
+};
+
+/// Runs the passes that the deck asks for. `batch` must not be empty.
+Losses compute_losses(const Bovila& model, std::span<const Example> batch, const LossConfig& config,
+                      const NoiseSource& noise);
+
+/// Noise from the named stream of (seed, epoch, row): independent of ranks and of what ran before.
+NoiseSource named_noise(uint64_t seed, int64_t epoch, int64_t vocab_size);
+
+}  // namespace bovila

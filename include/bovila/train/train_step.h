@@ -1,0 +1,37 @@
+// One optimizer step: batch, forward, losses, backward, reduce, step.
+// Fed by train/trainer.h with micro-batches; feeds train/metrics.h with what happened. SPEC 5-6.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "bovila/config/config.h"
+#include "bovila/data/sampler.h"
+#include "bovila/dist/communicator.h"
+#include "bovila/model/bovila.h"
+#include "bovila/train/adamw.h"
+#include "bovila/train/objective.h"
+
+namespace bovila {
+
+/// What one optimizer step did, the same on all ranks.
+struct StepReport {
+  std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
+  double gradient_norm = 0;                            ///< of the mean gradient
+  double lr = 0;
+  int64_t num_questions = 0;
+};
+
+/// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
+using NextBatch = std::function<std::vector<Example>()>;
+
+/// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and micro-batches
+/// that have questions, and steps. A rank's error becomes every rank's AgreedError, and so does a loss or
+/// gradient that is not finite; parameters and moments are then as before the step.
+StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
+                      const LossConfig& config, const NoiseSource& noise, double lr,
+                      Communicator& ranks);
+
+}  // namespace bovila

@@ -1,0 +1,225 @@
+// Reading a deck: TOML text and overrides against the table of keys.
+#include "bovila/config/deck.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+
+#include "bovila/config/assign.h"
+#include "bovila/config/dump.h"
+#include "bovila/config/keys.h"
+#include "bovila/config/problems.h"
+#include "bovila/config/validate.h"
+#include "bovila/core/error.h"
+
+namespace bovila {
+namespace {
+
+constexpr size_t kMaxDeckBytes = size_t{1} << 20;
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t";
+  const size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return "";
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
+/// The end of a message about an unknown key: which known one was probably meant.
+std::string guess_key(std::string_view table, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const Key& key : keys()) {
+    if (key.table() == table) names.push_back(key.name());
+  }
+  if (const auto near = nearest(name, names); !near.empty()) {
+    return fmt::format("; did you mean '{}'?", near);
+  }
+  for (const Key& key : keys()) {
+    if (key.name() == name || key.published == name) {
+      return fmt::format("; did you mean '{}' in [{}]?", key.name(), key.table());
+    }
+  }
+  return fmt::format("; [{}] has {}", table, fmt::join(names, ", "));
+}
+
+std::string guess_table(std::string_view name) {
+  for (const Key& key : keys()) {
+    if (key.name() == name) return fmt::format("; did you mean '{}' in [{}]?", name, key.table());
+  }
+  const auto tables = table_names();
+  const auto near = nearest(name, tables);
+  if (!near.empty()) return fmt::format("; did you mean [{}]?", near);
+  return fmt::format("; the tables are {}", fmt::join(tables, ", "));
+}
+
+/// Collects values, the places where they stand, and everything that is wrong with them.
+class Reader {
+ public:
+  explicit Reader(const std::string& source) { origins_.source = source; }
+
+  void read_text(std::string_view text) {
+    try {
+      read_root(toml::parse(text, origins_.source));
+    } catch (const toml::parse_error& error) {
+      problems_.add(place_at(error.source()), fmt::format("not TOML: {}", error.description()));
+      problems_.throw_if_any();
+    }
+  }
+
+  void read_override(const std::string& assignment) {
+    const Place place{"--set " + assignment};
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos) return problems_.add(place, "expected table.key=value");
+    const std::string_view path = trim(std::string_view(assignment).substr(0, equals));
+    const std::string_view value = trim(std::string_view(assignment).substr(equals + 1));
+    const Key* key = find_key(path);
+    if (key == nullptr) return problems_.add(place, unknown_path(path));
+    read_override_value(*key, value, place);
+  }
+
+  /// Checks of the whole; to be called once everything has been read.
+  void check(bool with_files) {
+    check_required();
+    check_rules(config_, origins_, problems_);
+    if (with_files) check_files(config_, origins_, problems_);
+    problems_.throw_if_any();
+  }
+
+  const Config& config() const { return config_; }
+
+ private:
+  Place place_at(const toml::source_region& region) const {
+    return {origins_.source, region.begin.line, region.begin.column};
+  }
+
+  void read_root(const toml::table& root) {
+    const auto tables = table_names();
+    for (const auto& [name, node] : root) {
+      if (!std::ranges::count(tables, name.str())) {
+        problems_.add(
+            place_at(name.source()),
+            fmt::format("unknown {} '{}'{}", node.is_table() ? "table" : "key outside a table",
+                        name.str(), guess_table(name.str())));
+      } else if (const toml::table* table = node.as_table()) {
+        table_places_[std::string(name.str())] = place_at(name.source());
+        read_table(name.str(), *table);
+      } else {
+        problems_.add(place_at(node.source()),
+                      fmt::format("expected a table [{}], got {}", name.str(), describe(node)));
+      }
+    }
+  }
+
+  void read_table(std::string_view table, const toml::table& values) {
+    for (const auto& [name, node] : values) {
+      const Key* key = find_key(fmt::format("{}.{}", table, name.str()));
+      if (key == nullptr) {
+        problems_.add(place_at(name.source()), fmt::format("unknown key '{}' in [{}]{}", name.str(),
+                                                           table, guess_key(table, name.str())));
+      } else {
+        read_value(*key, node, place_at(node.source()));
+      }
+    }
+  }
+
+  void read_value(const Key& key, const toml::node& node, const Place& place) {
+    origins_.places[key.path] = place;
+    const std::string problem = assign(key, node, config_);
+    if (problem.empty()) return;
+    origins_.refused.insert(key.path);
+    problems_.add(place, problem);
+  }
+
+  void read_override_value(const Key& key, std::string_view value, const Place& place) {
+    const bool is_quoted = value.starts_with('"') || value.starts_with('\'');
+    const bool is_bare = type_text(key) == "string" && !is_quoted;
+    try {
+      const auto root = toml::parse(
+          fmt::format("value = {}", is_bare ? quote(value) : std::string(value)), place.source);
+      if (root.size() == 1) return read_value(key, *root.get("value"), place);
+    } catch (const toml::parse_error&) {
+      // Reported below: what TOML says about a value alone helps less than what the key expects.
+    }
+    origins_.places[key.path] = place;
+    origins_.refused.insert(key.path);
+    problems_.add(place,
+                  fmt::format("{}: expected {}, got '{}'", key.path, expected_text(key), value));
+  }
+
+  static std::string unknown_path(std::string_view path) {
+    std::vector<std::string_view> paths;
+    for (const Key& key : keys()) paths.push_back(key.path);
+    const auto near = nearest(path, paths);
+    if (!near.empty()) return fmt::format("unknown key '{}'; did you mean '{}'?", path, near);
+    const size_t dot = path.find('.');
+    const auto table = path.substr(0, dot);
+    const auto tables = table_names();
+    const bool known = dot != std::string_view::npos && std::ranges::count(tables, table);
+    return fmt::format("unknown key '{}'{}", path,
+                       known ? guess_key(table, path.substr(dot + 1)) : guess_table(table));
+  }
+
+  void check_required() {
+    for (const Key& key : keys()) {
+      if (!key.required || origins_.places.contains(key.path)) continue;
+      const auto table = table_places_.find(key.table());
+      origins_.refused.insert(key.path);
+      problems_.add(table == table_places_.end() ? Place{origins_.source} : table->second,
+                    fmt::format("[{}] lacks the key '{}', {} ({})", key.table(), key.name(),
+                                expected_text(key), key.doc));
+    }
+  }
+
+  Config config_;
+  Origins origins_;
+  Problems problems_;
+  std::map<std::string, Place, std::less<>> table_places_;
+};
+
+Deck parse(std::string_view text, const std::string& source,
+           const std::vector<std::string>& overrides, bool with_files) {
+  Reader reader(source);
+  reader.read_text(text);
+  for (const std::string& assignment : overrides) reader.read_override(assignment);
+  reader.check(with_files);
+  return {reader.config(), to_toml(reader.config()), find_warnings(reader.config())};
+}
+
+/// The whole file; pipes are welcome, so its size is not asked for beforehand.
+std::string read_file(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw UserError("{}: expected a deck (a TOML file), got a folder", path);
+  }
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxDeckBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    throw UserError("{}: cannot read the deck: {}", path, std::strerror(errno));
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() > kMaxDeckBytes) {
+    throw UserError("{}: more than {} bytes: this is no deck", path, kMaxDeckBytes);
+  }
+  return text;
+}
+
+}  // namespace
+
+Deck parse_deck(std::string_view text, const std::string& source,
+                const std::vector<std::string>& overrides) {
+  return parse(text, source, overrides, false);
+}
+
+Deck read_deck(const std::string& path, const std::vector<std::string>& overrides) {
+  return parse(read_file(path), path, overrides, true);
+}
+
+}  // namespace bovila

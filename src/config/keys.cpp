@@ -1,0 +1,215 @@
+// The table of keys itself, and what follows from it alone.
+#include "bovila/config/keys.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <type_traits>
+
+namespace bovila {
+namespace {
+
+constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFp32, "fp32"},
+                                               {Precision::kBf16, "bf16"}};
+constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
+                                             {OverLong::kSkip, "skip"}};
+
+constexpr DatasetKind kDatasets[] = {
+    {"star", false}, {"dramaqa", false}, {"vlep", true}, {"tvqa", true}, {"how2qa", false}};
+
+constexpr auto kDatasetNames = [] {
+  std::array<std::string_view, std::size(kDatasets)> names;
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kDatasets[i].name;
+  return names;
+}();
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Range kCount{1, 1e6};  // the upper end keeps products of counts far from overflow
+constexpr Range kCountOrZero{0, 1e6};
+constexpr Range kPositive{0, kInfinity, true};
+constexpr Range kNotNegative{0};
+
+// A macro for the member's text: the name in the deck cannot differ from the member's.
+#define KEY(member, ...)                                                                \
+  Key {                                                                                 \
+    .path = #member, .field = [](Config& c) -> Field { return &c.member; }, __VA_ARGS__ \
+  }
+
+// clang-format off
+constexpr Key kKeys[] = {
+    KEY(model.llama, .required = true, .text = Text::kFolder,
+        .doc = "folder with LLaMA's params.json and consolidated.NN.pth",
+        .published = "llama_model_path"),
+    KEY(model.tokenizer, .text = Text::kFile,
+        .doc = "SentencePiece model; \"\" = tokenizer.model in model.llama or beside that folder"),
+    KEY(model.precision,
+        .doc = "compute type of the frozen LLaMA; trained parameters are always fp32"),
+    KEY(model.max_feats, .range = kCount, .unit = "frames",
+        .doc = "frames sampled from a clip, each one video token of the prompt",
+        .published = "max_feats"),
+    KEY(model.max_seq_len, .range = kCount, .unit = "tokens",
+        .doc = "longest prompt; see data.over_long", .published = "max_seq_len"),
+    KEY(model.adapter_len, .range = kCount, .unit = "slots",
+        .doc = "adapter prompts a layer", .published = "adapter_len"),
+    KEY(model.adapter_layers, .range = kCount, .unit = "layers",
+        .doc = "how many of LLaMA's last layers are adapted; all layers run",
+        .published = "adapter_layer"),
+    KEY(model.attention_bias,
+        .doc = "gate2, the extra attention on video tokens, starts at minus this",
+        .published = "bias"),
+
+    KEY(data.dataset, .required = true, .words = kDatasetNames,
+        .doc = "whose annotations data.folder holds", .published = "dataset"),
+    KEY(data.folder, .required = true, .text = Text::kFolder,
+        .doc = "annotation files under their official names"),
+    KEY(data.features, .required = true, .text = Text::kFolder,
+        .doc = "feature set made by tools/pth2h5"),
+    KEY(data.train_split, .doc = "split that is trained on"),
+    KEY(data.val_split, .doc = "split that is evaluated"),
+    KEY(data.subtitles, .doc = "put the clip's dialogue into the prompt; vlep and tvqa only",
+        .published = "sub"),
+    KEY(data.over_long,
+        .doc = "a prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+
+    KEY(train.epochs, .range = kCount, .unit = "epochs", .doc = "length of the training",
+        .published = "epochs"),
+    KEY(train.batch_size, .range = kCount, .unit = "questions",
+        .doc = "questions of a rank in one micro-batch", .published = "batch_size"),
+    KEY(train.accum_iter, .range = kCount, .unit = "micro-batches",
+        .doc = "micro-batches of one optimizer step", .published = "accum_iter"),
+    KEY(train.blr, .range = kPositive,
+        .doc = "lr for 256 questions a step: lr = blr * batch_size * accum_iter * ranks / 256",
+        .published = "blr"),
+    KEY(train.lr, .range = kPositive, .doc = "peak learning rate; overrides train.blr",
+        .published = "lr"),
+    KEY(train.min_lr, .range = kNotNegative, .doc = "learning rate at the end of the cosine",
+        .published = "min_lr"),
+    KEY(train.warmup_epochs, .range = kNotNegative, .unit = "epochs",
+        .doc = "linear warm-up from 0; less than train.epochs, fractions allowed",
+        .published = "warmup_epochs"),
+    KEY(train.weight_decay, .range = kNotNegative,
+        .doc = "AdamW's, on parameters with two or more dimensions", .published = "weight_decay"),
+    KEY(train.seed, .range = kNotNegative,
+        .doc = "start values, order of the questions and Gumbel noise follow from it",
+        .published = "seed"),
+
+    KEY(loss.vaq, .range = kNotNegative,
+        .doc = "weight of asking the question from video and answer; 0 leaves the pass out",
+        .published = "vaq"),
+    KEY(loss.aqa, .range = kNotNegative,
+        .doc = "weight of answering the self-made question; 0 leaves the pass out",
+        .published = "aqa"),
+    KEY(loss.edl_mse, .range = kNotNegative,
+        .doc = "weight of the evidential squared error; 0 = plain cross-entropy, no EDL term",
+        .published = "edl_mse"),
+    KEY(loss.edl_reg, .range = kNotNegative, .doc = "weight of the evidential regulariser",
+        .published = "edl_reg"),
+    KEY(loss.aqa_gate, .doc = "weigh each self-made question by 1 - uncertainty",
+        .published = "aqa_gate"),
+    KEY(loss.aqa_align,
+        .doc = "self-made questions keep their first token; false is as published"),
+    KEY(loss.train_scale_proj,
+        .doc = "train the evidence scale; false, frozen at its random start, is as published"),
+
+    KEY(eval.batch_size, .range = kCount, .unit = "questions",
+        .doc = "questions of a rank in one forward pass"),
+
+    KEY(run.threads_per_rank, .range = kCountOrZero, .unit = "threads",
+        .doc = "0 = the node's cores shared out among its ranks"),
+    KEY(run.prefetch_batches, .range = kCount, .unit = "batches",
+        .doc = "batches read and tokenised ahead of the step"),
+
+    KEY(output.folder, .required = true, .text = Text::kNewFolder,
+        .doc = "results go here; made when missing", .published = "output_dir"),
+    KEY(output.log_every_steps, .range = kCount, .unit = "steps",
+        .doc = "optimizer steps between two progress lines of a job's log"),
+};
+// clang-format on
+#undef KEY
+
+/// Calls `visitor` with a pointer to the member's default, for what depends on type and default.
+template <typename Visitor>
+auto with_default(const Key& key, Visitor&& visitor) {
+  Config defaults;
+  return std::visit(visitor, key.field(defaults));
+}
+
+}  // namespace
+
+std::span<const Key> keys() {
+  return kKeys;
+}
+std::span<const DatasetKind> dataset_kinds() {
+  return kDatasets;
+}
+std::span<const EnumName<Precision>> names_of(Precision) {
+  return kPrecisions;
+}
+std::span<const EnumName<OverLong>> names_of(OverLong) {
+  return kOverLongs;
+}
+
+bool Range::contains(double value) const {
+  return std::isfinite(value) && (open ? value > low : value >= low) && value <= high;
+}
+
+std::vector<std::string_view> table_names() {
+  std::vector<std::string_view> names;
+  for (const Key& key : kKeys) {
+    if (names.empty() || names.back() != key.table()) names.push_back(key.table());
+  }
+  return names;
+}
+
+const Key* find_key(std::string_view path) {
+  const auto found = std::ranges::find(kKeys, path, &Key::path);
+  return found == std::end(kKeys) ? nullptr : found;
+}
+
+std::string type_text(const Key& key) {
+  return with_default(key, []<typename T>(T*) -> std::string {
+    if constexpr (std::is_same_v<T, bool>) return "boolean";
+    if constexpr (std::is_same_v<T, int64_t>) return "integer";
+    if constexpr (std::is_same_v<T, std::string> || std::is_enum_v<T>) return "string";
+    return "number";
+  });
+}
+
+std::string range_text(const Key& key) {
+  return with_default(key, [&]<typename T>(T* value) -> std::string {
+    if constexpr (std::is_same_v<T, bool>) {
+      return "true, false";
+    } else if constexpr (std::is_enum_v<T>) {
+      std::vector<std::string_view> words;
+      for (const auto& entry : names_of(*value)) words.push_back(entry.name);
+      return fmt::format("{}", fmt::join(words, ", "));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      if (!key.words.empty()) return fmt::format("{}", fmt::join(key.words, ", "));
+      return key.text == Text::kWord ? "not empty" : key.text == Text::kFile ? "file" : "folder";
+    } else if (std::isfinite(key.range.high)) {
+      return fmt::format("{} .. {}", int64_t(key.range.low), int64_t(key.range.high));
+    } else if (std::isfinite(key.range.low)) {
+      return fmt::format("{} {}", key.range.open ? ">" : ">=", key.range.low);
+    } else {
+      return "finite";
+    }
+  });
+}
+
+std::string expected_text(const Key& key) {
+  const std::string type = type_text(key);
+  if (type == "boolean") return "true or false";
+  return fmt::format("{} {} ({})", type == "integer" ? "an" : "a", type, range_text(key));
+}
+
+bool may_be_empty(const Key& key) {
+  return with_default(key, [&]<typename T>(T* value) {
+    if constexpr (std::is_same_v<T, std::string>) return value->empty() && !key.required;
+    return false;
+  });
+}
+
+}  // namespace bovila

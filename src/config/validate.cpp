@@ -1,0 +1,140 @@
+// Rules between keys as a table, and the checks that touch the file system.
+#include "bovila/config/validate.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "bovila/config/keys.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Rule {
+  std::array<std::string_view, 2> keys;  // the first one that the deck gives gets the blame
+  bool (*holds)(const Config&);
+  std::string (*message)(const Config&);
+};
+
+std::vector<std::string_view> datasets_with_subtitles() {
+  std::vector<std::string_view> names;
+  for (const DatasetKind& kind : dataset_kinds()) {
+    if (kind.has_subtitles) names.push_back(kind.name);
+  }
+  return names;
+}
+
+const Rule kRules[] = {
+    // The cosine runs over epochs - warmup_epochs.
+    {{"train.warmup_epochs", "train.epochs"},
+     [](const Config& c) { return c.train.warmup_epochs < static_cast<double>(c.train.epochs); },
+     [](const Config& c) {
+       return fmt::format("train.warmup_epochs must be less than train.epochs, got {} and {}",
+                          c.train.warmup_epochs, c.train.epochs);
+     }},
+    // Without train.lr the peak depends on the number of ranks, which a deck does not know.
+    {{"train.min_lr", "train.lr"},
+     [](const Config& c) { return !c.train.lr || c.train.min_lr <= *c.train.lr; },
+     [](const Config& c) {
+       return fmt::format("train.min_lr must not be above train.lr, got {} and {}", c.train.min_lr,
+                          *c.train.lr);
+     }},
+    {{"model.max_feats", "model.max_seq_len"},
+     [](const Config& c) { return c.model.max_feats < c.model.max_seq_len; },
+     [](const Config& c) {
+       return fmt::format(
+           "model.max_feats must be less than model.max_seq_len, got {} and {}: "
+           "the video tokens are part of the prompt",
+           c.model.max_feats, c.model.max_seq_len);
+     }},
+    {{"data.subtitles", "data.dataset"},
+     [](const Config& c) {
+       const auto names = datasets_with_subtitles();
+       return !c.data.subtitles || std::ranges::count(names, c.data.dataset) > 0;
+     },
+     [](const Config& c) {
+       return fmt::format("data.subtitles = true needs a data set with subtitles ({}), got {}",
+                          fmt::join(datasets_with_subtitles(), ", "), c.data.dataset);
+     }},
+};
+
+/// What is wrong with the path of `key`, or "".
+std::string file_problem(const Key& key, const std::string& path) {
+  const bool wants_folder = key.text != Text::kFile;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) {
+    return fmt::format("{} '{}' of {} is not there ({}; relative paths start in {})",
+                       wants_folder ? "folder" : "file", path, key.path, key.doc,
+                       fs::current_path(error).string());
+  }
+  if (error) return fmt::format("cannot look at '{}' of {}: {}", path, key.path, error.message());
+  if (fs::is_directory(status) == wants_folder) return "";
+  return wants_folder ? fmt::format("{} needs a folder, '{}' is a file", key.path, path)
+                      : fmt::format("{} needs a file, '{}' is a folder", key.path, path);
+}
+
+/// What keeps `path` from being made a folder, or "".
+std::string new_folder_problem(const Key& key, const std::string& path) {
+  std::error_code error;
+  fs::path above = fs::absolute(path, error);
+  while (above.has_relative_path() && !fs::exists(above, error) && !error) {
+    above = above.parent_path();
+  }
+  if (error) return fmt::format("cannot look at '{}' of {}: {}", path, key.path, error.message());
+  if (fs::is_directory(above, error)) return "";
+  return fmt::format("'{}' of {} cannot be a folder: '{}' is a file", path, key.path,
+                     above.string());
+}
+
+}  // namespace
+
+Place Origins::place_of(std::string_view path) const {
+  const auto found = places.find(path);
+  return found == places.end() ? Place{source} : found->second;
+}
+
+void check_rules(const Config& config, const Origins& origins, Problems& problems) {
+  for (const Rule& rule : kRules) {
+    const auto refused = [&](std::string_view key) { return origins.refused.contains(key); };
+    if (std::ranges::any_of(rule.keys, refused) || rule.holds(config)) continue;
+    const auto given = [&](std::string_view key) { return origins.places.contains(key); };
+    const auto blamed = std::ranges::find_if(rule.keys, given);
+    problems.add(blamed == rule.keys.end() ? Place{origins.source} : origins.place_of(*blamed),
+                 rule.message(config));
+  }
+}
+
+std::vector<std::string> find_warnings(const Config& config) {
+  std::vector<std::string> warnings;
+  const LossConfig published;
+  const LossConfig& loss = config.loss;
+  if (loss.train_scale_proj && loss.edl_mse == published.edl_mse &&
+      loss.edl_reg == published.edl_reg) {
+    warnings.push_back(
+        fmt::format("loss.train_scale_proj = true with the published weights loss.edl_mse = {} and "
+                    "loss.edl_reg = {} was seen to collapse to one answer: watch the accuracy, or "
+                    "choose other weights",
+                    loss.edl_mse, loss.edl_reg));
+  }
+  return warnings;
+}
+
+void check_files(const Config& config, const Origins& origins, Problems& problems) {
+  Config copy = config;
+  for (const Key& key : keys()) {
+    if (key.text == Text::kWord || origins.refused.contains(key.path)) continue;
+    const std::string& path = *std::get<std::string*>(key.field(copy));
+    if (path.empty()) continue;
+    const std::string problem =
+        key.text == Text::kNewFolder ? new_folder_problem(key, path) : file_problem(key, path);
+    if (!problem.empty()) problems.add(origins.place_of(key.path), problem);
+  }
+}
+
+}  // namespace bovila

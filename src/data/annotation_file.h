@@ -1,0 +1,117 @@
+// What the readers of the data sets share: files of records, typed fields, all problems at once.
+// Fed by JSON, JSON Lines and CSV files; feeds src/data/<data set>.cpp with one Record a question.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "bovila/data/sample.h"
+
+namespace bovila {
+
+/// What is wrong with one file: everything is counted, the first 20 are listed.
+class FileProblems {
+ public:
+  /// `unit` is what places count, from 1: "line" or "row".
+  FileProblems(std::string file, std::string_view unit) : file_(std::move(file)), unit_(unit) {}
+  void add(int64_t place, std::string_view what);
+  const std::string& file() const { return file_; }
+  std::string_view unit() const { return unit_; }
+  /// @throws UserError with the list when anything was added.
+  void throw_if_any() const;
+
+ private:
+  std::string file_;
+  std::string_view unit_;
+  std::vector<std::string> listed_;
+  int64_t count_ = 0;
+};
+
+/// A span of time in seconds: finite, not negative, in order.
+struct Interval {
+  double start = 0;
+  double end = 0;
+};
+
+/// The fields of one question with their place in the file. What is missing or wrong goes to the
+/// FileProblems and comes back empty, so that reading continues and finds the rest.
+class Record {
+ public:
+  Record(const nlohmann::json& fields, int64_t place, FileProblems& problems)
+      : fields_(fields), place_(place), problems_(problems) {}
+
+  int64_t place() const { return place_; }
+  void problem(std::string_view what) const { problems_.add(place_, what); }
+  /// True when the key is there and neither null nor a blank text.
+  bool has(const char* key) const;
+  std::string text(const char* key) const;
+  /// A text, or a whole number in digits.
+  std::string id(const char* key) const;
+  std::optional<int64_t> integer(const char* key) const;
+  std::optional<double> number(const char* key) const;
+  /// A list of `count` texts.
+  std::vector<std::string> texts(const char* key, int count) const;
+  std::vector<double> numbers(const char* key) const;
+  /// A list of objects.
+  std::vector<Record> records(const char* key) const;
+
+  /// The index `key`, in [0, num_options); none and no problem when the key is not there.
+  std::optional<int> answer_index(const char* key, int num_options) const;
+  /// Checks a clip's times; none when one is missing, or when they are wrong.
+  std::optional<Interval> interval(std::optional<double> start, std::optional<double> end) const;
+
+ private:
+  using Is = bool(const nlohmann::json&);
+  const nlohmann::json* typed(const char* key, std::string_view expected, Is* is) const;
+  const nlohmann::json* list(const char* key, std::string_view expected, Is* is) const;
+
+  const nlohmann::json& fields_;
+  int64_t place_;
+  FileProblems& problems_;
+};
+
+using UseRecord = std::function<void(const Record&)>;
+
+/// Calls `use` for each object of a file that is one JSON list. Only `keys` of it are kept while
+/// reading, so memory holds no more than one question.
+void read_json_list(FileProblems& problems, const std::vector<std::string>& keys,
+                    const UseRecord& use);
+/// Calls `use` for each line of a JSON Lines file; blank lines are skipped.
+void read_json_lines(FileProblems& problems, const UseRecord& use);
+/// Calls `use` for each row below the header, which must have `columns`; every field is a text.
+void read_csv_rows(FileProblems& problems, const std::vector<std::string>& columns,
+                   const UseRecord& use);
+
+/// The bytes of a file. @throws UserError when it cannot be read.
+std::string read_annotation_file(const std::string& path);
+/// A number in digits, NaN for "nan" and for a blank text; none for anything else.
+std::optional<double> parse_number(std::string_view text);
+
+/// Gathers one split: gives each sample its row, and checks what concerns several questions.
+class SampleCollector {
+ public:
+  /// `answer_key` holds the answer, in all questions of a file or in none.
+  SampleCollector(FileProblems& problems, const char* answer_key)
+      : problems_(problems), answer_key_(answer_key) {}
+  void add(const Record& record, Sample sample);
+  /// All samples. @throws UserError when there were problems, or no question at all.
+  std::vector<Sample> finish();
+
+ private:
+  FileProblems& problems_;
+  const char* answer_key_;
+  std::vector<Sample> samples_;
+  std::vector<int64_t> unanswered_;                  // places of questions without an answer
+  std::unordered_map<std::string, int64_t> places_;  // of question ids
+};
+
+/// Rows round(start) .. round(end), one a second, of `video` (SPEC 4).
+FrameSpan rounded_span(const std::string& video, const Interval& interval);
+
+}  // namespace bovila

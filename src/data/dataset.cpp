@@ -1,0 +1,53 @@
+// Samples, frames and prompts put together.
+#include "bovila/data/dataset.h"
+
+#include <algorithm>
+
+#include "bovila/data/annotations.h"
+#include "bovila/data/clip.h"
+
+namespace bovila {
+
+Dataset::Dataset(const Config& config, const std::string& split, const FeatureStore& features,
+                 const Tokenizer& tokenizer)
+    : split_(split),
+      samples_(read_annotations(config.data.dataset, config.data.folder, split,
+                                config.data.subtitles)),
+      features_(features),
+      prompts_(tokenizer, config.model.max_feats, config.model.max_seq_len),
+      max_feats_(config.model.max_feats),
+      max_seq_len_(config.model.max_seq_len) {}
+
+std::vector<float> Dataset::frames(const Sample& sample) const {
+  std::vector<float> out(static_cast<size_t>(max_feats_ * kFeatureDim));
+  read_clip(features_, sample.clip, max_feats_, out);
+  return out;
+}
+
+Example Dataset::example(int64_t row) const {
+  const Sample& question = sample(row);
+  return {row, frames(question), prompts_.vqa(question, question.answer.value()),
+          prompts_.vaq(question)};
+}
+
+OptionExample Dataset::options(int64_t row) const {
+  const Sample& question = sample(row);
+  OptionExample out{row, frames(question), {}};
+  for (size_t k = 0; k < question.options.size(); ++k) {
+    out.options.push_back(prompts_.vqa(question, static_cast<int>(k)));
+  }
+  return out;
+}
+
+std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride) const {
+  std::vector<OverLongPrompt> found;
+  for (int64_t row = first; row < size(); row += stride) {
+    const Sample& question = sample(row);
+    const int64_t length = std::max(prompts_.vqa(question, question.answer.value_or(0)).size(),
+                                    question.answer ? prompts_.vaq(question).size() : 0);
+    if (length > max_seq_len_) found.push_back({row, length});
+  }
+  return found;
+}
+
+}  // namespace bovila

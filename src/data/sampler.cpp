@@ -1,0 +1,35 @@
+// Fisher-Yates over a named stream, and arithmetic on positions.
+#include "bovila/data/sampler.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "bovila/core/random.h"
+
+namespace bovila {
+
+std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch) {
+  std::vector<int64_t> order(static_cast<size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  RandomStream random(stream_key(seed, "epoch order", static_cast<uint64_t>(epoch)));
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  return order;
+}
+
+StepPlan plan_step(std::span<const int64_t> order, int64_t position, int64_t batch_size,
+                   int64_t accum_iter, int64_t rank, int64_t ranks) {
+  StepPlan plan;
+  const auto total = static_cast<int64_t>(order.size());
+  for (int64_t m = 0; m < accum_iter && position < total; ++m) {
+    const int64_t count = std::min(batch_size * ranks, total - position);
+    const int64_t first = position + rank * count / ranks;
+    const int64_t last = position + (rank + 1) * count / ranks;
+    plan.micro_batches.emplace_back(order.begin() + first, order.begin() + last);
+    plan.num_questions += count;
+    plan.num_local_losses += std::min(count, ranks);
+    position += count;
+  }
+  return plan;
+}
+
+}  // namespace bovila

@@ -1,0 +1,123 @@
+// Non-blocking MPI collectives, each waited for with a time limit.
+#include <chrono>
+#include <limits>
+#include <numeric>
+#include <thread>
+
+#include "bovila/core/error.h"
+#include "bovila/dist/communicator.h"
+#include "bovila/dist/mpi_session.h"
+
+namespace bovila {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kSpin = std::chrono::milliseconds(2);     // a step's ranks are rarely further apart
+constexpr auto kNap = std::chrono::microseconds(200);    // then leave the core to others
+constexpr int64_t kMaxCount = std::numeric_limits<int>::max();  // MPI's counts are ints
+
+MPI_Datatype mpi_type(const torch::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case torch::kFloat32: return MPI_FLOAT;
+    case torch::kFloat64: return MPI_DOUBLE;
+    case torch::kInt64: return MPI_INT64_T;
+    default:
+      throw ProgramError("a tensor of type {} cannot be reduced over MPI",
+                         torch::toString(tensor.scalar_type()));
+  }
+}
+
+int checked_count(const torch::Tensor& tensor) {
+  BOVILA_CHECK(tensor.is_cpu() && tensor.is_contiguous() && tensor.numel() <= kMaxCount,
+               "MPI takes contiguous CPU tensors of at most 2^31 - 1 elements");
+  return static_cast<int>(tensor.numel());
+}
+
+}  // namespace
+
+int64_t Communicator::max(int64_t value) {
+  auto tensor = torch::full({1}, value, torch::kInt64);
+  all_reduce(tensor, ReduceOp::kMax);
+  return tensor.item<int64_t>();
+}
+
+MpiCommunicator::MpiCommunicator(MPI_Comm comm, double timeout_s)
+    : comm_(comm), timeout_s_(timeout_s) {
+  MPI_CHECK(MPI_Comm_rank(comm_, &rank_));
+  MPI_CHECK(MPI_Comm_size(comm_, &size_));
+}
+
+void MpiCommunicator::wait(MPI_Request request, const char* what) const {
+  const auto start = Clock::now();
+  for (int done = 0;;) {
+    MPI_CHECK(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
+    if (done) return;
+    const auto waited = Clock::now() - start;
+    if (std::chrono::duration<double>(waited).count() > timeout_s_) {
+      throw ProgramError(
+          "rank {} of {} waited {:.0f} s for the others in {}; one of them has died or hangs",
+          rank_, size_, timeout_s_, what);
+    }
+    waited < kSpin ? std::this_thread::yield() : std::this_thread::sleep_for(kNap);
+  }
+}
+
+void MpiCommunicator::all_reduce(torch::Tensor& tensor, ReduceOp op) {
+  const int count = checked_count(tensor);
+  if (size_ == 1) return;
+  MPI_Request request;
+  MPI_CHECK(MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, mpi_type(tensor),
+                           op == ReduceOp::kSum ? MPI_SUM : MPI_MAX, comm_, &request));
+  wait(request, "an all-reduce");
+}
+
+void MpiCommunicator::broadcast(torch::Tensor& tensor, int root) {
+  const int count = checked_count(tensor);
+  if (size_ == 1) return;
+  MPI_Request request;
+  MPI_CHECK(MPI_Ibcast(tensor.data_ptr(), count, mpi_type(tensor), root, comm_, &request));
+  wait(request, "a broadcast");
+}
+
+void MpiCommunicator::barrier() {
+  if (size_ == 1) return;
+  MPI_Request request;
+  MPI_CHECK(MPI_Ibarrier(comm_, &request));
+  wait(request, "a barrier");
+}
+
+std::vector<std::string> MpiCommunicator::all_gather(const std::string& bytes) {
+  if (size_ == 1) return {bytes};
+  const auto ranks = static_cast<size_t>(size_);
+  std::vector<int> sizes(ranks), first(ranks);
+  const int mine = static_cast<int>(bytes.size());
+  MPI_Request request;
+  MPI_CHECK(MPI_Iallgather(&mine, 1, MPI_INT, sizes.data(), 1, MPI_INT, comm_, &request));
+  wait(request, "a gather of sizes");
+  std::exclusive_scan(sizes.begin(), sizes.end(), first.begin(), 0);
+  std::string all(static_cast<size_t>(first.back() + sizes.back()), '\0');
+  MPI_CHECK(MPI_Iallgatherv(bytes.data(), mine, MPI_CHAR, all.data(), sizes.data(), first.data(),
+                            MPI_CHAR, comm_, &request));
+  wait(request, "a gather");
+  std::vector<std::string> out;
+  for (size_t r = 0; r < ranks; ++r) {
+    out.push_back(all.substr(static_cast<size_t>(first[r]), static_cast<size_t>(sizes[r])));
+  }
+  return out;
+}
+
+std::string MpiCommunicator::broadcast(const std::string& bytes, int root) {
+  if (size_ == 1) return bytes;
+  int64_t size = static_cast<int64_t>(bytes.size());
+  MPI_Request request;
+  MPI_CHECK(MPI_Ibcast(&size, 1, MPI_INT64_T, root, comm_, &request));
+  wait(request, "a broadcast of a size");
+  std::string out = bytes;
+  out.resize(static_cast<size_t>(size));
+  MPI_CHECK(MPI_Ibcast(out.data(), static_cast<int>(size), MPI_CHAR, root, comm_, &request));
+  wait(request, "a broadcast");
+  return out;
+}
+
+}  // namespace bovila

@@ -1,0 +1,50 @@
+// Embeddings with the video in place, through the LLaMA.
+#include "bovila/model/bovila.h"
+
+#include "bovila/model/video_embedding.h"
+
+namespace bovila {
+
+std::vector<AdapterSlots> Bovila::adapter_slots() const {
+  const LlamaParams& p = llama_.params();
+  std::vector<AdapterSlots> slots(static_cast<size_t>(p.n_layers));
+  const int64_t first = parameters_.first_adapted_layer();
+  const auto per_layer =
+      parameters_.query().to(llama_.precision()).view({p.n_layers - first, -1, p.dim});
+  // [A, n_kv_heads * d] to [H, A, d]
+  const auto heads = [&](const torch::Tensor& x) {
+    const auto grouped = x.unflatten(-1, {p.n_kv_heads, p.head_dim()});
+    return grouped.repeat_interleave(p.n_heads / p.n_kv_heads, 1).transpose(0, 1);
+  };
+  for (int64_t layer = first; layer < p.n_layers; ++layer) {
+    const LlamaLayerWeights& weights = llama_.weights().layers[static_cast<size_t>(layer)];
+    const auto a = per_layer[layer - first];  // [A, D]
+    slots[static_cast<size_t>(layer)] = {heads(torch::linear(a, weights.wk(p))),
+                                         heads(torch::linear(a, weights.wv(p))),
+                                         parameters_.gate1(layer).view(-1),
+                                         parameters_.gate2(layer).view(-1)};
+  }
+  return slots;
+}
+
+torch::Tensor Bovila::video(const torch::Tensor& frames_BFC) const {
+  return video_tokens(frames_BFC, parameters_, llama_.precision());
+}
+
+torch::Tensor Bovila::hidden(const Sequences& sequences, const torch::Tensor& video_BFD,
+                             std::span<const AdapterSlots> adapters,
+                             const Overlay& self_question) const {
+  const int64_t rows = sequences.batch(), length = sequences.length();
+  const auto options = sequences.video_start.options();
+  const auto slots_BF = torch::arange(rows, options).unsqueeze(1) * length +
+                        sequences.video_start.unsqueeze(1) +
+                        torch::arange(sequences.max_feats, options);
+  auto x = llama_.embed(sequences.tokens).flatten(0, 1);
+  x = x.index_copy(0, slots_BF.flatten(), video_BFD.flatten(0, 1));
+  if (self_question.places.defined()) {
+    x = x.index_copy(0, self_question.places, self_question.values);
+  }
+  return llama_.forward(x.view({rows, length, -1}), sequences, adapters);
+}
+
+}  // namespace bovila

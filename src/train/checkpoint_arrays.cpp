@@ -1,0 +1,153 @@
+// state.h5 in memory, by HDF5's core driver.
+// Not by hdf5::create_file: when the disk is full HDF5 can neither finish nor close its file, and
+// keeps the space until the process ends; and the hash should be of the bytes that were meant.
+#include <algorithm>
+#include <set>
+
+#include "bovila/core/error.h"
+#include "bovila/core/hdf5.h"
+#include "checkpoint_format.h"
+
+namespace bovila::checkpoint_format {
+namespace {
+
+using hdf5::Handle;
+
+constexpr size_t kMetadataBytes = size_t{1} << 20;
+
+void check(bool succeeded, const char* action) {
+  if (!succeeded) throw ProgramError("{}: HDF5 cannot {} in memory", kArraysName, action);
+}
+
+Handle owned(hid_t id, Handle::Closer close, const char* action) {
+  check(id >= 0, action);
+  return {id, close};
+}
+
+/// A file that lives in memory only and grows by `increment` bytes.
+Handle memory_access(size_t increment) {
+  Handle access = owned(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "choose memory");
+  check(H5Pset_fapl_core(access.get(), increment, false) >= 0, "choose memory");
+  // The newest form has checksums in its metadata.
+  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0,
+        "choose its version");
+  return access;
+}
+
+std::string dataset_of(const std::string& name) {
+  return name.find('/') == std::string::npos ? "parameters/" + name : name;
+}
+
+void check_array(const NamedArray& array, std::set<std::string>& datasets) {
+  BOVILA_CHECK(is_array_name(array.name), "array '{}': a checkpoint cannot have this name",
+               array.name);
+  BOVILA_CHECK(datasets.insert(dataset_of(array.name)).second, "array {}: two have this name",
+               array.name);
+  const int64_t expected = num_elements(array.shape);
+  BOVILA_CHECK(expected == static_cast<int64_t>(array.values.size()),
+               "array {}: {} values for a shape of {}", array.name, array.values.size(), expected);
+}
+
+void write_array(hid_t file, const NamedArray& array) {
+  const std::vector<hsize_t> shape(array.shape.begin(), array.shape.end());
+  const Handle space =
+      owned(shape.empty()
+                ? H5Screate(H5S_SCALAR)
+                : H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
+            H5Sclose, "make a shape");
+  const Handle links = owned(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make a link");
+  check(H5Pset_create_intermediate_group(links.get(), 1) >= 0, "make a link");
+  // Without the time of writing, so that equal states give equal files.
+  const Handle creation = owned(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make a dataset");
+  check(H5Pset_obj_track_times(creation.get(), false) >= 0, "make a dataset");
+  const Handle type = hdf5::make_type(hdf5::Type::kFloat32);
+  const Handle dataset =
+      owned(H5Dcreate2(file, dataset_of(array.name).c_str(), type.get(), space.get(), links.get(),
+                       creation.get(), H5P_DEFAULT),
+            H5Dclose, "make a dataset");
+  if (array.values.empty()) return;
+  check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()) >=
+            0,
+        "write a dataset");
+}
+
+std::string image_of(const Handle& file) {
+  check(H5Fflush(file.get(), H5F_SCOPE_GLOBAL) >= 0, "finish the file");
+  const ssize_t size = H5Fget_file_image(file.get(), nullptr, 0);
+  check(size > 0, "give the file's size");
+  std::string image(static_cast<size_t>(size), '\0');
+  check(H5Fget_file_image(file.get(), image.data(), image.size()) == size, "give the file");
+  return image;
+}
+
+Handle open_image(std::string_view image, const std::string& path) {
+  const Handle access = memory_access(kMetadataBytes);
+  std::string copy(image);  // HDF5 wants it writable, and copies it once more
+  check(H5Pset_file_image(access.get(), copy.data(), copy.size()) >= 0, "take the file");
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
+  if (id < 0) throw UserError("{}: expected an HDF5 file, and HDF5 cannot open it", path);
+  return {id, H5Fclose};
+}
+
+void read_array(hid_t file, const std::string& path, size_t file_bytes, NamedArray& array) {
+  const std::string dataset = dataset_of(array.name);
+  const hdf5::DatasetInfo info = hdf5::describe(file, dataset);
+  if (info.shape != array.shape || info.type != hdf5::Type::kFloat32) {
+    throw UserError("{}: {}: its shape or type is not what {} says", path, dataset, kProgressName);
+  }
+  const int64_t count = num_elements(info.shape);
+  if (count < 0 || static_cast<uint64_t>(count) > file_bytes / sizeof(float)) {
+    throw UserError("{}: {}: it is larger than the file", path, dataset);
+  }
+  array.values.resize(static_cast<size_t>(count));
+  hdf5::read(file, dataset, hdf5::Type::kFloat32, std::as_writable_bytes(std::span(array.values)));
+}
+
+}  // namespace
+
+bool is_array_name(std::string_view name) {
+  if (name.empty() || name.starts_with("parameters/")) return false;
+  if (!std::ranges::all_of(name, [](char c) { return c > 0x20 && c < 0x7f; })) return false;
+  while (true) {
+    const size_t slash = name.find('/');
+    const std::string_view part = name.substr(0, slash);
+    if (part.empty() || part == ".") return false;
+    if (slash == std::string_view::npos) return true;
+    name.remove_prefix(slash + 1);
+  }
+}
+
+int64_t num_elements(std::span<const int64_t> shape) {
+  int64_t count = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(count, size, &count)) return -1;
+  }
+  return count;
+}
+
+std::string write_arrays(std::span<const NamedArray> arrays) {
+  size_t bytes = kMetadataBytes;
+  std::set<std::string> datasets;
+  for (const NamedArray& array : arrays) {
+    check_array(array, datasets);
+    bytes += array.values.size() * sizeof(float);
+  }
+  const hdf5::Lock lock;
+  const Handle access = memory_access(bytes);
+  const Handle file = owned(H5Fcreate(kArraysName, H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
+                            H5Fclose, "make a file");
+  for (const NamedArray& array : arrays) write_array(file.get(), array);
+  return image_of(file);
+}
+
+void read_arrays(std::string_view image, const std::string& path, std::vector<NamedArray>& arrays) {
+  const hdf5::Lock lock;
+  try {
+    const Handle file = open_image(image, path);
+    for (NamedArray& array : arrays) read_array(file.get(), path, image.size(), array);
+  } catch (const ProgramError& error) {  // HDF5 fails in more ways than core/hdf5.h lays at a file
+    throw UserError("{}: cannot be read: {}", path, error.what());
+  }
+}
+
+}  // namespace bovila::checkpoint_format

@@ -1,0 +1,161 @@
+// SPEC 10's tolerances: losses 1e-5 relative, gradients 1e-4 relative to each tensor's norm, parameters
+// after three steps 1e-5.
+#include "tests/golden/runs.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "bovila/core/error.h"
+#include "bovila/dist/communicator.h"
+#include "bovila/train/adamw.h"
+#include "bovila/train/evaluator.h"
+#include "bovila/train/objective.h"
+#include "bovila/train/schedule.h"
+
+namespace golden {
+
+using namespace bovila;
+
+namespace {
+
+constexpr double kLossTolerance = 1e-5;
+constexpr double kGradientTolerance = 1e-4;
+constexpr double kParameterTolerance = 1e-5;
+
+double relative(double got, double expected) {
+  return std::abs(got - expected) / std::max(std::abs(expected), 1e-30);
+}
+
+void check_close(double got, double expected, double tolerance, const std::string& what) {
+  INFO(what, ": expected ", expected, ", got ", got);
+  CHECK(relative(got, expected) < tolerance);
+}
+
+/// The noise that the published code drew for each question of a micro-batch.
+NoiseSource recorded_noise(const Run& run, int64_t micro) {
+  return [&run, micro, rows = run.rows(micro)](const Example& example, int64_t num_tokens) {
+    const auto i = std::ranges::find(rows, example.row) - rows.begin();
+    auto noise = run.read(fmt::format("/train/micro{}/gumbel{}", micro, i));
+    REQUIRE(noise.size(0) == num_tokens);
+    return noise;
+  };
+}
+
+void check_losses(const Run& run, int64_t micro, const Losses& losses) {
+  const auto values = losses.values();
+  int compared = 0;
+  for (size_t i = 0; i < Losses::kNames.size(); ++i) {
+    const std::string name(Losses::kNames[i]);
+    const auto expected = run.loss(micro, name);
+    if (!expected) continue;
+    ++compared;
+    check_close(values[static_cast<int64_t>(i)].item<double>(), *expected, kLossTolerance,
+                fmt::format("{} micro-batch {} {}", run.name(), micro, name));
+  }
+  CHECK(compared >= 2);
+}
+
+void check_step(const Run& run, int64_t step, const AdapterParameters& parameters, double lr) {
+  check_close(parameters.gradient().norm().item<double>(), run.step_number(step, "grad_norm"),
+              kGradientTolerance, fmt::format("{} step {} gradient norm", run.name(), step));
+  CHECK(lr == doctest::Approx(run.step_number(step, "lr")).epsilon(1e-9));
+  for (const NamedParameter& entry : parameters.names()) {
+    const std::string path = fmt::format("/train/step{}/grad/{}", step, entry.name);
+    if (!run.has(path)) continue;
+    const auto expected = run.read(path);
+    const auto got = parameters.at(entry.name).grad().view_as(expected).cpu();
+    const double scale = expected.norm().item<double>();
+    const double error = (got - expected).norm().item<double>() / std::max(scale, 1e-12);
+    INFO(run.name(), " step ", step, " gradient of ", entry.name, ", norm ", scale);
+    CHECK(error < kGradientTolerance);
+  }
+}
+
+void check_norms_after(const Run& run, int64_t step, const AdapterParameters& parameters) {
+  for (const NamedParameter& entry : parameters.names()) {
+    const std::string name = "param_norm/" + entry.name;
+    if (!run.has_attribute(fmt::format("/train/step{}", step), name)) continue;
+    check_close(parameters.at(entry.name).norm().item<double>(), run.step_number(step, name),
+                kParameterTolerance, fmt::format("{} step {} {}", run.name(), step, name));
+  }
+}
+
+}  // namespace
+
+void check_training(const Run& run) {
+  const Parts parts = make_parts(run);
+  Bovila model = make_model(run, *parts.tokenizer);
+  const Config& config = run.config();
+  auto& parameters = model.parameters();
+  AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), config.train.weight_decay,
+                  torch::kCPU);
+  const int64_t per_step = config.train.accum_iter;
+  const int64_t micros_per_epoch = parts.train->size() / config.train.batch_size;
+  REQUIRE(run.num_micro_batches() == run.num_steps() * per_step);
+  REQUIRE(run.num_steps() > 0);
+  for (int64_t step = 0; step < run.num_steps(); ++step) {
+    parameters.gradient().zero_();
+    for (int64_t micro = step * per_step; micro < (step + 1) * per_step; ++micro) {
+      std::vector<Example> batch;
+      for (const int64_t row : run.rows(micro)) batch.push_back(parts.train->example(row));
+      const auto losses = compute_losses(model, batch, config.loss, recorded_noise(run, micro));
+      check_losses(run, micro, losses);
+      losses.total.backward();
+    }
+    parameters.gradient().div_(static_cast<double>(per_step));
+    const double epoch =
+        static_cast<double>(step * per_step) / static_cast<double>(micros_per_epoch);
+    const double lr = learning_rate(config.train, base_learning_rate(config.train, 1), epoch);
+    check_step(run, step, parameters, lr);
+    optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), parameters.gradient(),
+                   lr);
+    check_norms_after(run, step, parameters);
+  }
+  for (const std::string& name : run.list("/final")) {
+    const auto expected = run.read("/final/" + name);
+    const auto got = parameters.at(name).detach().view_as(expected);
+    INFO(run.name(), " ", name, " after the last step");
+    CHECK((got - expected).abs().max().item<double>() <
+          kParameterTolerance * std::max(1.0, expected.abs().max().item<double>()));
+  }
+}
+
+void check_evaluation(const Run& run) {
+  const Parts parts = make_parts(run);
+  const Bovila model = make_model(run, *parts.tokenizer);
+  MpiCommunicator alone = MpiCommunicator::self();
+  const auto scores = evaluate(model, *parts.val, run.config(), alone, [](int64_t, int64_t) {});
+  const auto loss = run.read("/eval/option_loss"), uncertainty = run.read("/eval/uncertainty");
+  const auto prediction = run.read("/eval/prediction");
+  REQUIRE(static_cast<int64_t>(scores.size()) == loss.size(0));
+  int64_t right = 0;
+  for (const OptionScores& score : scores) {
+    const int64_t row = score.row;
+    REQUIRE(static_cast<int64_t>(score.loss.size()) == loss.size(1));
+    for (int64_t k = 0; k < loss.size(1); ++k) {
+      const auto i = static_cast<size_t>(k);
+      check_close(score.loss[i], loss[row][k].item<double>(), kLossTolerance,
+                  fmt::format("{} question {} option {}", run.name(), row, k));
+      check_close(score.uncertainty[i], uncertainty[row][k].item<double>(), kLossTolerance,
+                  fmt::format("{} question {} uncertainty {}", run.name(), row, k));
+    }
+    CHECK(score.prediction() == prediction[row].item<int64_t>());
+    if (score.prediction() == parts.val->sample(row).answer) ++right;
+  }
+  CHECK(static_cast<double>(right) / static_cast<double>(scores.size()) ==
+        doctest::Approx(run.attribute("/", "eval_accuracy")).epsilon(1e-6));
+}
+
+void check_runs(const std::string& dataset) {
+  const auto runs = runs_of(dataset);
+  CHECK(!runs.empty());
+  for (const std::string& name : runs) {
+    CAPTURE(name);
+    const Run run(name);
+    check_training(run);
+    check_evaluation(run);
+  }
+}
+
+}  // namespace golden

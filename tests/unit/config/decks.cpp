@@ -1,0 +1,96 @@
+// Proves that the decks of input/ are valid and have the published settings.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <map>
+
+#include "bovila/config/dump.h"
+#include "tests/unit/config/helpers.h"
+
+namespace bovila {
+namespace {
+
+const std::filesystem::path kInput = BOVILA_SOURCE_DIR "/input";
+
+Deck read(const std::string& name) {
+  return parse_deck(testing::read_text(kInput / name), name);
+}
+
+TEST_CASE("each deck of input/ is valid, has no warning, and survives being written and read") {
+  int num_decks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kInput)) {
+    if (entry.path().extension() != ".toml") continue;
+    CAPTURE(entry.path().string());
+    const Deck deck = read(entry.path().filename().string());
+    CHECK(deck.warnings.empty());
+    CHECK(parse_deck(deck.resolved, "resolved").resolved == deck.resolved);
+    CHECK(deck.config.output.folder == "output/" + entry.path().stem().string());
+    ++num_decks;
+  }
+  CHECK(num_decks >= 7);
+}
+
+TEST_CASE("the decks of the five data sets have the published settings") {
+  struct Published {
+    int64_t max_seq_len, epochs;
+    double vaq, aqa;
+    bool subtitles;
+    std::string val_split;
+  };
+  const std::map<std::string, Published> published = {
+      {"star", {160, 10, 0.5, 0.25, false, "val"}},
+      {"dramaqa", {256, 10, 0.3, 0.15, false, "val"}},
+      {"vlep", {256, 10, 0.5, 0.25, true, "val"}},
+      {"tvqa", {160, 5, 0.1, 0.05, false, "val"}},
+      {"how2qa", {160, 3, 0.6, 0.3, false, "public_val"}}};
+  for (const auto& [name, expected] : published) {
+    CAPTURE(name);
+    const Config config = read(name + ".toml").config;
+    CHECK(config.model.llama == "data/llama/7B");
+    CHECK(config.model.max_feats == 10);
+    CHECK(config.model.max_seq_len == expected.max_seq_len);
+    CHECK(config.model.adapter_len == 10);
+    CHECK(config.model.adapter_layers == 32);
+    CHECK(config.model.attention_bias == 3.5);
+    CHECK(config.data.dataset == name);
+    CHECK(config.data.folder == "data/" + name);
+    CHECK(config.data.features == "data/" + name + "/features");
+    CHECK(config.data.train_split == "train");
+    CHECK(config.data.val_split == expected.val_split);
+    CHECK(config.data.subtitles == expected.subtitles);
+    CHECK(config.train.epochs == expected.epochs);
+    CHECK(config.train.batch_size == 8);
+    CHECK(config.train.accum_iter == 2);
+    CHECK(config.train.blr == 9e-2);
+    CHECK_FALSE(config.train.lr.has_value());
+    CHECK(config.train.min_lr == 0);
+    CHECK(config.train.warmup_epochs == 2);
+    CHECK(config.train.weight_decay == 0.14);
+    CHECK(config.loss.vaq == expected.vaq);
+    CHECK(config.loss.aqa == expected.aqa);
+    CHECK(config.loss.edl_mse == 1);
+    CHECK(config.loss.edl_reg == 1e-9);
+    CHECK(config.loss.aqa_gate);
+    CHECK_FALSE(config.loss.aqa_align);
+    CHECK_FALSE(config.loss.train_scale_proj);
+  }
+}
+
+TEST_CASE("the demo's decks differ in EDL, gate, epochs and output alone") {
+  const Config full = read("demo.toml").config;
+  const Config plain = read("demo-plain.toml").config;
+  CHECK(full.loss.edl_mse == 1);
+  CHECK(full.loss.aqa_gate);
+  CHECK(full.train.epochs == 20);
+  CHECK(plain.loss.edl_mse == 0);
+  CHECK_FALSE(plain.loss.aqa_gate);
+  CHECK(plain.train.epochs == 10);
+  Config same = plain;
+  same.loss = full.loss;
+  same.train.epochs = full.train.epochs;
+  same.output.folder = full.output.folder;
+  CHECK(to_toml(same) == to_toml(full));
+}
+
+}  // namespace
+}  // namespace bovila

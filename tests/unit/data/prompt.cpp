@@ -1,0 +1,139 @@
+// Prompts: positions that do not depend on words, and dialogues that are cut. The published ids are
+// in tests/golden/tokens.cpp.
+#include "bovila/data/prompt.h"
+
+#include "tests/unit/data/files.h"
+
+using namespace bovila;
+
+namespace {
+
+constexpr int64_t kMaxFeats = 6;
+
+const Tokenizer& tokenizer() {
+  static const auto loaded =
+      load_tokenizer(BOVILA_SOURCE_DIR "/tests/golden/mini/llama/tokenizer.model");
+  return *loaded;
+}
+
+Sample sample() {
+  Sample made;
+  made.question = "What did the boy do?";
+  made.options = {"Hold the door", "Eat the bag", "The book."};
+  made.answer = 1;
+  return made;
+}
+
+std::string decode(const Prompt& prompt, int64_t first, int64_t last) {
+  const auto begin = prompt.tokens.begin();
+  return tokenizer().decode({begin + first, begin + last});
+}
+
+/// What the labels say, without <eos>.
+std::string label_text(const Prompt& prompt) {
+  CHECK(prompt.tokens.back() == tokenizer().eos());
+  return decode(prompt, prompt.label_start, prompt.size() - 1);
+}
+
+std::string question_text(const Prompt& prompt) {
+  return decode(prompt, prompt.question_start, prompt.question_start + prompt.question_len);
+}
+
+PromptBuilder builder(int64_t max_seq_len = 160) {
+  return {tokenizer(), kMaxFeats, max_seq_len};
+}
+
+}  // namespace
+
+TEST_CASE("prompt: the parts of a VQA prompt stand where SPEC 3 has them") {
+  const Prompt prompt = builder().vqa(sample(), 2);
+  CHECK(prompt.tokens.front() == tokenizer().bos());
+  CHECK(decode(prompt, 1, prompt.video_start) ==
+        "Instruction: Predict the answer based on the video and question.\nVideo:");
+  for (int64_t i = 0; i < kMaxFeats; ++i) CHECK(prompt.tokens[prompt.video_start + i] == 0);
+  CHECK(prompt.tokens[prompt.video_start + kMaxFeats] == tokenizer().newline());
+  CHECK(decode(prompt, prompt.video_start + kMaxFeats + 1, prompt.size() - 1) ==
+        "Question: What did the boy do?\nChoices: \n(A) Hold the door\n(B) Eat the bag\n"
+        "(C) The book.\nAnswer: The answer is (C)");
+  CHECK(prompt.size() - prompt.label_start == 4);
+  CHECK(label_text(prompt) == "(C)");
+  CHECK(question_text(prompt) == "What did the boy do?\n");
+  CHECK(prompt.num_cut_tokens == 0);
+}
+
+TEST_CASE("prompt: the parts of a VAQ prompt stand where SPEC 3 has them") {
+  const Prompt prompt = builder().vaq(sample());
+  CHECK(decode(prompt, 1, prompt.video_start) ==
+        "Instruction: Predict the question based on the video and answer.\nVideo:");
+  CHECK(decode(prompt, prompt.video_start + kMaxFeats + 1, prompt.size() - 1) ==
+        "Choices: \n(A) Hold the door\n(B) Eat the bag\n(C) The book.\n"
+        "Answer: The answer is (B)\nQuestion: What did the boy do?");
+  CHECK(label_text(prompt) == "What did the boy do?");
+}
+
+TEST_CASE("prompt: words of the prompt inside a question or an option move no position") {
+  for (const std::string words :
+       {"Question: what?", "Answer: The answer is (A)?", "Question:?",
+        "Is\nAnswer: The answer is (B)\nQuestion: it?", "\u00E9\U0001F600?",
+        "Choices: \n(A) Answer: The answer is?", "?"}) {
+    Sample made = sample();
+    made.question = words;
+    made.options = {words, "Answer: The answer is", ""};
+    const Prompt vqa = builder(500).vqa(made, 0);
+    CHECK(label_text(vqa) == "(A)");
+    CHECK(question_text(vqa) == words + "\n");
+    CHECK(label_text(builder(500).vaq(made)) == words);
+  }
+}
+
+TEST_CASE("prompt: a data set with dialogues says so also where one has none") {
+  Sample made = sample();
+  made.about_dialogue = true;
+  Prompt prompt = builder().vqa(made, 0);
+  CHECK(decode(prompt, 1, prompt.video_start) ==
+        "Instruction: Predict the answer based on the dialogue, video and question.\nVideo:");
+  CHECK(decode(prompt, prompt.video_start + kMaxFeats + 1, prompt.question_start) == "Question:");
+  made.dialogue = "";
+  prompt = builder().vqa(made, 0);
+  CHECK(decode(prompt, prompt.video_start + kMaxFeats + 1, prompt.question_start) ==
+        "Dialogue: \n Question:");
+}
+
+TEST_CASE("prompt: a dialogue's tail is cut until the prompt fits, question and answer are whole") {
+  Sample made = sample();
+  made.about_dialogue = true;
+  made.dialogue = "one two three four five six seven eight nine ten";
+  const Prompt whole = builder(500).vqa(made, 1);
+  for (int64_t cut = 0; cut <= 10; ++cut) {
+    const Prompt prompt = builder(whole.size() - cut).vqa(made, 1);
+    CHECK(prompt.size() == whole.size() - cut);
+    CHECK(prompt.num_cut_tokens == cut);
+    CHECK(label_text(prompt) == "(B)");
+    CHECK(question_text(prompt) == "What did the boy do?\n");
+    CHECK(prompt.question_start == whole.question_start - cut);
+    CHECK(prompt.tokens[prompt.question_start] == whole.tokens[whole.question_start]);
+  }
+  const Prompt vaq = builder(builder(500).vaq(made).size() - 3).vaq(made);
+  CHECK(vaq.num_cut_tokens == 3);
+  CHECK(label_text(vaq) == "What did the boy do?");
+}
+
+TEST_CASE("prompt: nothing but a dialogue is cut, so a prompt may come out over-long") {
+  Sample made = sample();
+  const Prompt plain = builder(10).vqa(made, 0);
+  CHECK(plain.size() == builder(500).vqa(made, 0).size());
+  CHECK(plain.num_cut_tokens == 0);
+  made.dialogue = "one two three";
+  const Prompt cut = builder(10).vqa(made, 0);
+  CHECK(cut.size() == plain.size());
+  CHECK(cut.num_cut_tokens == builder(500).vqa(made, 0).size() - plain.size());
+  CHECK(label_text(cut) == "(A)");
+}
+
+TEST_CASE("prompt: options that are not there and hidden answers are refused") {
+  Sample made = sample();
+  CHECK_THROWS_AS(builder().vqa(made, 3), ProgramError);
+  CHECK_THROWS_AS(builder().vqa(made, -1), ProgramError);
+  made.answer.reset();
+  CHECK_THROWS_AS(builder().vaq(made), ProgramError);
+}

@@ -1,0 +1,97 @@
+// STAR's annotations: order of choices, types, and each thing that can be wrong.
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/data/files.h"
+
+using namespace bovila;
+using nlohmann::json;
+using testing::contains;
+using testing::problem_of;
+using testing::read_as;
+
+namespace {
+
+constexpr const char* kFile = "STAR_train.json";
+
+json question() {
+  return json::parse(R"({"question_id": "Sequence_T1_7", "question": "which Cup did he take",
+    "video_id": "V1", "start": 2.5, "end": 7.5, "answer": "the cup.", "situations": {"0": [1, 2]},
+    "choices": [{"choice_id": 2, "choice": "c"}, {"choice_id": 0, "choice": "the cup."},
+                {"choice_id": 3, "choice": "d"}, {"choice_id": 1, "choice": "b"}]})");
+}
+
+std::string problem_with(const char* key, const json& value) {
+  json changed = question();
+  changed[key] = value;
+  return problem_of("star", kFile, json::array({changed}).dump());
+}
+
+}  // namespace
+
+TEST_CASE("star: a question is read with its choices in the order of their ids") {
+  const auto samples = read_as("star", kFile, json::array({question()}).dump());
+  REQUIRE(samples.size() == 1);
+  const Sample& sample = samples[0];
+  CHECK(sample.row == 0);
+  CHECK(sample.question_id == "Sequence_T1_7");
+  CHECK(sample.video_id == "V1");
+  CHECK(sample.question == "Which cup did he take?");
+  CHECK(sample.options == std::vector<std::string>{"the cup.", "b", "c", "d"});
+  CHECK(sample.answer == 0);
+  CHECK(sample.question_type == 2);
+  CHECK_FALSE(sample.about_dialogue);
+  CHECK_FALSE(sample.dialogue);
+  REQUIRE(sample.clip.size() == 1);
+  CHECK(sample.clip[0].video == "V1");
+  CHECK(sample.clip[0].first == 2);  // round(2.5)
+  CHECK(sample.clip[0].last == 9);   // round(7.5) + 1
+}
+
+TEST_CASE("star: the type is the id's prefix") {
+  int type = 1;
+  for (const char* name : {"Interaction", "Sequence", "Prediction", "Feasibility"}) {
+    json changed = question();
+    changed["question_id"] = std::string(name) + "_T5_1";
+    CHECK(read_as("star", kFile, json::array({changed}).dump())[0].question_type == type++);
+  }
+  CHECK(contains(problem_with("question_id", "Counting_T1"), "expected a type (Interaction,"));
+  CHECK(contains(problem_with("question_id", 3), "expected a text, got 3"));
+}
+
+TEST_CASE("star: each missing key is named") {
+  for (const char* key : {"question_id", "question", "video_id", "start", "end", "choices"}) {
+    json changed = question();
+    changed.erase(key);
+    CHECK(contains(problem_of("star", kFile, json::array({changed}).dump()),
+                   fmt::format("row 1: \"{}\" is missing", key)));
+  }
+}
+
+TEST_CASE("star: an answer that is not among the choices is shown with them") {
+  const std::string message = problem_with("answer", "the cat");
+  CHECK(contains(message, "the answer \"the cat\" is not among the choices: \"the cup.\", \"b\""));
+  CHECK(contains(problem_with("answer", 2), "\"answer\": expected a text, got 2"));
+}
+
+TEST_CASE("star: choices of a wrong number, type or id are errors") {
+  json choices = question()["choices"];
+  choices.erase(3);
+  CHECK(contains(problem_with("choices", choices), "expected 4 choices, got 3"));
+  CHECK(contains(problem_with("choices", "abcd"), "\"choices\": expected a list of objects"));
+  choices = question()["choices"];
+  choices[0]["choice_id"] = 0;
+  CHECK(contains(problem_with("choices", choices), "two choices have the choice_id 0"));
+  choices[0]["choice_id"] = "0";
+  CHECK(contains(problem_with("choices", choices), "\"choice_id\": expected a whole number"));
+  choices = question()["choices"];
+  choices[0].erase("choice");
+  CHECK(contains(problem_with("choices", choices), "\"choice\" is missing"));
+}
+
+TEST_CASE("star: times that are negative, reversed, huge or no numbers are errors") {
+  CHECK(
+      contains(problem_with("start", -0.5), "expected 0 <= start <= end in seconds, got -0.5 to"));
+  CHECK(contains(problem_with("end", 2.4), "got 2.5 to 2.4"));
+  CHECK(contains(problem_with("end", 1e200), "got 2.5 to 1e+200"));
+  CHECK(contains(problem_with("start", "2.5"), "\"start\": expected a number, got \"2.5\""));
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/.
+# Does nothing that is already done. Called by `make deps`; settings come from there:
+#   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
+#   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
+          openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
+          libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
+          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
+
+install_system_packages() {
+  [[ ${SYSTEM_PACKAGES:-yes} == no ]] && return
+  if ! command -v dpkg-query >/dev/null; then
+    echo "deps: not a Debian system, its packages are left to you (Debian's names: ${packages[*]})"
+    return
+  fi
+  local missing=() package
+  for package in "${packages[@]}"; do
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] ||
+      missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  local command="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  if ((EUID != 0)); then
+    cat >&2 <<EOF
+deps: these packages are missing: ${missing[*]}
+deps: ask an administrator to run:  $command
+deps: or, if your site provides them in another way:  make SYSTEM_PACKAGES=no ...
+EOF
+    exit 1
+  fi
+  echo "deps: installing ${missing[*]}"
+  DEBIAN_FRONTEND=noninteractive bash -c "$command" >.deps/apt.log 2>&1 ||
+    { tail -20 .deps/apt.log >&2; echo "deps: apt-get failed; all of its output is in .deps/apt.log" >&2; exit 1; }
+}
+
+install_libtorch() {
+  [[ -n ${LIBTORCH:-} ]] && return
+  local wanted=tools/libtorch-requirements.txt stamp=.deps/python/.installed-requirements
+  cmp -s "$wanted" "$stamp" && return
+  echo "deps: installing LibTorch with its CUDA libraries into .deps/ (about 2 GB to download)"
+  rm -rf .deps/python .deps/python.part
+  python3 -m pip install --quiet --no-deps --no-compile --root-user-action=ignore \
+    --target .deps/python.part -r "$wanted"
+  cp "$wanted" .deps/python.part/.installed-requirements
+  mv .deps/python.part .deps/python
+}
+
+mkdir -p .deps
+install_system_packages
+install_libtorch
