@@ -121,6 +121,8 @@ constexpr Key kKeys[] = {
         .doc = "0 = the node's cores shared out among its ranks"),
     KEY(run.prefetch_batches, .range = kCount, .unit = "batches",
         .doc = "batches read and tokenised ahead of the step"),
+    KEY(run.collective_timeout_s, .range = kPositive, .unit = "seconds",
+        .doc = "longest wait for the other ranks before a rank gives up"),
 
     KEY(output.folder, .required = true, .text = Text::kNewFolder,
         .doc = "results go here; made when missing", .published = "output_dir"),

@@ -191,17 +191,25 @@ std::shared_ptr<std::byte> private_memory(size_t size,
   return block;
 }
 
-LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
-                                torch::ScalarType precision, const WeightMemory& memory) {
-  const torch::NoGradGuard no_grad;
+void check_llama_files(const std::string& folder, const LlamaParams& params) {
   const auto paths = part_paths(folder);
   const auto parts = static_cast<int64_t>(paths.size());
   require_divisible(params, folder, parts);
-  Arena shapes(nullptr, precision);
+  Arena shapes(nullptr, torch::kFloat32);
   const auto expected = meta_targets(make_tensors(shapes, params));
-  for (int64_t part = 0; part < parts; ++part) {  // before any memory is taken
+  for (int64_t part = 0; part < parts; ++part) {
     checked_tensors(PthFile(paths[static_cast<size_t>(part)]), expected, part, parts);
   }
+}
+
+LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
+                                torch::ScalarType precision, const WeightMemory& memory) {
+  const torch::NoGradGuard no_grad;
+  check_llama_files(folder, params);  // before any memory is taken
+  const auto paths = part_paths(folder);
+  const auto parts = static_cast<int64_t>(paths.size());
+  Arena shapes(nullptr, precision);
+  make_tensors(shapes, params);
   const auto fill = [&](std::byte* block) {
     Arena arena({std::shared_ptr<void>(), block}, precision);
     const auto targets = meta_targets(make_tensors(arena, params));

@@ -6,13 +6,10 @@
 // rename. The hashes are for what happens to the files later.
 #include "bovila/train/checkpoint.h"
 
-#include <charconv>
 #include <new>
-#include <set>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
-#include "checkpoint_folder.h"
 #include "checkpoint_format.h"
 
 namespace bovila {
@@ -44,19 +41,10 @@ void make_folders(const fs::path& folder) {
   }
 }
 
-bool is_valid(const fs::path& folder) {
-  try {
-    verify_checkpoint(folder);
-    return true;
-  } catch (const UserError&) {
-    return false;
-  }
-}
-
 bool save(const fs::path& root, const TrainState& state) {
   const Files files = make_files(state);
   make_folders(root);
-  checkpoint_folder_internal::remove_garbage(root);
+  remove_garbage(root);
   const fs::path target = checkpoint_folder(root, state.step);
   const bool occupied = fs::exists(fs::symlink_status(target));
   if (occupied && is_valid(target)) return false;
@@ -80,6 +68,16 @@ TrainState load(const fs::path& folder) {
   return state;
 }
 
+/// A file may claim any size, up to what the manifest says.
+template <typename Read>
+auto while_reading(const fs::path& folder, Read read) {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    throw UserError("{}: there is not enough memory to read it", folder.string());
+  }
+}
+
 }  // namespace
 
 fs::path checkpoint_folder(const fs::path& root, int64_t step) {
@@ -95,15 +93,20 @@ bool save_checkpoint(const fs::path& root, const TrainState& state) {
 }
 
 TrainState load_checkpoint(const fs::path& folder) {
-  try {
-    return load(folder);
-  } catch (const std::bad_alloc&) {
-    throw UserError("{}: there is not enough memory to read it", folder.string());
-  }
+  return while_reading(folder, [&] { return load(folder); });
 }
 
 void verify_checkpoint(const fs::path& folder) {
-  read_sealed(folder);
+  while_reading(folder, [&] { return read_sealed(folder); });
+}
+
+bool checkpoint_format::is_valid(const fs::path& folder) {
+  try {
+    verify_checkpoint(folder);
+    return true;
+  } catch (const UserError&) {
+    return false;
+  }
 }
 
 }  // namespace bovila

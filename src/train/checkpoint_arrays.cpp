@@ -28,9 +28,6 @@ Handle owned(hid_t id, Handle::Closer close, const char* action) {
 Handle memory_access(size_t increment) {
   Handle access = owned(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "choose memory");
   check(H5Pset_fapl_core(access.get(), increment, false) >= 0, "choose memory");
-  // The newest form has checksums in its metadata.
-  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0,
-        "choose its version");
   return access;
 }
 
@@ -51,9 +48,8 @@ void check_array(const NamedArray& array, std::set<std::string>& datasets) {
 void write_array(hid_t file, const NamedArray& array) {
   const std::vector<hsize_t> shape(array.shape.begin(), array.shape.end());
   const Handle space =
-      owned(shape.empty()
-                ? H5Screate(H5S_SCALAR)
-                : H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
+      owned(shape.empty() ? H5Screate(H5S_SCALAR)
+                          : H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
             H5Sclose, "make a shape");
   const Handle links = owned(H5Pcreate(H5P_LINK_CREATE), H5Pclose, "make a link");
   check(H5Pset_create_intermediate_group(links.get(), 1) >= 0, "make a link");
@@ -61,14 +57,13 @@ void write_array(hid_t file, const NamedArray& array) {
   const Handle creation = owned(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "make a dataset");
   check(H5Pset_obj_track_times(creation.get(), false) >= 0, "make a dataset");
   const Handle type = hdf5::make_type(hdf5::Type::kFloat32);
-  const Handle dataset =
-      owned(H5Dcreate2(file, dataset_of(array.name).c_str(), type.get(), space.get(), links.get(),
-                       creation.get(), H5P_DEFAULT),
-            H5Dclose, "make a dataset");
+  const Handle dataset = owned(H5Dcreate2(file, dataset_of(array.name).c_str(), type.get(),
+                                          space.get(), links.get(), creation.get(), H5P_DEFAULT),
+                               H5Dclose, "make a dataset");
   if (array.values.empty()) return;
-  check(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()) >=
-            0,
-        "write a dataset");
+  check(
+      H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()) >= 0,
+      "write a dataset");
 }
 
 std::string image_of(const Handle& file) {
@@ -84,7 +79,8 @@ Handle open_image(std::string_view image, const std::string& path) {
   const Handle access = memory_access(kMetadataBytes);
   std::string copy(image);  // HDF5 wants it writable, and copies it once more
   check(H5Pset_file_image(access.get(), copy.data(), copy.size()) >= 0, "take the file");
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
+  // HDF5 refuses an image under the name of a file that is there; with the slash none can be.
+  const hid_t id = H5Fopen((path + "/").c_str(), H5F_ACC_RDONLY, access.get());
   if (id < 0) throw UserError("{}: expected an HDF5 file, and HDF5 cannot open it", path);
   return {id, H5Fclose};
 }

@@ -20,7 +20,8 @@ inline constexpr const char* kArraysName = "state.h5";
 inline constexpr const char* kProgressName = "progress.json";
 inline constexpr const char* kDeckName = "deck.toml";
 inline constexpr const char* kManifestName = "manifest.json";
-inline constexpr const char* kLockName = ".lock";  // of TempFolder; outlives a kill after its rename
+inline constexpr const char* kLockName =
+    ".lock";  // of TempFolder; outlives a kill after its rename
 
 /// Contents by file name.
 using Files = std::map<std::string, std::string>;
@@ -39,19 +40,8 @@ int64_t num_elements(std::span<const int64_t> shape);
 std::string write_progress(const TrainState& state);
 TrainState read_progress(std::string_view text, const std::string& path);
 
-struct FileSeal {
-  int64_t size = 0;
-  std::string sha256;  // 64 lower-case hexadecimal digits
-};
-struct Manifest {
-  int64_t step = 0;
-  std::map<std::string, FileSeal> files;
-};
-
 /// manifest.json.
 std::string write_manifest(int64_t step, const Files& files);
-/// @throws UserError unless it is of this version and names exactly the files of a checkpoint.
-Manifest read_manifest(std::string_view text, const std::string& path);
 
 struct Sealed {
   int64_t step = 0;
@@ -59,8 +49,14 @@ struct Sealed {
 };
 /// Reads a folder's files and checks them against its manifest.
 Sealed read_sealed(const std::filesystem::path& folder);
+/// Whether verify_checkpoint() accepts it.
+bool is_valid(const std::filesystem::path& folder);
 
 /// The step in a name like step-00000100, or -1 for any other name.
 int64_t step_in_name(std::string_view name);
+
+/// Removes what killed processes left in ROOT: half-written checkpoints whose writers are dead, and
+/// those that were being deleted. @throws ProgramError.
+void remove_garbage(const std::filesystem::path& root);
 
 }  // namespace bovila::checkpoint_format

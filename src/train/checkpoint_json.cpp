@@ -16,6 +16,7 @@ using nlohmann::json;
 
 constexpr std::string_view kBitsPrefix = "bits:";
 constexpr size_t kMaxShown = 40;
+constexpr int kMaxDepth = 16;  // nlohmann-json calls itself to show a value
 
 /// A value as messages show it: short, and printable whatever is in it.
 std::string shown(const json& value) {
@@ -31,7 +32,8 @@ std::string shown(const json& value) {
 int64_t to_integer(const json& value, int64_t low, const std::string& where) {
   const bool fits = value.is_number_integer() &&
                     (!value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX});
-  if (!fits || value.get<int64_t>() < low) fail(where, fmt::format("an integer from {}", low), value);
+  if (!fits || value.get<int64_t>() < low)
+    fail(where, fmt::format("an integer from {}", low), value);
   return value.get<int64_t>();
 }
 
@@ -52,12 +54,18 @@ double to_number(const json& value, const std::string& where) {
 }  // namespace
 
 json parse_json(std::string_view text, const std::string& path) {
-  json value = json::parse(text, nullptr, false);
-  if (value.is_discarded()) throw UserError("{}: expected JSON, got something else", path);
+  bool is_deep = false;
+  const auto keep = [&](int depth, json::parse_event_t, json&) {
+    is_deep |= depth > kMaxDepth;
+    return !is_deep;
+  };
+  const json value = json::parse(text, keep, false);
+  if (value.is_discarded() || is_deep)
+    throw UserError("{}: expected JSON, got something else", path);
   return value;
 }
 
-json exact(double value) {
+nlohmann::ordered_json exact(double value) {
   if (std::isfinite(value)) return value;
   return fmt::format("{}{:016x}", kBitsPrefix, std::bit_cast<uint64_t>(value));
 }

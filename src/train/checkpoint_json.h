@@ -40,6 +40,6 @@ class JsonObject {
 nlohmann::json parse_json(std::string_view text, const std::string& path);
 
 /// Numbers of any kind, bit for bit: JSON's where it has them, the bits in hexadecimal for others.
-nlohmann::json exact(double value);
+nlohmann::ordered_json exact(double value);
 
 }  // namespace bovila::checkpoint_format

@@ -24,6 +24,15 @@ constexpr std::array kSealedNames = {kArraysName, kDeckName, kProgressName};
 constexpr int64_t kMaxManifestBytes = int64_t{1} << 20;
 constexpr std::string_view kNamePrefix = "step-";
 
+struct FileSeal {
+  int64_t size = 0;
+  std::string sha256;  // 64 lower-case hexadecimal digits
+};
+struct Manifest {
+  int64_t step = 0;
+  std::map<std::string, FileSeal> files;
+};
+
 void check_version(const JsonObject& root, const std::string& path) {
   const int64_t version = root.integer("format_version", 0);
   if (version == kCheckpointVersion) return;
@@ -45,6 +54,21 @@ FileSeal read_seal(const JsonObject& entry, const std::string& path, const std::
 
 [[noreturn]] void fail_to_read(const fs::path& path) {
   throw UserError("{}: cannot be read: {}", path.string(), std::strerror(errno));
+}
+
+Manifest read_manifest(std::string_view text, const std::string& path) {
+  const nlohmann::json json = parse_json(text, path);
+  const JsonObject root(json, path);
+  check_version(root, path);  // before the rest, which is this version's
+  root.allow_only({"format_version", "step", "files"});
+  Manifest manifest;
+  manifest.step = root.integer("step", 0);
+  const JsonObject files = root.object("files");
+  files.allow_only({kArraysName, kDeckName, kProgressName});
+  for (const char* name : kSealedNames) {
+    manifest.files[name] = read_seal(files.object(name), path, name);
+  }
+  return manifest;
 }
 
 struct Descriptor {
@@ -133,7 +157,9 @@ void check_entries(const fs::path& folder) {
 }
 
 void check_step(const fs::path& folder, int64_t step) {
-  const int64_t named = step_in_name(folder.filename().string());
+  const fs::path path = folder.lexically_normal();  // its name, also with a slash behind it
+  const int64_t named =
+      step_in_name((path.has_filename() ? path : path.parent_path()).filename().string());
   if (named < 0 || named == step) return;
   throw UserError("{}: its folder says step {}, its contents step {}: it was renamed",
                   (folder / kManifestName).string(), named, step);
@@ -156,21 +182,6 @@ std::string write_manifest(int64_t step, const Files& files) {
     root["files"][name] = {{"size", contents.size()}, {"sha256", sha256_of(contents)}};
   }
   return root.dump(2) + "\n";
-}
-
-Manifest read_manifest(std::string_view text, const std::string& path) {
-  const nlohmann::json json = parse_json(text, path);
-  const JsonObject root(json, path);
-  check_version(root, path);  // before the rest, which is this version's
-  root.allow_only({"format_version", "step", "files"});
-  Manifest manifest;
-  manifest.step = root.integer("step", 0);
-  const JsonObject files = root.object("files");
-  files.allow_only({kArraysName, kDeckName, kProgressName});
-  for (const char* name : kSealedNames) {
-    manifest.files[name] = read_seal(files.object(name), path, name);
-  }
-  return manifest;
 }
 
 Sealed read_sealed(const fs::path& folder) {

@@ -66,6 +66,7 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   report.gradient_norm = gradient.norm().item<double>();
   report.lr = lr;
   report.num_questions = plan.num_questions;
+  report.num_micro_batches = plan.num_local_losses;
   require_finite(report);
   optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, lr);
   return report;

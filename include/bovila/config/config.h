@@ -66,6 +66,7 @@ struct EvalConfig {
 struct RunConfig {
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
+  double collective_timeout_s = 1800;
 };
 
 struct OutputConfig {

@@ -1,13 +1,15 @@
 // Video features on disk: sharded HDF5, written by tools/pth2h5, read on demand.
 // Fed by a feature folder; feeds data/clip.h with the rows that a question needs.
 //
-// Layout of a folder:
-//   shard-00000.h5 ...   /frames [rows, 768] half or float: all videos of the shard, one after another
-//                        /names, /first, /count, /checksum: one entry a video
-//   manifest.json        format version, shards with sizes and hashes; written last
+// Layout of a folder, written by data/feature_writer.h:
+//   shard-00000.h5 ...  /frames [rows, 768] half or float: all videos of the shard, one after another
+//                       /checksums [rows] uint64: CRC-32 of each frame's bytes
+//   index.json          version, element type, source, and per shard its videos with their frames
+//   manifest.json       size and SHA-256 of index.json; written last
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -23,7 +25,7 @@ inline constexpr int64_t kFeatureDim = 768;  ///< CLIP ViT-L/14
 /// the process-wide HDF5 lock, so any thread may call. Each rank opens its own.
 class FeatureStore {
  public:
-  /// @throws UserError when the folder is missing, incomplete, or of an unknown version.
+  /// @throws UserError when the folder is missing, incomplete, damaged, or of an unknown version.
   explicit FeatureStore(const std::string& folder);
   ~FeatureStore();
   FeatureStore(FeatureStore&&) noexcept;
@@ -35,10 +37,14 @@ class FeatureStore {
   /// All names, sorted.
   std::vector<std::string> names() const;
   /// Reads frames `rows` (each in [0, num_frames), ascending) of `video` as fp32 into
-  /// out [rows.size(), kFeatureDim]. @throws UserError when the shard cannot be read.
+  /// out [rows.size(), kFeatureDim] and checks each one's checksum.
+  /// @throws UserError naming shard, video and frame when one cannot be read or is damaged.
   void read(std::string_view video, std::span<const int64_t> rows, std::span<float> out) const;
-  /// Reads every video and compares its checksum. @throws UserError naming the first damaged one.
-  void verify() const;
+  /// Reads every frame of every video; `progress` hears each video's bytes.
+  /// @throws UserError naming the first damaged one.
+  void verify(const std::function<void(int64_t)>& progress = {}) const;
+  /// What the set was made from: PthFile::identity() of its source.
+  const std::string& source() const;
 
  private:
   struct Impl;

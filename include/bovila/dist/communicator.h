@@ -42,6 +42,8 @@ class MpiCommunicator final : public Communicator {
  public:
   /// Uses, and does not own, `comm`. No call waits for other ranks longer than `timeout_s` seconds.
   MpiCommunicator(MPI_Comm comm, double timeout_s);
+  /// From now on; every rank sets the same.
+  void set_timeout(double seconds) { timeout_s_ = seconds; }
   /// This process alone; needs no MPI session.
   static MpiCommunicator self() { return {}; }
 

@@ -47,8 +47,12 @@ using WeightMemory = std::function<std::shared_ptr<std::byte>(
 /// A block of this process alone.
 std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
 
+/// Checks that every part is there and that names, shapes and types are those of `params`, without
+/// reading the values. @throws UserError naming file, tensor and both shapes.
+void check_llama_files(const std::string& folder, const LlamaParams& params);
+
 /// Reads the weights in `precision`. Collective when `memory` is.
-/// @throws UserError naming file, tensor and both shapes when something is missing or does not fit.
+/// @throws UserError as check_llama_files, and when a file is damaged.
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
                                 torch::ScalarType precision,
                                 const WeightMemory& memory = private_memory);

@@ -45,7 +45,7 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& root, int64
 /// left there. A valid checkpoint of that step is left alone, an invalid one is replaced.
 /// @return whether it was written: false when there was a valid one.
 /// @throws ProgramError with the system's reason (disk full, read-only), also for a state that
-/// cannot be stored (sizes unlike shapes, a name twice). Then ROOT is as it was.
+/// cannot be stored (sizes unlike shapes, a name twice). Then no checkpoint is changed.
 bool save_checkpoint(const std::filesystem::path& root, const TrainState& state);
 
 /// Reads a checkpoint and checks all of it: version, files, sizes, hashes, contents.
@@ -64,8 +64,8 @@ std::vector<int64_t> list_checkpoints(const std::filesystem::path& root);
 std::optional<Checkpoint> find_newest_valid(const std::filesystem::path& root,
                                             const OnSkip& on_skip = {});
 
-/// What --resume PATH means: one checkpoint's folder, or the newest valid one of an output folder or
-/// of its checkpoints/. @throws UserError when there is none, or the named one is invalid.
+/// What --resume PATH means: one checkpoint's folder, or the newest valid one of an output folder
+/// or of its checkpoints/. @throws UserError when there is none, or the named one is invalid.
 Checkpoint resolve_checkpoint(const std::filesystem::path& path, const OnSkip& on_skip = {});
 
 /// Deletes all checkpoints but the newest `keep` (at least 2) valid ones and `best_step`'s (-1:

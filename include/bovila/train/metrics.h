@@ -16,16 +16,15 @@
 
 namespace bovila {
 
-/// Means of an epoch's steps, each weighed by its questions.
+/// Means of an epoch over its micro-batches on all ranks.
 class EpochMeans {
  public:
   void add(const StepReport& step);
-  /// "loss", "loss_vqa", ..., "uncertainty", "gradient_norm", "lr" (the last step's) in that order.
+  /// "loss", "loss_vqa", ..., "uncertainty", "gradient_norm", "lr" in that order.
   std::vector<std::pair<std::string, double>> values() const;
 
-  std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 1);  ///< losses, norm
-  double questions = 0;
-  double lr = 0;
+  std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 2);
+  int64_t num_micro_batches = 0;
 };
 
 /// How many of a split's questions were answered right, in all and by type. Splits that hide their

@@ -21,7 +21,8 @@ struct StepReport {
   std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
   double gradient_norm = 0;                            ///< of the mean gradient
   double lr = 0;
-  int64_t num_questions = 0;
+  int64_t num_questions = 0;      ///< of all ranks
+  int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions
 };
 
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.

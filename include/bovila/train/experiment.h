@@ -1,0 +1,60 @@
+// Everything a run is made of, opened and checked: tokenizer, features, splits, weights, adapters.
+// Fed by the deck; feeds train/trainer.h, train/evaluator.h and `--check`.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bovila/config/config.h"
+#include "bovila/data/dataset.h"
+#include "bovila/data/feature_store.h"
+#include "bovila/data/tokenizer.h"
+#include "bovila/dist/communicator.h"
+#include "bovila/model/bovila.h"
+#include "bovila/train/train_state.h"
+
+namespace bovila {
+
+/// The tokenizer's file: model.tokenizer, or tokenizer.model in the folder model.llama or beside it.
+/// @throws UserError naming both places when there is none.
+std::string find_tokenizer(const ModelConfig& config);
+
+torch::ScalarType scalar_type(Precision precision);
+
+/// The inputs of a run without the weights. Members point into each other: not movable.
+class Inputs {
+ public:
+  /// Opens everything that the deck names. Not collective. @throws UserError.
+  /// `with_train`: false leaves the training split out.
+  Inputs(const Config& config, bool with_train);
+  Inputs(const Inputs&) = delete;
+  Inputs& operator=(const Inputs&) = delete;
+
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<FeatureStore> features;
+  std::optional<Dataset> train;  ///< only for training
+  std::optional<Dataset> val;
+  LlamaParams llama;
+};
+
+/// Collective: the model with its start values; the frozen weights stand once a node.
+/// @throws AgreedError on all ranks.
+Bovila make_model(const Config& config, const LlamaParams& llama, Communicator& ranks,
+                  Communicator& node);
+
+/// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each its
+/// share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the split
+/// hides its answers.
+std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks);
+
+/// Warns, once, about videos that have no features.
+void report_missing_videos(const Inputs& inputs);
+
+/// The trained parameters into and out of a checkpoint's arrays. @throws UserError for a name or shape
+/// that is not the model's, or one that is missing.
+std::vector<NamedArray> to_arrays(const AdapterParameters& parameters);
+void from_arrays(const TrainState& state, AdapterParameters& parameters);
+
+}  // namespace bovila

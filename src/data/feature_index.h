@@ -1,0 +1,27 @@
+// index.json and manifest.json of a feature set, shared by its writer and its reader.
+// Fed by src/data/feature_writer.cpp; feeds src/data/feature_store.cpp.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "bovila/data/feature_writer.h"
+
+namespace bovila {
+
+struct FeatureIndex {
+  static constexpr int kVersion = 1;
+  bool half = true;
+  std::string source;
+  std::vector<std::vector<VideoFrames>> shards;
+};
+
+/// "shard-00012.h5"
+std::string shard_name(size_t shard);
+/// Writes both files into `folder`, the manifest last.
+void write_feature_index(const std::filesystem::path& folder, const FeatureIndex& index);
+/// @throws UserError naming the file and what is wrong with it.
+FeatureIndex read_feature_index(const std::filesystem::path& folder);
+
+}  // namespace bovila

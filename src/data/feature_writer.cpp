@@ -1,0 +1,80 @@
+// Shard by shard, video by video, into a temporary folder that takes the set's place at the end.
+#include "bovila/data/feature_writer.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/core/hash.h"
+#include "bovila/core/hdf5.h"
+#include "bovila/data/feature_store.h"
+#include "src/data/feature_index.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_shard(const fs::path& path, const FeatureSource& source, std::span<const size_t> videos,
+                 const std::function<void(int64_t)>& progress) {
+  int64_t rows = 0;
+  for (const size_t video : videos) rows += source.videos[video].num_frames;
+  const auto type = source.half ? hdf5::Type::kFloat16 : hdf5::Type::kFloat32;
+  const size_t frame_bytes = static_cast<size_t>(kFeatureDim) * hdf5::size_of(type);
+  const auto file = hdf5::create_file(path.string());
+  hdf5::create_dataset(file.get(), "frames", type, std::vector<int64_t>{rows, kFeatureDim});
+  std::vector<uint64_t> checksums;
+  int64_t first = 0;
+  for (const size_t video : videos) {
+    const int64_t count = source.videos[video].num_frames;
+    std::vector<std::byte> frames(static_cast<size_t>(count) * frame_bytes);
+    source.read(video, frames);
+    hdf5::write_rows(file.get(), "frames", type, first, count, frames);
+    for (size_t at = 0; at < frames.size(); at += frame_bytes) {
+      checksums.push_back(crc32(std::span(frames).subspan(at, frame_bytes)));
+    }
+    first += count;
+    progress(static_cast<int64_t>(frames.size()));
+  }
+  hdf5::write(file.get(), "checksums", hdf5::Type::kUInt64, std::vector<int64_t>{rows},
+              std::as_bytes(std::span(checksums)));
+  hdf5::flush(file);
+}
+
+}  // namespace
+
+std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
+                                                int64_t num_shards) {
+  const size_t count =
+      std::clamp<size_t>(static_cast<size_t>(num_shards), 1, std::max<size_t>(videos.size(), 1));
+  std::vector<size_t> by_size(videos.size());
+  std::iota(by_size.begin(), by_size.end(), size_t{0});
+  std::ranges::stable_sort(by_size, std::ranges::greater(),
+                           [&](size_t video) { return videos[video].num_frames; });
+  std::vector<std::vector<size_t>> shards(count);
+  std::vector<int64_t> frames(count);
+  for (const size_t video : by_size) {  // the largest that is left into the lightest shard
+    const auto lightest = static_cast<size_t>(std::ranges::min_element(frames) - frames.begin());
+    shards[lightest].push_back(video);
+    frames[lightest] += videos[video].num_frames;
+  }
+  for (auto& shard : shards) std::ranges::sort(shard);
+  return shards;
+}
+
+void write_feature_set(const fs::path& folder, const FeatureSource& source, int64_t num_shards,
+                       bool replace, const std::function<void(int64_t)>& progress) {
+  remove_leftovers(folder);
+  TempFolder temporary(folder);
+  FeatureIndex index{source.half, source.identity, {}};
+  for (const auto& videos : balance_shards(source.videos, num_shards)) {
+    write_shard(temporary.path() / shard_name(index.shards.size()), source, videos, progress);
+    index.shards.emplace_back();
+    for (const size_t video : videos) index.shards.back().push_back(source.videos[video]);
+  }
+  write_feature_index(temporary.path(), index);
+  temporary.commit(replace);
+}
+
+}  // namespace bovila

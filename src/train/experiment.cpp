@@ -1,0 +1,146 @@
+// Opening what a deck names.
+#include "bovila/train/experiment.h"
+
+#include <filesystem>
+#include <set>
+
+#include "bovila/core/error.h"
+#include "bovila/core/log.h"
+#include "bovila/data/clip.h"
+#include "bovila/dist/agreement.h"
+#include "bovila/dist/node_memory.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Rows as text, for the exchange between ranks: "12:170 40:181 ".
+std::string to_text(const std::vector<OverLongPrompt>& prompts) {
+  std::string text;
+  for (const OverLongPrompt& prompt : prompts) {
+    text += fmt::format("{}:{} ", prompt.row, prompt.length);
+  }
+  return text;
+}
+
+/// Row to length, of all ranks.
+std::map<int64_t, int64_t> from_texts(const std::vector<std::string>& texts) {
+  std::map<int64_t, int64_t> rows;
+  for (const std::string& text : texts) {
+    for (size_t at = 0; at < text.size(); at = text.find(' ', at) + 1) {
+      rows[std::stoll(text.substr(at))] = std::stoll(text.substr(text.find(':', at) + 1));
+    }
+  }
+  return rows;
+}
+
+std::string describe_over_long(const Dataset& data, const std::map<int64_t, int64_t>& rows) {
+  const auto longest = std::ranges::max_element(
+      rows, {}, [](const auto& row_and_length) { return row_and_length.second; });
+  return fmt::format("{} of {} questions of the split '{}' have prompts longer than "
+                     "model.max_seq_len, the longest is question '{}' with {} tokens",
+                     rows.size(), data.size(), data.split(),
+                     data.sample(longest->first).question_id, longest->second);
+}
+
+}  // namespace
+
+std::string find_tokenizer(const ModelConfig& config) {
+  if (!config.tokenizer.empty()) return config.tokenizer;
+  const fs::path inside = fs::path(config.llama) / "tokenizer.model";
+  const fs::path beside = fs::path(config.llama).lexically_normal() / ".." / "tokenizer.model";
+  if (fs::exists(inside)) return inside;
+  if (fs::exists(beside)) return beside.lexically_normal();
+  throw UserError("no tokenizer.model in {} or beside it; copy it there or set model.tokenizer",
+                  config.llama);
+}
+
+torch::ScalarType scalar_type(Precision precision) {
+  return precision == Precision::kBf16 ? torch::kBFloat16 : torch::kFloat32;
+}
+
+Inputs::Inputs(const Config& config, bool with_train)
+    : tokenizer(load_tokenizer(find_tokenizer(config.model))),
+      features(std::make_unique<FeatureStore>(config.data.features)),
+      llama(read_llama_params(config.model.llama, tokenizer->vocab_size())) {
+  if (with_train) train.emplace(config, config.data.train_split, *features, *tokenizer);
+  val.emplace(config, config.data.val_split, *features, *tokenizer);
+}
+
+Bovila make_model(const Config& config, const LlamaParams& llama, Communicator& ranks,
+                  Communicator& node) {
+  const auto memory = [&](size_t size, const std::function<void(std::byte*)>& fill) {
+    return node_memory(node, size, fill);
+  };
+  std::optional<AdapterParameters> parameters;
+  run_together(ranks, [&] {
+    parameters.emplace(llama, config.model, config.loss.train_scale_proj,
+                       static_cast<uint64_t>(config.train.seed), torch::kCPU);
+    check_llama_files(config.model.llama, llama);
+  });
+  return {Llama(load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
+                                   memory)),
+          std::move(*parameters)};
+}
+
+std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks) {
+  std::vector<OverLongPrompt> mine;
+  run_together(ranks, [&] {
+    for (const Sample& sample : data.samples()) {
+      if (!sample.answer) {
+        throw UserError("question '{}' of the split '{}' has no answer: a split that hides its "
+                        "answers can be scored with --eval, not trained on",
+                        sample.question_id, data.split());
+      }
+    }
+    mine = data.find_over_long(ranks.rank(), ranks.size());
+  });
+  const auto over_long_rows = from_texts(ranks.all_gather(to_text(mine)));
+  run_together(ranks, [&] {
+    if (over_long_rows.empty() || over_long == OverLong::kSkip) return;
+    throw UserError("{}; raise model.max_seq_len or set data.over_long = \"skip\"",
+                    describe_over_long(data, over_long_rows));
+  });
+  if (!over_long_rows.empty() && ranks.rank() == 0) {
+    log::warn("{}; they are not trained on", describe_over_long(data, over_long_rows));
+  }
+  std::vector<int64_t> rows;
+  for (int64_t row = 0; row < data.size(); ++row) {
+    if (!over_long_rows.contains(row)) rows.push_back(row);
+  }
+  return rows;
+}
+
+void report_missing_videos(const Inputs& inputs) {
+  std::set<std::string> missing;
+  for (const auto* data : {&inputs.train, &inputs.val}) {
+    if (!data->has_value()) continue;
+    const auto names = find_missing_videos(*inputs.features, (*data)->samples());
+    missing.insert(names.begin(), names.end());
+  }
+  if (missing.empty()) return;
+  log::warn("{} videos have no features and count as zeros, '{}' the first", missing.size(),
+            *missing.begin());
+}
+
+std::vector<NamedArray> to_arrays(const AdapterParameters& parameters) {
+  std::vector<NamedArray> arrays;
+  const auto flat = parameters.flat().cpu();
+  const float* values = flat.data_ptr<float>();
+  for (const NamedParameter& entry : parameters.names()) {
+    const float* first = values + entry.offset;
+    arrays.push_back({entry.name, entry.shape, {first, first + entry.numel}});
+  }
+  return arrays;
+}
+
+void from_arrays(const TrainState& state, AdapterParameters& parameters) {
+  for (const NamedParameter& entry : parameters.names()) {
+    const NamedArray* array = state.find(entry.name);
+    if (array == nullptr) throw UserError("the checkpoint lacks the parameter '{}'", entry.name);
+    parameters.assign(entry.name, torch::tensor(array->values).view(array->shape));
+  }
+}
+
+}  // namespace bovila

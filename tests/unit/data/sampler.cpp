@@ -1,0 +1,58 @@
+// Which questions form which step.
+#include "bovila/data/sampler.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+using namespace bovila;
+
+TEST_CASE("an epoch's order is a permutation of its own seed and epoch") {
+  auto order = epoch_order(100, 1, 0);
+  CHECK(order == epoch_order(100, 1, 0));
+  CHECK(order != epoch_order(100, 1, 1));
+  CHECK(order != epoch_order(100, 2, 0));
+  std::ranges::sort(order);
+  std::vector<int64_t> all(100);
+  std::iota(all.begin(), all.end(), 0);
+  CHECK(order == all);
+}
+
+TEST_CASE("any number of ranks covers the same questions in each step, each once") {
+  const auto order = epoch_order(53, 7, 3);
+  for (const int64_t ranks : {1, 2, 3, 4}) {
+    const int64_t batch = 12 / ranks;  // the same questions a step
+    for (int64_t position = 0; position < 53;) {
+      std::multiset<int64_t> seen;
+      int64_t questions = 0, losses = 0, counted = 0;
+      for (int64_t rank = 0; rank < ranks; ++rank) {
+        const auto plan = plan_step(order, position, batch, 2, rank, ranks);
+        for (const auto& rows : plan.micro_batches) {
+          seen.insert(rows.begin(), rows.end());
+          counted += rows.empty() ? 0 : 1;
+        }
+        questions = plan.num_questions;
+        losses = plan.num_local_losses;
+      }
+      CHECK(seen == std::multiset<int64_t>(order.begin() + position,
+                                           order.begin() + position + questions));
+      CHECK(losses == counted);
+      position += questions;
+    }
+  }
+}
+
+TEST_CASE("a last micro-batch with fewer questions than ranks leaves some without") {
+  const auto order = epoch_order(5, 0, 0);
+  int64_t busy = 0;
+  for (int64_t rank = 0; rank < 4; ++rank) {
+    const auto plan = plan_step(order, 4, 1, 2, rank, 4);
+    CHECK(plan.num_questions == 1);
+    CHECK(plan.num_local_losses == 1);
+    CHECK(plan.micro_batches.size() == 1);
+    busy += plan.micro_batches[0].empty() ? 0 : 1;
+  }
+  CHECK(busy == 1);
+}

@@ -1,0 +1,57 @@
+// The hand-written nodes against plain expressions, values and gradients.
+#include "bovila/model/llama_ops.h"
+
+#include <doctest/doctest.h>
+
+#include "bovila/model/rotary.h"
+
+using namespace bovila;
+using torch::Tensor;
+
+namespace {
+
+void compare(const Tensor& leaf, const std::function<Tensor()>& ours,
+             const std::function<Tensor()>& plain) {
+  const auto gradient = [&](const Tensor& out) {
+    torch::manual_seed(3);
+    leaf.mutable_grad() = Tensor();
+    (out * torch::randn_like(out)).sum().backward();
+    return leaf.grad().clone();
+  };
+  const auto a = ours(), b = plain();
+  CHECK(torch::allclose(a, b, 1e-5, 1e-6));
+  CHECK(torch::allclose(gradient(a), gradient(b), 1e-4, 1e-6));
+}
+
+}  // namespace
+
+TEST_CASE("RMSNorm equals its definition, gradient too") {
+  torch::manual_seed(1);
+  const auto x = torch::randn({2, 3, 8}).requires_grad_(true);
+  const auto weight = torch::randn({8});
+  compare(
+      x, [&] { return rms_norm(x, weight, 1e-5); },
+      [&] { return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight; });
+}
+
+TEST_CASE("SwiGLU equals silu(a) * b, gradient too") {
+  torch::manual_seed(1);
+  const auto x = torch::randn({2, 3, 8}).requires_grad_(true);
+  compare(
+      x, [&] { return swiglu(x); },
+      [&] {
+        const auto halves = x.chunk(2, -1);
+        return torch::silu(halves[0]) * halves[1];
+      });
+}
+
+TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d)") {
+  const auto positions = torch::tensor({{0, 5}}, torch::kInt64);
+  const auto x = torch::tensor({1.0F, 0.0F, 0.0F, 1.0F}).view({1, 1, 1, 4}).expand({1, 2, 1, 4});
+  const auto y = rotate(x, rotary_turns(positions, 4, 10000));
+  CHECK(torch::allclose(y[0][0][0], x[0][0][0]));
+  const double fast = 5.0, slow = 5.0 / 100;  // theta^(-2/4) = 1/100
+  const auto expected = torch::tensor({std::cos(fast), std::sin(fast), -std::sin(slow),
+                                       std::cos(slow)}, torch::kFloat32);
+  CHECK(torch::allclose(y[0][1][0], expected, 1e-5, 1e-6));
+}

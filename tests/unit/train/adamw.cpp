@@ -1,0 +1,34 @@
+// One flat vector stepped as PyTorch's AdamW steps two groups.
+#include "bovila/train/adamw.h"
+
+#include <doctest/doctest.h>
+#include <torch/optim/adamw.h>
+
+using namespace bovila;
+
+TEST_CASE("steps equal torch::optim::AdamW with and without decay") {
+  torch::manual_seed(5);
+  const auto start = torch::randn({10});
+  auto ours = start.clone();
+  auto decayed = start.slice(0, 0, 6).clone().requires_grad_(true);
+  auto plain = start.slice(0, 6).clone().requires_grad_(true);
+  const auto options = [](double decay) {
+    auto made = std::make_unique<torch::optim::AdamWOptions>(1e-2);
+    made->betas({0.9, 0.95}).eps(1e-8).weight_decay(decay);
+    return made;
+  };
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::vector<torch::Tensor>{decayed}, options(0.14));
+  groups.emplace_back(std::vector<torch::Tensor>{plain}, options(0));
+  torch::optim::AdamW theirs(groups);
+  AdamW optimizer(10, 6, 0.14, torch::kCPU);
+  for (int step = 0; step < 5; ++step) {
+    const auto gradient = torch::randn({10});
+    decayed.mutable_grad() = gradient.slice(0, 0, 6).clone();
+    plain.mutable_grad() = gradient.slice(0, 6).clone();
+    theirs.step();
+    optimizer.step(ours, gradient, 1e-2);
+    CHECK(torch::allclose(ours, torch::cat({decayed, plain}).detach(), 1e-6, 1e-7));
+  }
+  CHECK(optimizer.steps == 5);
+}

@@ -1,0 +1,196 @@
+// pth2h5 FILE.pth DIR: a features .pth into a sharded HDF5 feature set; --verify and --list look at one.
+// Fed by the published features; feeds data/feature_store.h. Memory: the largest video.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+
+#include "bovila/core/error.h"
+#include "bovila/core/float16.h"
+#include "bovila/core/log.h"
+#include "bovila/data/feature_store.h"
+#include "bovila/data/feature_writer.h"
+#include "bovila/data/pth.h"
+
+namespace {
+
+using namespace bovila;
+
+constexpr double kMegabyte = 1e6;
+
+/// "1234 of 20480 MB, 512 MB/s, ETA 38 s": live on a terminal, every few seconds elsewhere.
+class ByteProgress {
+ public:
+  ByteProgress(std::string what, int64_t total) : what_(std::move(what)), total_(total) {}
+
+  void add(int64_t bytes) {
+    done_ += bytes;
+    const auto now = Clock::now();
+    const bool last = done_ >= total_;
+    if (!last && now - shown_ < (live_ ? kLiveEvery : kLogEvery)) return;
+    shown_ = now;
+    const double rate =
+        static_cast<double>(done_) / std::max(seconds(now - start_), 1e-3);
+    const double left = static_cast<double>(total_ - done_) / std::max(rate, 1.0);
+    std::fprintf(stderr, "%s%s: %.0f of %.0f MB, %.0f MB/s, ETA %.0f s%s", live_ ? "\r" : "",
+                 what_.c_str(), static_cast<double>(done_) / kMegabyte,
+                 static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left,
+                 live_ && !last ? "\033[K" : "\n");
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr Clock::duration kLiveEvery = std::chrono::milliseconds(200);
+  static constexpr Clock::duration kLogEvery = std::chrono::seconds(5);
+  static double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+  std::string what_;
+  int64_t total_;
+  int64_t done_ = 0;
+  bool live_ = isatty(STDERR_FILENO) != 0;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point shown_ = start_;
+};
+
+void check_video(const PthFile& file, const PthTensor& video) {
+  if (!is_floating_point(video.type)) {
+    throw UserError("{}: video '{}' has elements of type {}, features are floating point",
+                    file.path(), video.name, name_of(video.type));
+  }
+  if (video.shape.size() != 2 || video.shape[1] != kFeatureDim || video.shape[0] < 1) {
+    throw UserError("{}: video '{}' has shape [{}], features are [frames, {}] with at least one "
+                    "frame", file.path(), video.name, fmt::join(video.shape, ", "), kFeatureDim);
+  }
+}
+
+/// Reads a video and gives it the set's element type. @throws UserError for a value that is not finite.
+class VideoReader {
+ public:
+  VideoReader(const PthFile& file, bool half) : file_(file), half_(half) {}
+
+  void read(const PthTensor& video, std::span<std::byte> out) {
+    if (half_ || video.type == ElementType::kFloat32) {
+      file_.read(video, out);
+    } else {
+      raw_.resize(static_cast<size_t>(video.num_bytes()));
+      file_.read(video, raw_);
+      convert(video, {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
+    }
+    const bool finite =
+        half_ ? all_finite_halves({reinterpret_cast<const uint16_t*>(out.data()), out.size() / 2})
+              : all_finite_floats({reinterpret_cast<const float*>(out.data()), out.size() / 4});
+    if (!finite) {
+      throw UserError("{}: video '{}' has a value that is not finite (infinite or NaN); extract its "
+                      "features again", file_.path(), video.name);
+    }
+  }
+
+ private:
+  void convert(const PthTensor& video, std::span<float> out) {
+    const auto halves = [&] {
+      return std::span(reinterpret_cast<const uint16_t*>(raw_.data()), out.size());
+    };
+    switch (video.type) {
+      case ElementType::kFloat16: return halves_to_floats(halves(), out);
+      case ElementType::kBFloat16: return bfloat16s_to_floats(halves(), out);
+      default:
+        return doubles_to_floats({reinterpret_cast<const double*>(raw_.data()), out.size()}, out);
+    }
+  }
+
+  const PthFile& file_;
+  bool half_;
+  std::vector<std::byte> raw_;
+};
+
+/// True when `folder` already holds this source; an error when it holds something else.
+bool is_there(const std::string& folder, const std::string& identity) {
+  if (!std::filesystem::exists(folder) || std::filesystem::is_empty(folder)) return false;
+  std::string problem = "it was made from another file";
+  try {
+    if (FeatureStore(folder).source() == identity) return true;
+  } catch (const UserError& error) {
+    problem = error.what();
+  }
+  throw UserError("{} is there already and is not this feature set ({}); use --force to replace it",
+                  folder, problem);
+}
+
+void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
+  const PthFile file(path);
+  const auto videos = file.tensors();
+  if (videos.empty()) throw UserError("{}: there are no videos in it", path);
+  for (const PthTensor& video : videos) check_video(file, video);
+  if (!force && is_there(folder, file.identity())) {
+    std::cerr << folder << " is there already, made from this file: nothing to do\n";
+    return;
+  }
+  FeatureSource source;
+  source.identity = file.identity();
+  source.half = std::ranges::all_of(
+      videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
+  int64_t total = 0;
+  for (const PthTensor& video : videos) {
+    source.videos.push_back({video.name, video.shape[0]});
+    total += video.numel() * (source.half ? 2 : 4);
+  }
+  VideoReader reader(file, source.half);
+  source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
+  ByteProgress progress("converting", total);
+  write_feature_set(folder, source, num_shards, force, [&](int64_t n) { progress.add(n); });
+  std::cerr << videos.size() << " videos in " << folder << "\n";
+}
+
+void verify(const std::string& folder) {
+  const FeatureStore store(folder);
+  store.verify();
+  std::cout << folder << ": " << store.num_videos() << " videos, every frame as it was written\n";
+}
+
+void list(const std::string& folder) {
+  const FeatureStore store(folder);
+  for (const std::string& name : store.names()) {
+    std::cout << name << "\t" << *store.num_frames(name) << "\n";
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Converts video features from .pth to sharded HDF5");
+  std::string file, folder, verified, listed;
+  int64_t shards = 8;
+  bool force = false;
+  app.add_option("FILE", file, "features: a .pth dict of name -> [frames, 768]");
+  app.add_option("DIR", folder, "feature set to make");
+  app.add_option("--shards", shards, "number of HDF5 files")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}));
+  app.add_flag("--force", force, "replace a feature set that is there");
+  app.add_option("--verify", verified, "check every frame of a feature set");
+  app.add_option("--list", listed, "print names and frame counts of a feature set");
+  try {
+    app.parse(argc, argv);
+    const bool looks = !verified.empty() || !listed.empty();
+    if (!looks && (file.empty() || folder.empty())) {
+      throw CLI::RequiredError("FILE and DIR, or --verify DIR, or --list DIR");
+    }
+  } catch (const CLI::ParseError& error) {
+    return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
+  }
+  try {
+    if (!verified.empty()) verify(verified);
+    if (!listed.empty()) list(listed);
+    if (!file.empty()) convert(file, folder, shards, force);
+    return static_cast<int>(ExitCode::kSuccess);
+  } catch (const UserError& error) {
+    std::cerr << "pth2h5: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kUserError);
+  } catch (const std::exception& error) {
+    std::cerr << "pth2h5: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kFailure);
+  }
+}
