@@ -1,4 +1,4 @@
-// The index is JSON; the manifest's hash guards every byte of it.
+// The index is JSON; the manifest's hashes guard every byte of it and of the shards.
 #include "src/data/feature_index.h"
 
 #include <fstream>
@@ -51,9 +51,33 @@ FeatureIndex from_json(const json& index) {
   return out;
 }
 
+void check_files(const fs::path& folder, const FeatureIndex& index) {
+  if (index.files.size() != index.shards.size()) {
+    throw UserError("{} is damaged: {} shards, {} expected; convert the features again",
+                    (folder / kManifest).string(), index.files.size(), index.shards.size());
+  }
+  for (size_t i = 0; i < index.files.size(); ++i) {
+    const fs::path path = folder / shard_name(i);
+    std::error_code missing;
+    const uintmax_t bytes = fs::file_size(path, missing);
+    if (missing) {
+      throw UserError("{} is missing: the feature set is incomplete; convert the features again",
+                      path.string());
+    }
+    if (bytes != static_cast<uintmax_t>(index.files[i].bytes)) {
+      throw UserError(
+          "{} has {} bytes, expected {}: it is cut short or damaged; convert the "
+          "features again",
+          path.string(), bytes, index.files[i].bytes);
+    }
+  }
+}
+
 }  // namespace
 
-std::string shard_name(size_t shard) { return fmt::format("shard-{:05}.h5", shard); }
+std::string shard_name(size_t shard) {
+  return fmt::format("shard-{:05}.h5", shard);
+}
 
 void write_feature_index(const fs::path& folder, const FeatureIndex& index) {
   json out = {{"version", FeatureIndex::kVersion},
@@ -67,18 +91,27 @@ void write_feature_index(const fs::path& folder, const FeatureIndex& index) {
   }
   const std::string text = out.dump() + "\n";
   write_file_durably(folder / kIndex, text);
-  const json manifest = {
-      {"version", FeatureIndex::kVersion}, {"size", text.size()}, {"sha256", sha256_of(text)}};
+  json manifest = {
+      {"version", FeatureIndex::kVersion}, {"sha256", sha256_of(text)}, {"shards", json::array()}};
+  for (const ShardFile& file : index.files) {
+    manifest["shards"].push_back({{"bytes", file.bytes}, {"sha256", file.sha256}});
+  }
   write_file_durably(folder / kManifest, manifest.dump() + "\n");
 }
 
 FeatureIndex read_feature_index(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    throw UserError("{}: expected a feature set made by tools/pth2h5, there is no such folder",
+                    folder.string());
+  }
   const fs::path index_path = folder / kIndex, manifest_path = folder / kManifest;
   const json manifest = parse(manifest_path, read_text(manifest_path));
   const json version = manifest.value("version", json());
   if (version != FeatureIndex::kVersion) {
-    throw UserError("{} is of version {}, this program reads version {}; convert the features again",
-                    manifest_path.string(), version.dump(), FeatureIndex::kVersion);
+    throw UserError(
+        "{} is of version {}, this program reads version {}; convert the features again",
+        manifest_path.string(), version.dump(), FeatureIndex::kVersion);
   }
   const std::string text = read_text(index_path);
   if (manifest.value("sha256", json()) != sha256_of(text)) {
@@ -86,9 +119,16 @@ FeatureIndex read_feature_index(const fs::path& folder) {
                     index_path.string(), kManifest);
   }
   try {
-    return from_json(parse(index_path, text));
+    FeatureIndex index = from_json(parse(index_path, text));
+    for (const json& file : manifest.at("shards")) {
+      index.files.push_back(
+          {file.at("bytes").get<int64_t>(), file.at("sha256").get<std::string>()});
+    }
+    check_files(folder, index);
+    return index;
   } catch (const json::exception& error) {
-    throw UserError("{}: {}", index_path.string(), error.what());
+    throw UserError("{} is damaged: {}; convert the features again", manifest_path.string(),
+                    error.what());
   }
 }
 

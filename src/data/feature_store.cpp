@@ -25,11 +25,14 @@ struct Shard {
   hdf5::Handle file;
 };
 
-/// Runs of consecutive numbers in an ascending list, as (place in the list, length).
+/// Runs of consecutive numbers in an ascending list, as (place in the list, length). No run is
+/// longer than kMaxRun, which bounds the memory of a read.
+constexpr size_t kMaxRun = 2048;
+
 std::vector<std::pair<size_t, size_t>> runs_of(std::span<const int64_t> rows) {
   std::vector<std::pair<size_t, size_t>> runs;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (i > 0 && rows[i] == rows[i - 1] + 1) {
+    if (i > 0 && rows[i] == rows[i - 1] + 1 && runs.back().second < kMaxRun) {
       ++runs.back().second;
     } else {
       runs.emplace_back(i, 1);
@@ -52,10 +55,6 @@ struct FeatureStore::Impl {
   void open_shard(const std::vector<VideoFrames>& contents) {
     const size_t number = shards.size();
     const auto path = folder + "/" + shard_name(number);
-    if (!std::filesystem::exists(path)) {
-      throw UserError("{} is missing: the feature set is incomplete; convert the features again",
-                      path);
-    }
     Shard shard{path, hdf5::open_file(path)};
     int64_t rows = 0;
     for (const VideoFrames& video : contents) {
@@ -66,8 +65,10 @@ struct FeatureStore::Impl {
     const auto checksums = hdf5::describe(shard.file.get(), "checksums");
     if (frames.shape != std::vector<int64_t>{rows, kFeatureDim} || frames.type != type() ||
         checksums.shape != std::vector<int64_t>{rows}) {
-      throw UserError("{} does not hold the {} frames that index.json says; convert the features "
-                      "again", path, rows);
+      throw UserError(
+          "{} does not hold the {} frames that index.json says; convert the features "
+          "again",
+          path, rows);
     }
     shards.push_back(std::move(shard));
   }
@@ -91,8 +92,10 @@ struct FeatureStore::Impl {
                     std::as_writable_bytes(std::span(checksums)));
     for (size_t i = 0; i < checksums.size(); ++i) {
       if (crc32(std::span(frames).subspan(i * frame_bytes, frame_bytes)) == checksums[i]) continue;
-      throw UserError("{}: frame {} of video '{}' is damaged (its checksum is wrong); convert the "
-                      "features again", shard.path, first + static_cast<int64_t>(i), video);
+      throw UserError(
+          "{}: frame {} of video '{}' is damaged (its checksum is wrong); convert the "
+          "features again",
+          shard.path, first + static_cast<int64_t>(i), video);
     }
     return frames;
   }
@@ -118,7 +121,9 @@ FeatureStore::~FeatureStore() = default;
 FeatureStore::FeatureStore(FeatureStore&&) noexcept = default;
 FeatureStore& FeatureStore::operator=(FeatureStore&&) noexcept = default;
 
-int64_t FeatureStore::num_videos() const { return static_cast<int64_t>(impl_->videos.size()); }
+int64_t FeatureStore::num_videos() const {
+  return static_cast<int64_t>(impl_->videos.size());
+}
 
 std::optional<int64_t> FeatureStore::num_frames(std::string_view video) const {
   const auto found = impl_->videos.find(video);
@@ -132,7 +137,13 @@ std::vector<std::string> FeatureStore::names() const {
   return names;
 }
 
-const std::string& FeatureStore::source() const { return impl_->source; }
+const std::string& FeatureStore::source() const {
+  return impl_->source;
+}
+
+int64_t FeatureStore::num_shards() const {
+  return std::ssize(impl_->shards);
+}
 
 void FeatureStore::read(std::string_view video, std::span<const int64_t> rows,
                         std::span<float> out) const {
@@ -141,8 +152,7 @@ void FeatureStore::read(std::string_view video, std::span<const int64_t> rows,
                    std::ranges::all_of(rows, [&](int64_t r) { return r >= 0 && r < at.count; }),
                "rows of video '{}' that are not there, or no room for them", video);
   for (const auto& [place, length] : runs_of(rows)) {
-    const auto frames =
-        impl_->read_checked(video, at, rows[place], static_cast<int64_t>(length));
+    const auto frames = impl_->read_checked(video, at, rows[place], static_cast<int64_t>(length));
     impl_->to_floats(frames, out.subspan(place * static_cast<size_t>(kFeatureDim),
                                          length * static_cast<size_t>(kFeatureDim)));
   }
@@ -150,9 +160,40 @@ void FeatureStore::read(std::string_view video, std::span<const int64_t> rows,
 
 void FeatureStore::verify(const std::function<void(int64_t)>& progress) const {
   for (const auto& [name, location] : impl_->videos) {
-    const auto frames = impl_->read_checked(name, location, 0, location.count);
-    if (progress) progress(static_cast<int64_t>(frames.size()));
+    for (int64_t first = 0; first < location.count; first += kMaxRun) {
+      const auto count = std::min<int64_t>(kMaxRun, location.count - first);
+      const auto frames = impl_->read_checked(name, location, first, count);
+      if (progress) progress(static_cast<int64_t>(frames.size()));
+    }
   }
+}
+
+int64_t verify_feature_set(const std::string& folder,
+                           const std::function<void(int64_t, int64_t)>& progress) {
+  const FeatureIndex index = read_feature_index(folder);
+  int64_t total = 0, done = 0;
+  for (const ShardFile& file : index.files) total += file.bytes;
+  for (const auto& contents : index.shards) {
+    for (const VideoFrames& video : contents) {
+      total += video.num_frames * kFeatureDim * (index.half ? 2 : 4);
+    }
+  }
+  const auto advance = [&](int64_t bytes) {
+    done += bytes;
+    if (progress) progress(done, total);
+  };
+  for (size_t i = 0; i < index.files.size(); ++i) {
+    const std::string path = folder + "/" + shard_name(i);
+    if (sha256_of_file(path, advance) != index.files[i].sha256) {
+      throw UserError(
+          "{} is damaged: its SHA-256 is not the one in manifest.json; convert the "
+          "features again",
+          path);
+    }
+  }
+  const FeatureStore store(folder);
+  store.verify(advance);
+  return store.num_videos();
 }
 
 }  // namespace bovila

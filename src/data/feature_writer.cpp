@@ -42,6 +42,36 @@ void write_shard(const fs::path& path, const FeatureSource& source, std::span<co
   hdf5::flush(file);
 }
 
+/// The folder to write, seen through a symbolic link, with the folders on its way made.
+fs::path resolve(const fs::path& folder) {
+  std::error_code reason;
+  const fs::path path = fs::weakly_canonical(folder, reason);
+  if (reason) throw ProgramError("{}: {}", folder.string(), reason.message());
+  fs::create_directories(path.parent_path(), reason);
+  if (reason) throw ProgramError("{}: {}", path.parent_path().string(), reason.message());
+  return path;
+}
+
+/// Replacing removes what is there, so that must be a feature set and nothing else.
+void check_place(const fs::path& folder, bool replace) {
+  if (!fs::exists(folder)) return;
+  if (!fs::is_directory(folder)) {
+    throw UserError("{}: expected a folder to write to, a file is there", folder.string());
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = name == "index.json" || name == "manifest.json" ||
+                         (name.starts_with("shard-") && name.ends_with(".h5"));
+    if (!is_ours) {
+      throw UserError(
+          "{}: expected a feature set or nothing, {} is there; name another folder or "
+          "move it away",
+          folder.string(), name);
+    }
+    if (!replace) throw UserError("{}: a feature set is there already", folder.string());
+  }
+}
+
 }  // namespace
 
 std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
@@ -63,17 +93,23 @@ std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> vid
   return shards;
 }
 
-void write_feature_set(const fs::path& folder, const FeatureSource& source, int64_t num_shards,
+void write_feature_set(const fs::path& target, const FeatureSource& source, int64_t num_shards,
                        bool replace, const std::function<void(int64_t)>& progress) {
+  const fs::path folder = resolve(target);
   remove_leftovers(folder);
+  check_place(folder, replace);
   TempFolder temporary(folder);
-  FeatureIndex index{source.half, source.identity, {}};
+  FeatureIndex index{source.half, source.identity, {}, {}};
   for (const auto& videos : balance_shards(source.videos, num_shards)) {
-    write_shard(temporary.path() / shard_name(index.shards.size()), source, videos, progress);
+    const fs::path path = temporary.path() / shard_name(index.shards.size());
+    write_shard(path, source, videos, progress);
+    index.files.push_back(
+        {static_cast<int64_t>(fs::file_size(path)), sha256_of_file(path.string())});
     index.shards.emplace_back();
     for (const size_t video : videos) index.shards.back().push_back(source.videos[video]);
   }
   write_feature_index(temporary.path(), index);
+  check_place(folder, replace);  // another conversion may have been quicker
   temporary.commit(replace);
 }
 

@@ -120,7 +120,8 @@ int64_t OptionScores::prediction() const {
   return std::ranges::min_element(loss) - loss.begin();
 }
 
-std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch) {
+std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
+                                        const LossConfig& config) {
   const torch::NoGradGuard no_grad;
   const auto device = model.llama().device();
   std::vector<SequenceTree> rows;
@@ -143,10 +144,12 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   const auto surprise =
       torch::cross_entropy_loss(logits, labels_N, {}, at::Reduction::None);
   const auto& parameters = model.parameters();
-  const auto evidence =
-      make_evidence(logits, parameters.scale_weight(), parameters.scale_bias());
+  const auto u = config.edl_mse > 0 ? make_evidence(logits, parameters.scale_weight(),
+                                                    parameters.scale_bias())
+                                          .uncertainty_N
+                                    : torch::zeros_like(surprise);
   const auto loss = mean_by_pair(surprise, counted, pair_N, pairs);
-  const auto uncertainty = mean_by_pair(evidence.uncertainty_N, counted, pair_N, pairs);
+  const auto uncertainty = mean_by_pair(u, counted, pair_N, pairs);
 
   std::vector<OptionScores> scores;
   int64_t first = 0;
@@ -181,7 +184,7 @@ std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, con
         },
         static_cast<size_t>(config.run.prefetch_batches));
     while (const auto batch = batches.next()) {
-      std::ranges::move(score_options(model, *batch), std::back_inserter(scores));
+      std::ranges::move(score_options(model, *batch, config.loss), std::back_inserter(scores));
       progress(static_cast<int64_t>(scores.size()), total);
     }
   });

@@ -10,27 +10,29 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// sum_k f(a_k) - f(A0)-terms of the regulariser, with f's derivative in closed form:
-///   r(a, A0) = lgamma(A0) - lgamma(V) - sum lgamma(a) + sum (a - 1)(digamma(a) - digamma(A0))
-///   dr/da_k  = (a_k - 1) trigamma(a_k) - digamma(A0)
-///   dr/dA0   = digamma(A0) - trigamma(A0) sum (a_k - 1)
+/// The regulariser with its derivative in closed form. With E_i = sum_k (a_ik - 1) and means over tokens:
+///   r        = mean_i [lgamma(A_i) - lgamma(V) - sum_k lgamma(a_ik) + sum_k (a_ik - 1) digamma(a_ik)]
+///              - mean_i E_i * mean_j digamma(A_j)
+///   dr/da_ik = [(a_ik - 1) trigamma(a_ik) - mean_j digamma(A_j)] / N
+///   dr/dA_i  = [digamma(A_i) - mean_j E_j * trigamma(A_i)] / N
 struct DirichletDivergence : torch::autograd::Function<DirichletDivergence> {
   static Tensor forward(AutogradContext* context, const Tensor& a_NV, const Tensor& total_N) {
     context->save_for_backward({a_NV, total_N});
-    const double classes = static_cast<double>(a_NV.size(1));
     const auto extra = a_NV - 1;
-    return torch::lgamma(total_N) - std::lgamma(classes) - torch::lgamma(a_NV).sum(1) +
-           (extra * (torch::digamma(a_NV) - torch::digamma(total_N).unsqueeze(1))).sum(1);
+    const auto own = torch::lgamma(total_N) - std::lgamma(static_cast<double>(a_NV.size(1))) -
+                     torch::lgamma(a_NV).sum(1) + (extra * torch::digamma(a_NV)).sum(1);
+    return own.mean() - extra.sum(1).mean() * torch::digamma(total_N).mean();
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const auto &a = saved[0], &total = saved[1], &grad = grads[0];
+    const auto &a = saved[0], &total = saved[1];
+    const auto scale = grads[0] / static_cast<double>(a.size(0));
     const auto extra = a - 1;
-    const auto digamma_total = torch::digamma(total);
-    const auto d_a = extra * torch::polygamma(1, a) - digamma_total.unsqueeze(1);
-    const auto d_total = digamma_total - torch::polygamma(1, total) * extra.sum(1);
-    return {grad.unsqueeze(1) * d_a, grad * d_total};
+    const auto digamma = torch::digamma(total);
+    const auto d_a = extra * torch::polygamma(1, a) - digamma.mean();
+    const auto d_total = digamma - torch::polygamma(1, total) * extra.sum(1).mean();
+    return {scale * d_a, scale * d_total};
   }
 };
 

@@ -16,14 +16,20 @@ using torch::Tensor;
 
 constexpr int64_t kIgnoredLabel = 0;  // token 0 never counts in a loss (SPEC 3)
 
-/// Labels of several questions one after another, and which question each belongs to.
+/// The labels of several questions that count: the tokens, where the logits stand that are scored against
+/// them (among all wanted positions of a pass), and which question each belongs to.
 struct Labels {
-  std::vector<int64_t> tokens;
-  std::vector<int64_t> question;
+  std::vector<int64_t> tokens, places, question;
 
-  void append(const Prompt& prompt, int64_t index) {
-    tokens.insert(tokens.end(), prompt.tokens.begin() + prompt.label_start, prompt.tokens.end());
-    question.resize(tokens.size(), index);
+  /// Those of one prompt, whose first label is scored at `first`.
+  void append(const Prompt& prompt, int64_t first, int64_t index) {
+    for (int64_t t = 0; prompt.label_start + t < prompt.size(); ++t) {
+      const int32_t token = prompt.tokens[static_cast<size_t>(prompt.label_start + t)];
+      if (token == kIgnoredLabel) continue;
+      tokens.push_back(token);
+      places.push_back(first + t);
+      question.push_back(index);
+    }
   }
 };
 
@@ -43,7 +49,7 @@ Tensor frames_of(std::span<const Example> batch, torch::Device device) {
 }
 
 Tensor cross_entropy(const Tensor& logits_NV, const Tensor& labels_N, at::Reduction::Reduction how) {
-  return torch::cross_entropy_loss(logits_NV, labels_N, {}, how, kIgnoredLabel);
+  return torch::cross_entropy_loss(logits_NV, labels_N, {}, how);
 }
 
 /// What the passes of one micro-batch share.
@@ -73,7 +79,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
   const int64_t shift = micro.config.aqa_align ? 0 : 1;
   std::vector<SequenceTree> rows;
   Labels labels;
-  std::vector<int64_t> scored, sampled;  // places among all wanted positions
+  std::vector<int64_t> sampled;  // places among all wanted positions
   int64_t first = 0;
   for (size_t i = 0; i < micro.examples.size(); ++i) {
     const Prompt& vaq = micro.examples[i].vaq;
@@ -83,8 +89,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
     tokens.resize(static_cast<size_t>(vaq.label_start - 1 + count));  // no longer than is read
     rows.push_back(SequenceTree::chain(tokens, vaq.video_start));
     rows.back().want(0, vaq.label_start - 1, count);
-    labels.append(vaq, static_cast<int64_t>(i));
-    for (int64_t t = 0; t < num_labels(vaq); ++t) scored.push_back(first + t);
+    labels.append(vaq, first, static_cast<int64_t>(i));
     for (int64_t t = 0; t < asked; ++t) sampled.push_back(first + shift + t);
     first += count;
   }
@@ -93,7 +98,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
   const auto logits = micro.model.llama().logits(hidden);
 
   AskedQuestion out;
-  out.vaq_loss = cross_entropy(logits.index_select(0, to_device(scored, micro.device())),
+  out.vaq_loss = cross_entropy(logits.index_select(0, to_device(labels.places, micro.device())),
                                to_device(labels.tokens, micro.device()), at::Reduction::Mean) *
                  micro.config.vaq;
   if (asks) {
@@ -111,7 +116,8 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
 struct Answers {
   Tensor given_logits;  // [N, V] fp32: VQA
   Tensor asked_logits;  // [N, V] fp32: AQA; undefined when it is off
-  Labels labels;
+  Tensor labels;        // [N]
+  Tensor question;      // [N]: which question of the micro-batch each label belongs to
 };
 
 /// Where the self-made questions go: the question's places in branch 1 of each row.
@@ -132,8 +138,7 @@ Tensor question_places(std::span<const Example> examples, std::span<const Sequen
 Answers answer(const MicroBatch& micro, const SelfQuestion& self_question) {
   const size_t branches = self_question.defined() ? 2 : 1;
   std::vector<SequenceTree> rows;
-  Answers out;
-  std::vector<int64_t> given, asked;  // places among all wanted positions
+  Labels given, asked;
   int64_t first = 0;
   for (size_t i = 0; i < micro.examples.size(); ++i) {
     const Prompt& vqa = micro.examples[i].vqa;
@@ -144,9 +149,9 @@ Answers answer(const MicroBatch& micro, const SelfQuestion& self_question) {
     const int64_t count = num_labels(vqa);
     for (size_t k = 0; k < branches; ++k) {
       rows.back().want(static_cast<int64_t>(k), vqa.label_start - 1, count);
-      for (int64_t t = 0; t < count; ++t) (k == 0 ? given : asked).push_back(first++);
+      (k == 0 ? given : asked).append(vqa, first, static_cast<int64_t>(i));
+      first += count;
     }
-    out.labels.append(vqa, static_cast<int64_t>(i));
   }
   const auto sequences = lay_out(rows, micro.max_feats(), micro.device());
   Overlay overlay;
@@ -156,9 +161,11 @@ Answers answer(const MicroBatch& micro, const SelfQuestion& self_question) {
   }
   const auto hidden = micro.model.hidden(sequences, micro.video_BFD, micro.adapters, overlay);
   const auto logits = micro.model.llama().logits(hidden);
-  out.given_logits = logits.index_select(0, to_device(given, micro.device()));
-  if (!asked.empty()) out.asked_logits = logits.index_select(0, to_device(asked, micro.device()));
-  return out;
+  const auto at = [&](const Labels& labels) {
+    return logits.index_select(0, to_device(labels.places, micro.device()));
+  };
+  return {at(given), self_question.defined() ? at(asked) : Tensor(),
+          to_device(given.tokens, micro.device()), to_device(given.question, micro.device())};
 }
 
 /// Sums values_N over the tokens of each of `count` questions.
@@ -167,44 +174,37 @@ Tensor sum_by_question(const Tensor& values_N, const Tensor& question_N, int64_t
 }
 
 /// Gate on: each question's mean cross-entropy times its mean certainty, summed over the batch, with the
-/// gradient through the gate too. Gate off: the plain mean.
-Tensor aqa_loss(const MicroBatch& micro, const Answers& answers, const Tensor& labels,
-                const Tensor& counted) {
+/// gradient through the gate too. Gate off, or no evidential loss to teach the uncertainty: the plain mean.
+Tensor aqa_loss(const MicroBatch& micro, const Answers& answers) {
   const auto& logits = answers.asked_logits;
-  if (!micro.config.aqa_gate) {
-    return cross_entropy(logits, labels, at::Reduction::Mean) * micro.config.aqa;
+  if (!micro.config.aqa_gate || micro.config.edl_mse == 0) {
+    return cross_entropy(logits, answers.labels, at::Reduction::Mean) * micro.config.aqa;
   }
-  const auto question = to_device(answers.labels.question, micro.device());
   const auto questions = static_cast<int64_t>(micro.examples.size());
   const auto& parameters = micro.model.parameters();
   const auto u = make_evidence(logits, parameters.scale_weight(), parameters.scale_bias())
                      .uncertainty_N;
-  const auto tokens = sum_by_question(counted, question, questions);
-  const auto mean_u = sum_by_question(u * counted, question, questions) / tokens;
-  const auto mean_ce =
-      sum_by_question(cross_entropy(logits, labels, at::Reduction::None), question, questions) /
-      tokens;
-  return ((1 - mean_u) * mean_ce).sum() * micro.config.aqa;
+  const auto surprise = cross_entropy(logits, answers.labels, at::Reduction::None);
+  const auto sum = [&](const Tensor& values_N) {
+    return sum_by_question(values_N, answers.question, questions);
+  };
+  const auto tokens = sum(torch::ones_like(u));
+  return ((1 - sum(u) / tokens) * (sum(surprise) / tokens)).sum() * micro.config.aqa;
 }
 
 void answer_losses(const MicroBatch& micro, const Answers& answers, Losses& losses) {
-  const auto labels = to_device(answers.labels.tokens, micro.device());
-  const auto counted = (labels != kIgnoredLabel).to(torch::kFloat32);
-  const auto& parameters = micro.model.parameters();
-  const auto evidence = make_evidence(answers.given_logits, parameters.scale_weight(),
-                                      parameters.scale_bias());
-  const auto mean = [&](const Tensor& values_N) {
-    return (values_N * counted).sum() / counted.sum();
-  };
-  losses.uncertainty = mean(evidence.uncertainty_N.detach());
-  losses.vqa = cross_entropy(answers.given_logits, labels, at::Reduction::Mean);
+  losses.vqa = cross_entropy(answers.given_logits, answers.labels, at::Reduction::Mean);
   if (micro.config.edl_mse > 0) {
-    losses.edl_mse = mean(evidential_mse(evidence, labels)) * micro.config.edl_mse;
+    const auto& parameters = micro.model.parameters();
+    const auto evidence = make_evidence(answers.given_logits, parameters.scale_weight(),
+                                        parameters.scale_bias());
+    losses.uncertainty = evidence.uncertainty_N.detach().mean();
+    losses.edl_mse = evidential_mse(evidence, answers.labels).mean() * micro.config.edl_mse;
     if (micro.config.edl_reg > 0) {
-      losses.edl_reg = mean(evidential_regulariser(evidence, labels)) * micro.config.edl_reg;
+      losses.edl_reg = evidential_regulariser(evidence, answers.labels) * micro.config.edl_reg;
     }
   }
-  if (answers.asked_logits.defined()) losses.aqa = aqa_loss(micro, answers, labels, counted);
+  if (answers.asked_logits.defined()) losses.aqa = aqa_loss(micro, answers);
 }
 
 }  // namespace

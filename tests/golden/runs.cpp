@@ -24,7 +24,7 @@ constexpr double kGradientTolerance = 1e-4;
 constexpr double kParameterTolerance = 1e-5;
 
 double relative(double got, double expected) {
-  return std::abs(got - expected) / std::max(std::abs(expected), 1e-30);
+  return std::abs(got - expected) / std::max(std::abs(expected), 1e-12);
 }
 
 void check_close(double got, double expected, double tolerance, const std::string& what) {

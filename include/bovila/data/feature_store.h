@@ -2,10 +2,11 @@
 // Fed by a feature folder; feeds data/clip.h with the rows that a question needs.
 //
 // Layout of a folder, written by data/feature_writer.h:
-//   shard-00000.h5 ...  /frames [rows, 768] half or float: all videos of the shard, one after another
+//   shard-00000.h5 ...  /frames [rows, 768] half or float: all videos of the shard, one after
+//   another
 //                       /checksums [rows] uint64: CRC-32 of each frame's bytes
 //   index.json          version, element type, source, and per shard its videos with their frames
-//   manifest.json       size and SHA-256 of index.json; written last
+//   manifest.json       SHA-256 of index.json, size and SHA-256 of each shard; written last
 #pragma once
 
 #include <cstdint>
@@ -45,10 +46,17 @@ class FeatureStore {
   void verify(const std::function<void(int64_t)>& progress = {}) const;
   /// What the set was made from: PthFile::identity() of its source.
   const std::string& source() const;
+  int64_t num_shards() const;
 
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// Proves every byte of a feature set: index, shards, and then, once HDF5 can be trusted with them,
+/// every frame. `progress(done, total)` is in bytes. Returns the number of videos.
+/// @throws UserError naming the first damaged file or video.
+int64_t verify_feature_set(const std::string& folder,
+                           const std::function<void(int64_t, int64_t)>& progress = {});
 
 }  // namespace bovila

@@ -26,15 +26,16 @@ struct FeatureSource {
   std::function<void(size_t video, std::span<std::byte> out)> read;
 };
 
-/// Videos of each shard, by number, so that the shards have about the same number of frames; in a shard
-/// they are in the source's order. Never more shards than videos.
+/// Videos of each shard, by number, so that the shards have about the same number of frames; in a
+/// shard they are in the source's order. Never more shards than videos.
 std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
                                                 int64_t num_shards);
 
-/// Writes the set to `folder`, which with `replace` may hold an old one; until the new one is whole the
-/// old one stays. Left-overs of killed writers are removed. `progress` hears each video's bytes. Memory:
-/// the largest video. @throws what `read` throws, and ProgramError with the system's reason; then
-/// nothing of the new set is left.
+/// Writes the set to `folder`, which with `replace` may hold an old one; until the new one is whole
+/// the old one stays. A folder with other files in it is never replaced. Left-overs of killed
+/// writers are removed. `progress` hears each video's bytes. Memory: the largest video. @throws
+/// what `read` throws, UserError when the place is taken, and ProgramError with the system's
+/// reason; then nothing of the new set is left.
 void write_feature_set(const std::filesystem::path& folder, const FeatureSource& source,
                        int64_t num_shards, bool replace,
                        const std::function<void(int64_t)>& progress);

@@ -25,8 +25,10 @@ struct OptionScores {
 };
 
 /// Scores a batch of questions in one pass: the options of a question are branches of one row, so its
-/// prefix is computed once. `batch` must not be empty.
-std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch);
+/// prefix is computed once. `batch` must not be empty. Without an evidential loss nothing teaches the
+/// uncertainty: it is 0 then.
+std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
+                                        const LossConfig& config);
 
 /// Called after each batch with the number of questions that this rank has done and has to do.
 using EvaluationProgress = std::function<void(int64_t done, int64_t total)>;

@@ -24,8 +24,10 @@ Evidence make_evidence(const torch::Tensor& logits_NV, const torch::Tensor& scal
 /// Squared error of the expected probabilities plus their variance, one value a token [N].
 torch::Tensor evidential_mse(const Evidence& evidence, const torch::Tensor& labels_N);
 
-/// Divergence from the Dirichlet without evidence once the label's evidence is taken out, one value a
-/// token [N]. As published, the first lgamma takes the sum of a, not of a~.
+/// Divergence from the Dirichlet without evidence once the label's evidence is taken out; the mean over
+/// tokens, a scalar. As published in two ways that look like slips and that the golden numbers decide:
+/// the first lgamma takes A_i, the sum of a, not of a~; and the term (a~_ik - 1) digamma(A_j) is averaged
+/// over all pairs of tokens i, j, not over i = j.
 torch::Tensor evidential_regulariser(const Evidence& evidence, const torch::Tensor& labels_N);
 
 }  // namespace bovila

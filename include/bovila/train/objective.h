@@ -32,7 +32,7 @@ struct Losses {
   torch::Tensor edl_reg;
   torch::Tensor vaq;
   torch::Tensor aqa;
-  torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss
+  torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss; 0 without EDL
 
   static constexpr std::array<std::string_view, 7> kNames = {
       "loss", "loss_vqa", "loss_edl_mse", "loss_edl_reg", "loss_vaq", "loss_aqa", "uncertainty"};

@@ -1,6 +1,9 @@
-// Which rows of which video a clip's frames are. Reading them is tests/golden/tokens.cpp's.
+// Which rows of which video a clip's frames are, and reading them from a real feature set.
 #include "bovila/data/clip.h"
 
+#include <cstring>
+
+#include "bovila/data/feature_writer.h"
 #include "tests/unit/data/files.h"
 
 using namespace bovila;
@@ -22,6 +25,37 @@ std::vector<int64_t> rows_of(int64_t first, int64_t last, std::optional<int64_t>
 }
 
 using Rows = std::vector<int64_t>;
+
+/// A feature set of the videos a (3 frames) and b (8): frame r of video v is full of 10 * v + r
+/// + 1.
+FeatureStore make_store(const std::string& folder) {
+  FeatureSource source{"test", false, {{"a", 3}, {"b", 8}}, {}};
+  source.read = [](size_t video, std::span<std::byte> out) {
+    for (size_t i = 0; i < out.size() / sizeof(float); ++i) {
+      const float value = static_cast<float>(10 * video + i / kFeatureDim + 1);
+      std::memcpy(&out[i * sizeof(float)], &value, sizeof(float));
+    }
+  };
+  write_feature_set(folder, source, 2, false, [](int64_t) {});
+  return FeatureStore(folder);
+}
+
+/// The first value of each of the F rows that read_clip fills.
+std::vector<float> frames_of(const FeatureStore& store, const std::vector<FrameSpan>& clip,
+                             int64_t max_feats, const ClipRead& expected) {
+  std::vector<float> out(static_cast<size_t>(max_feats * kFeatureDim), -1);
+  const ClipRead read = read_clip(store, clip, max_feats, out);
+  CHECK(read.num_frames == expected.num_frames);
+  CHECK(read.num_missing == expected.num_missing);
+  std::vector<float> firsts;
+  for (int64_t j = 0; j < max_feats; ++j) {
+    firsts.push_back(out[j * kFeatureDim]);
+    CHECK(out[(j + 1) * kFeatureDim - 1] == firsts.back());
+  }
+  return firsts;
+}
+
+using Firsts = std::vector<float>;
 
 }  // namespace
 
@@ -56,6 +90,30 @@ TEST_CASE("clip: spans are concatenated, with zero rows in the place of missing 
   CHECK(choose_frames(scene, counts, 4) ==  // rows 0, 1, 3, 4 of 6
         std::vector<FrameChoice>{{0, 0}, {0, 1}, {3, 0}, {3, 1}});
   CHECK(choose_frames(scene, counts, 2) == std::vector<FrameChoice>{{0, 0}, {3, 0}});
+}
+
+TEST_CASE("clip: frames are read, zeros stand for missing videos and behind the last frame") {
+  const testing::TempFolder folder;
+  const FeatureStore store = make_store(folder.path() + "/features");
+  CHECK(frames_of(store, {{"a", 1, 9}}, 4, {2, 0}) == Firsts{2, 3, 0, 0});
+  CHECK(frames_of(store, {{"b"}}, 3, {3, 0}) == Firsts{11, 13, 16});
+  CHECK(frames_of(store, {{"c", 2, 5}}, 2, {1, 1}) == Firsts{0, 0});
+  CHECK(frames_of(store, {{"a", 7, 9}}, 2, {0, 0}) == Firsts{0, 0});
+  CHECK(frames_of(store, {{"a", 2, 3}, {"c"}, {"b", 6, 8}, {"d"}}, 6, {5, 2}) ==
+        Firsts{3, 0, 17, 18, 0, 0});
+  std::vector<float> small(kFeatureDim);
+  CHECK_THROWS_AS(read_clip(store, {}, 2, small), ProgramError);
+}
+
+TEST_CASE("clip: missing videos are named once each, in order") {
+  const testing::TempFolder folder;
+  const FeatureStore store = make_store(folder.path() + "/features");
+  std::vector<Sample> samples(3);
+  samples[0].clip = {{"z"}, {"a"}};
+  samples[1].clip = {{"c"}, {"z"}};
+  samples[2].clip = {{"b"}};
+  CHECK(find_missing_videos(store, samples) == std::vector<std::string>{"c", "z"});
+  CHECK(find_missing_videos(store, {}).empty());
 }
 
 TEST_CASE("clip: no span at all gives no frame, and a wrong call is refused") {

@@ -29,9 +29,14 @@ Plain plain(const Tensor& z, const Tensor& weight, const Tensor& bias, const Ten
   const auto a = e * T * classes + 1;
   const auto a2 = y + (1 - y) * a;
   const auto total = T * classes + classes;
-  const auto reg = torch::lgamma(total).squeeze(1) - std::lgamma(classes) -
-                   torch::lgamma(a2).sum(1) +
-                   ((a2 - 1) * (torch::digamma(a2) - torch::digamma(total))).sum(1);
+  const auto own = torch::lgamma(total).squeeze(1) - std::lgamma(classes) -
+                   torch::lgamma(a2).sum(1) + ((a2 - 1) * torch::digamma(a2)).sum(1);
+  auto reg = own.mean();
+  for (int64_t i = 0; i < N; ++i) {  // every pair of tokens, as published
+    for (int64_t j = 0; j < N; ++j) {
+      reg = reg - ((a2[i] - 1) * torch::digamma(total[j])).sum() / static_cast<double>(N * N);
+    }
+  }
   return {mse, reg, (1 / (1 + T)).squeeze(1)};
 }
 

@@ -1,0 +1,6 @@
+// TVQA against the published code's numbers.
+#include <doctest/doctest.h>
+
+#include "tests/golden/runs.h"
+
+TEST_CASE("TVQA trains and answers as the published code does") { golden::check_runs("tvqa"); }

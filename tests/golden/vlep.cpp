@@ -1,0 +1,6 @@
+// VLEP against the published code's numbers.
+#include <doctest/doctest.h>
+
+#include "tests/golden/runs.h"
+
+TEST_CASE("VLEP trains and answers as the published code does") { golden::check_runs("vlep"); }
