@@ -1,4 +1,5 @@
-// pth2h5 FILE.pth DIR: a features .pth into a sharded HDF5 feature set; --verify and --list look at one.
+// pth2h5 FILE.pth DIR: a features .pth into a sharded HDF5 feature set; --verify proves one, --list
+// shows one (or a .pth).
 // Fed by the published features; feeds data/feature_store.h. Memory: the largest video.
 #include <unistd.h>
 
@@ -8,6 +9,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <optional>
+#include <set>
 
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
@@ -21,25 +24,33 @@ namespace {
 using namespace bovila;
 
 constexpr double kMegabyte = 1e6;
+constexpr int64_t kMaxShards = 512;  // each rank opens them all: well below the usual 1024 files
 
 /// "1234 of 20480 MB, 512 MB/s, ETA 38 s": live on a terminal, every few seconds elsewhere.
 class ByteProgress {
  public:
   ByteProgress(std::string what, int64_t total) : what_(std::move(what)), total_(total) {}
+  ByteProgress(const ByteProgress&) = delete;
+  ByteProgress& operator=(const ByteProgress&) = delete;
+  ~ByteProgress() {
+    if (line_is_open_) std::fputc('\n', stderr);  // an error's message starts its own line
+  }
 
-  void add(int64_t bytes) {
-    done_ += bytes;
+  void add(int64_t bytes) { show(done_ + bytes); }
+
+  void show(int64_t done) {
+    done_ = done;
     const auto now = Clock::now();
     const bool last = done_ >= total_;
     if (!last && now - shown_ < (live_ ? kLiveEvery : kLogEvery)) return;
     shown_ = now;
-    const double rate =
-        static_cast<double>(done_) / std::max(seconds(now - start_), 1e-3);
+    const double rate = static_cast<double>(done_) / std::max(seconds(now - start_), 1e-3);
     const double left = static_cast<double>(total_ - done_) / std::max(rate, 1.0);
-    std::fprintf(stderr, "%s%s: %.0f of %.0f MB, %.0f MB/s, ETA %.0f s%s", live_ ? "\r" : "",
+    std::fprintf(stderr, "%s%s: %.1f of %.1f MB, %.0f MB/s, ETA %.0f s%s", live_ ? "\r" : "",
                  what_.c_str(), static_cast<double>(done_) / kMegabyte,
                  static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left,
                  live_ && !last ? "\033[K" : "\n");
+    line_is_open_ = live_ && !last;
   }
 
  private:
@@ -52,6 +63,7 @@ class ByteProgress {
   int64_t total_;
   int64_t done_ = 0;
   bool live_ = isatty(STDERR_FILENO) != 0;
+  bool line_is_open_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = start_;
 };
@@ -62,12 +74,15 @@ void check_video(const PthFile& file, const PthTensor& video) {
                     file.path(), video.name, name_of(video.type));
   }
   if (video.shape.size() != 2 || video.shape[1] != kFeatureDim || video.shape[0] < 1) {
-    throw UserError("{}: video '{}' has shape [{}], features are [frames, {}] with at least one "
-                    "frame", file.path(), video.name, fmt::join(video.shape, ", "), kFeatureDim);
+    throw UserError(
+        "{}: video '{}' has shape [{}], features are [frames, {}] with at least one "
+        "frame",
+        file.path(), video.name, fmt::join(video.shape, ", "), kFeatureDim);
   }
 }
 
-/// Reads a video and gives it the set's element type. @throws UserError for a value that is not finite.
+/// Reads a video and gives it the set's element type. @throws UserError for a value that is not
+/// finite.
 class VideoReader {
  public:
   VideoReader(const PthFile& file, bool half) : file_(file), half_(half) {}
@@ -84,8 +99,10 @@ class VideoReader {
         half_ ? all_finite_halves({reinterpret_cast<const uint16_t*>(out.data()), out.size() / 2})
               : all_finite_floats({reinterpret_cast<const float*>(out.data()), out.size() / 4});
     if (!finite) {
-      throw UserError("{}: video '{}' has a value that is not finite (infinite or NaN); extract its "
-                      "features again", file_.path(), video.name);
+      throw UserError(
+          "{}: video '{}' has a value that is not finite (infinite or NaN); extract its "
+          "features again",
+          file_.path(), video.name);
     }
   }
 
@@ -95,8 +112,10 @@ class VideoReader {
       return std::span(reinterpret_cast<const uint16_t*>(raw_.data()), out.size());
     };
     switch (video.type) {
-      case ElementType::kFloat16: return halves_to_floats(halves(), out);
-      case ElementType::kBFloat16: return bfloat16s_to_floats(halves(), out);
+      case ElementType::kFloat16:
+        return halves_to_floats(halves(), out);
+      case ElementType::kBFloat16:
+        return bfloat16s_to_floats(halves(), out);
       default:
         return doubles_to_floats({reinterpret_cast<const double*>(raw_.data()), out.size()}, out);
     }
@@ -107,12 +126,18 @@ class VideoReader {
   std::vector<std::byte> raw_;
 };
 
-/// True when `folder` already holds this source; an error when it holds something else.
-bool is_there(const std::string& folder, const std::string& identity) {
-  if (!std::filesystem::exists(folder) || std::filesystem::is_empty(folder)) return false;
+/// True when `folder` already holds this source in so many shards; an error when it holds something
+/// else.
+bool is_there(const std::string& folder, const std::string& identity, int64_t num_shards) {
+  if (!std::filesystem::exists(folder)) return false;
+  if (std::filesystem::is_directory(folder) && std::filesystem::is_empty(folder)) return false;
   std::string problem = "it was made from another file";
   try {
-    if (FeatureStore(folder).source() == identity) return true;
+    const FeatureStore store(folder);
+    if (store.source() == identity) {
+      if (store.num_shards() == std::min(num_shards, store.num_videos())) return true;
+      problem = fmt::format("it has {} shards", store.num_shards());
+    }
   } catch (const UserError& error) {
     problem = error.what();
   }
@@ -120,15 +145,26 @@ bool is_there(const std::string& folder, const std::string& identity) {
                   folder, problem);
 }
 
+/// Reading a tensor that has its storage to itself verifies the file's checksum; storages that
+/// several share are verified here, once each.
+void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& videos) {
+  std::set<std::string> verified;
+  for (const PthTensor& video : videos) {
+    if (file.spans_storage(video) || !verified.insert(video.storage).second) continue;
+    file.verify_storage(video);
+  }
+}
+
 void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
   const PthFile file(path);
   const auto videos = file.tensors();
   if (videos.empty()) throw UserError("{}: there are no videos in it", path);
   for (const PthTensor& video : videos) check_video(file, video);
-  if (!force && is_there(folder, file.identity())) {
+  if (!force && is_there(folder, file.identity(), num_shards)) {
     std::cerr << folder << " is there already, made from this file: nothing to do\n";
     return;
   }
+  verify_shared_storages(file, videos);
   FeatureSource source;
   source.identity = file.identity();
   source.half = std::ranges::all_of(
@@ -146,13 +182,22 @@ void convert(const std::string& path, const std::string& folder, int64_t num_sha
 }
 
 void verify(const std::string& folder) {
-  const FeatureStore store(folder);
-  store.verify();
-  std::cout << folder << ": " << store.num_videos() << " videos, every frame as it was written\n";
+  std::optional<ByteProgress> progress;
+  const int64_t num_videos = verify_feature_set(folder, [&](int64_t done, int64_t total) {
+    if (!progress) progress.emplace("verifying", total);
+    progress->show(done);
+  });
+  std::cout << folder << ": " << num_videos << " videos, every byte as it was written\n";
 }
 
-void list(const std::string& folder) {
-  const FeatureStore store(folder);
+void list(const std::string& path) {
+  if (std::filesystem::is_regular_file(path)) {
+    for (const PthTensor& video : PthFile(path).tensors()) {
+      std::cout << video.name << "\t" << (video.shape.empty() ? 0 : video.shape[0]) << "\n";
+    }
+    return;
+  }
+  const FeatureStore store(path);
   for (const std::string& name : store.names()) {
     std::cout << name << "\t" << *store.num_frames(name) << "\n";
   }
@@ -168,10 +213,10 @@ int main(int argc, char** argv) {
   app.add_option("FILE", file, "features: a .pth dict of name -> [frames, 768]");
   app.add_option("DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
-      ->check(CLI::Range(int64_t{1}, int64_t{100000}));
+      ->check(CLI::Range(int64_t{1}, kMaxShards));
   app.add_flag("--force", force, "replace a feature set that is there");
-  app.add_option("--verify", verified, "check every frame of a feature set");
-  app.add_option("--list", listed, "print names and frame counts of a feature set");
+  app.add_option("--verify", verified, "check every byte of a feature set");
+  app.add_option("--list", listed, "print names and frame counts of a feature set or .pth");
   try {
     app.parse(argc, argv);
     const bool looks = !verified.empty() || !listed.empty();

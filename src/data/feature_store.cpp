@@ -25,10 +25,10 @@ struct Shard {
   hdf5::Handle file;
 };
 
-/// Runs of consecutive numbers in an ascending list, as (place in the list, length). No run is
-/// longer than kMaxRun, which bounds the memory of a read.
-constexpr size_t kMaxRun = 2048;
+constexpr size_t kMaxRun = 2048;  // frames a read, which bounds its memory: 6 MB
 
+/// Runs of consecutive numbers in an ascending list, as (place in the list, length of at most
+/// kMaxRun).
 std::vector<std::pair<size_t, size_t>> runs_of(std::span<const int64_t> rows) {
   std::vector<std::pair<size_t, size_t>> runs;
   for (size_t i = 0; i < rows.size(); ++i) {

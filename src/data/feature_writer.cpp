@@ -45,7 +45,8 @@ void write_shard(const fs::path& path, const FeatureSource& source, std::span<co
 /// The folder to write, seen through a symbolic link, with the folders on its way made.
 fs::path resolve(const fs::path& folder) {
   std::error_code reason;
-  const fs::path path = fs::weakly_canonical(folder, reason);
+  fs::path path = fs::weakly_canonical(folder, reason);
+  if (!path.has_filename()) path = path.parent_path();  // a trailing slash
   if (reason) throw ProgramError("{}: {}", folder.string(), reason.message());
   fs::create_directories(path.parent_path(), reason);
   if (reason) throw ProgramError("{}: {}", path.parent_path().string(), reason.message());
@@ -96,6 +97,7 @@ std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> vid
 void write_feature_set(const fs::path& target, const FeatureSource& source, int64_t num_shards,
                        bool replace, const std::function<void(int64_t)>& progress) {
   const fs::path folder = resolve(target);
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
   remove_leftovers(folder);
   check_place(folder, replace);
   TempFolder temporary(folder);

@@ -26,7 +26,7 @@ void agree(Communicator& ranks, const LocalError& mine) {
     first = r;
   }
   std::string message = messages[first];
-  if (failed < ranks.size()) {
+  if (first > 0) {
     message += fmt::format(" (on {} of {} ranks, rank {} the first)", failed, ranks.size(), first);
   }
   throw AgreedError(static_cast<ExitCode>(std::stoi(codes[first])), message);

@@ -28,8 +28,8 @@ struct LocalError {
 /// Runs `work`, which must not communicate, and tells how it ended.
 LocalError run_local(const std::function<void()>& work);
 
-/// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError, with the
-/// number of ranks that failed when they are several but not all.
+/// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError. When that
+/// is not rank 0 the message says which it is and how many failed.
 void agree(Communicator& ranks, const LocalError& mine);
 
 /// Collective: run_local on every rank, then agree.
