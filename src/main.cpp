@@ -113,7 +113,7 @@ void run(const CommandLine& line, const MpiSession& session) {
   std::unique_ptr<Inputs> inputs;
   run_together(ranks, [&] { inputs = std::make_unique<Inputs>(config, !line.eval); });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
-  Bovila model = make_model(config, inputs->llama, ranks, node);
+  Bovila model = make_model(config, inputs->llama, !line.eval, ranks, node);
   Trainer trainer(config, deck.resolved, *inputs, model, ranks);
   if (!line.resume.empty()) {
     run_together(ranks, [&] {

@@ -38,7 +38,7 @@ RowSelection select_rows(hid_t where, const std::string& path, Type type, int64_
   BOVILA_CHECK(!shape.empty(), "{} has no rows", what);
   const auto num_rows = static_cast<int64_t>(shape[0]);
   BOVILA_CHECK(first >= 0 && count >= 0 && first <= num_rows && count <= num_rows - first,
-               "{}: rows {} .. {} of {}", what, first, first + count, num_rows);
+               "{}: {} rows from {} on, of {}", what, count, first, num_rows);
   shape[0] = static_cast<hsize_t>(count);
   BOVILA_CHECK(bytes_of(shape, type) == num_bytes, "{}: {} bytes for rows of {}", what, num_bytes,
                bytes_of(shape, type));

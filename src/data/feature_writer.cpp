@@ -97,7 +97,6 @@ std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> vid
 void write_feature_set(const fs::path& target, const FeatureSource& source, int64_t num_shards,
                        bool replace, const std::function<void(int64_t)>& progress) {
   const fs::path folder = resolve(target);
-  if (folder.has_parent_path()) fs::create_directories(folder.parent_path());
   remove_leftovers(folder);
   check_place(folder, replace);
   TempFolder temporary(folder);
@@ -111,8 +110,12 @@ void write_feature_set(const fs::path& target, const FeatureSource& source, int6
     for (const size_t video : videos) index.shards.back().push_back(source.videos[video]);
   }
   write_feature_index(temporary.path(), index);
-  check_place(folder, replace);  // another conversion may have been quicker
-  temporary.commit(replace);
+  try {
+    temporary.commit(replace);
+  } catch (const ProgramError&) {
+    check_place(folder, replace);  // says it better when another conversion was quicker
+    throw;
+  }
 }
 
 }  // namespace bovila

@@ -19,8 +19,8 @@ std::vector<AdapterSlots> Bovila::adapter_slots() const {
   for (int64_t layer = first; layer < p.n_layers; ++layer) {
     const LlamaLayerWeights& weights = llama_.weights().layers[static_cast<size_t>(layer)];
     const auto a = per_layer[layer - first];  // [A, D]
-    slots[static_cast<size_t>(layer)] = {heads(torch::linear(a, weights.wk(p))),
-                                         heads(torch::linear(a, weights.wv(p))),
+    const auto kv = frozen_linear(a, weights.wkv(p)).chunk(2, -1);
+    slots[static_cast<size_t>(layer)] = {heads(kv[0]), heads(kv[1]),
                                          parameters_.gate1(layer).view(-1),
                                          parameters_.gate2(layer).view(-1)};
   }

@@ -28,7 +28,7 @@ class Layer {
   /// All positions: [B, S, D] to [B, S, D].
   Tensor forward(const Tensor& x_BSD, const Pass& pass, const AdapterSlots& adapter) const {
     const auto normed = rms_norm(x_BSD, weights_.attention_norm, params_.norm_eps);
-    const auto qkv = torch::linear(normed, weights_.wqkv)
+    const auto qkv = frozen_linear(normed, weights_.wqkv)
                          .split_with_sizes({params_.dim, params_.kv_dim(), params_.kv_dim()}, -1);
     const auto attended =
         attend(rotate(heads(qkv[0]), pass.turns), rotate(heads(qkv[1]), pass.turns),
@@ -40,11 +40,8 @@ class Layer {
   Tensor forward_at(const Tensor& x_BSD, const Tensor& places, const Pass& pass,
                     const AdapterSlots& adapter) const {
     const auto normed = rms_norm(x_BSD, weights_.attention_norm, params_.norm_eps);
-    const auto kv =
-        torch::linear(normed, weights_.wqkv.narrow(0, params_.dim, 2 * params_.kv_dim()))
-            .chunk(2, -1);
-    const auto q =
-        torch::linear(take_rows(normed, places), weights_.wqkv.narrow(0, 0, params_.dim));
+    const auto kv = frozen_linear(normed, weights_.wkv(params_)).chunk(2, -1);
+    const auto q = frozen_linear(take_rows(normed, places), weights_.wq(params_));
     const auto rows = torch::arange(places.size(0), places.options()).unsqueeze(1);
     const auto turns = pass.turns.index({rows, places});
     const AttentionScope scope{pass.scope.mask.index({rows, 0, places}).unsqueeze(1),
@@ -69,12 +66,12 @@ class Layer {
     const auto out_BHQd =
         adapter_attention(q_BQHd.transpose(1, 2).contiguous(), keys_of_each_head(k_BShd),
                           keys_of_each_head(v_BShd), adapter, scope);
-    return torch::linear(out_BHQd.transpose(1, 2).flatten(2), weights_.wo);
+    return frozen_linear(out_BHQd.transpose(1, 2).flatten(2), weights_.wo);
   }
 
   Tensor feed_forward(const Tensor& x) const {
     const auto normed = rms_norm(x, weights_.ffn_norm, params_.norm_eps);
-    return x + torch::linear(swiglu(torch::linear(normed, weights_.w13)), weights_.w2);
+    return x + frozen_linear(swiglu(frozen_linear(normed, weights_.w13)), weights_.w2);
   }
 
   const LlamaLayerWeights& weights_;

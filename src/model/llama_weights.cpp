@@ -50,23 +50,40 @@ class Arena {
   size_t used_ = 0;
 };
 
-LlamaWeights make_tensors(Arena& arena, const LlamaParams& p) {
+FrozenMatrix take_matrix(Arena& arena, int64_t out, int64_t in, bool with_transposed) {
+  FrozenMatrix matrix{arena.take({out, in}), {}};
+  if (with_transposed) matrix.transposed = arena.take({in, out});
+  return matrix;
+}
+
+LlamaWeights make_tensors(Arena& arena, const LlamaParams& p, bool with_transposed) {
   LlamaWeights weights;
   weights.params = p;
   weights.tok_embeddings = arena.take({p.vocab_size, p.dim});
   for (int64_t l = 0; l < p.n_layers; ++l) {
+    const auto matrix = [&](int64_t out, int64_t in) {
+      return take_matrix(arena, out, in, with_transposed);
+    };
     LlamaLayerWeights layer;
     layer.attention_norm = arena.take({p.dim});
-    layer.wqkv = arena.take({p.dim + 2 * p.kv_dim(), p.dim});
-    layer.wo = arena.take({p.dim, p.dim});
+    layer.wqkv = matrix(p.dim + 2 * p.kv_dim(), p.dim);
+    layer.wo = matrix(p.dim, p.dim);
     layer.ffn_norm = arena.take({p.dim});
-    layer.w13 = arena.take({2 * p.hidden_dim(), p.dim});
-    layer.w2 = arena.take({p.dim, p.hidden_dim()});
+    layer.w13 = matrix(2 * p.hidden_dim(), p.dim);
+    layer.w2 = matrix(p.dim, p.hidden_dim());
     weights.layers.push_back(std::move(layer));
   }
   weights.norm = arena.take({p.dim});
   weights.output = arena.take({p.vocab_size, p.dim});
   return weights;
+}
+
+void fill_transposed(const LlamaWeights& weights) {
+  for (const LlamaLayerWeights& layer : weights.layers) {
+    for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {
+      if (matrix->transposed.defined()) matrix->transposed.copy_(matrix->weight.t());
+    }
+  }
 }
 
 /// Meta's names for the parts of our tensors.
@@ -84,13 +101,14 @@ std::map<std::string, Target> meta_targets(const LlamaWeights& weights) {
     };
     add("attention_norm", layer.attention_norm, Cut::kNone);
     add("ffn_norm", layer.ffn_norm, Cut::kNone);
-    add("attention.wq", layer.wqkv.narrow(0, 0, p.dim), Cut::kRows);
-    add("attention.wk", layer.wk(p), Cut::kRows);
-    add("attention.wv", layer.wv(p), Cut::kRows);
-    add("attention.wo", layer.wo, Cut::kColumns);
-    add("feed_forward.w1", layer.w13.narrow(0, 0, p.hidden_dim()), Cut::kRows);
-    add("feed_forward.w3", layer.w13.narrow(0, p.hidden_dim(), p.hidden_dim()), Cut::kRows);
-    add("feed_forward.w2", layer.w2, Cut::kColumns);
+    const Tensor &wqkv = layer.wqkv.weight, &w13 = layer.w13.weight;
+    add("attention.wq", wqkv.narrow(0, 0, p.dim), Cut::kRows);
+    add("attention.wk", wqkv.narrow(0, p.dim, p.kv_dim()), Cut::kRows);
+    add("attention.wv", wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim()), Cut::kRows);
+    add("attention.wo", layer.wo.weight, Cut::kColumns);
+    add("feed_forward.w1", w13.narrow(0, 0, p.hidden_dim()), Cut::kRows);
+    add("feed_forward.w3", w13.narrow(0, p.hidden_dim(), p.hidden_dim()), Cut::kRows);
+    add("feed_forward.w2", layer.w2.weight, Cut::kColumns);
   }
   return targets;
 }
@@ -196,29 +214,33 @@ void check_llama_files(const std::string& folder, const LlamaParams& params) {
   const auto parts = static_cast<int64_t>(paths.size());
   require_divisible(params, folder, parts);
   Arena shapes(nullptr, torch::kFloat32);
-  const auto expected = meta_targets(make_tensors(shapes, params));
+  const auto expected = meta_targets(make_tensors(shapes, params, false));
   for (int64_t part = 0; part < parts; ++part) {
     checked_tensors(PthFile(paths[static_cast<size_t>(part)]), expected, part, parts);
   }
 }
 
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
-                                torch::ScalarType precision, const WeightMemory& memory) {
+                                torch::ScalarType precision, bool for_training,
+                                const WeightMemory& memory) {
   const torch::NoGradGuard no_grad;
   check_llama_files(folder, params);  // before any memory is taken
+  const bool transposed = for_training && precision == torch::kFloat32 && uses_onednn();
   const auto paths = part_paths(folder);
   const auto parts = static_cast<int64_t>(paths.size());
-  Arena shapes(nullptr, precision);
-  make_tensors(shapes, params);
   const auto fill = [&](std::byte* block) {
     Arena arena({std::shared_ptr<void>(), block}, precision);
-    const auto targets = meta_targets(make_tensors(arena, params));
+    const auto weights = make_tensors(arena, params, transposed);
+    const auto targets = meta_targets(weights);
     for (int64_t part = 0; part < parts; ++part) {
       fill_from(PthFile(paths[static_cast<size_t>(part)]), targets, part, parts);
     }
+    fill_transposed(weights);
   };
+  Arena shapes(nullptr, precision);
+  make_tensors(shapes, params, transposed);
   Arena arena(memory(shapes.used(), fill), precision);
-  return make_tensors(arena, params);
+  return make_tensors(arena, params, transposed);
 }
 
 }  // namespace bovila

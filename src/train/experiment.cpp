@@ -68,8 +68,8 @@ Inputs::Inputs(const Config& config, bool with_train)
   val.emplace(config, config.data.val_split, *features, *tokenizer);
 }
 
-Bovila make_model(const Config& config, const LlamaParams& llama, Communicator& ranks,
-                  Communicator& node) {
+Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
+                  Communicator& ranks, Communicator& node) {
   const auto memory = [&](size_t size, const std::function<void(std::byte*)>& fill) {
     return node_memory(node, size, fill);
   };
@@ -80,7 +80,7 @@ Bovila make_model(const Config& config, const LlamaParams& llama, Communicator& 
     check_llama_files(config.model.llama, llama);
   });
   return {Llama(load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
-                                   memory)),
+                                   for_training, memory)),
           std::move(*parameters)};
 }
 

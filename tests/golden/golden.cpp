@@ -176,7 +176,7 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType 
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  return {Llama(load_llama_weights(config.model.llama, params, precision)), std::move(parameters)};
+  return {Llama(load_llama_weights(config.model.llama, params, precision, /*for_training=*/true)), std::move(parameters)};
 }
 
 }  // namespace golden

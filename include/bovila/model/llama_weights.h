@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bovila/model/frozen_linear.h"
 #include "bovila/model/llama_params.h"
 
 namespace bovila {
@@ -17,16 +18,14 @@ namespace bovila {
 /// Matrices that multiply the same input stand in one: fewer, larger products.
 struct LlamaLayerWeights {
   torch::Tensor attention_norm;  // [D]
-  torch::Tensor wqkv;            // [D + 2 * kv_dim, D]: wq, wk, wv
-  torch::Tensor wo;              // [D, D]
+  FrozenMatrix wqkv;             // [D + 2 * kv_dim, D]: wq, wk, wv
+  FrozenMatrix wo;               // [D, D]
   torch::Tensor ffn_norm;        // [D]
-  torch::Tensor w13;             // [2 * hidden_dim, D]: w1 (gate), w3 (up)
-  torch::Tensor w2;              // [D, hidden_dim]
+  FrozenMatrix w13;              // [2 * hidden_dim, D]: w1 (gate), w3 (up)
+  FrozenMatrix w2;               // [D, hidden_dim]
 
-  torch::Tensor wk(const LlamaParams& p) const { return wqkv.narrow(0, p.dim, p.kv_dim()); }
-  torch::Tensor wv(const LlamaParams& p) const {
-    return wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim());
-  }
+  FrozenMatrix wq(const LlamaParams& p) const { return wqkv.rows(0, p.dim); }
+  FrozenMatrix wkv(const LlamaParams& p) const { return wqkv.rows(p.dim, 2 * p.kv_dim()); }
 };
 
 /// Read-only after loading; all tensors are of one type and lie in one block of memory.
@@ -51,10 +50,11 @@ std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(
 /// reading the values. @throws UserError naming file, tensor and both shapes.
 void check_llama_files(const std::string& folder, const LlamaParams& params);
 
-/// Reads the weights in `precision`. Collective when `memory` is.
+/// Reads the weights in `precision`. Collective when `memory` is. `for_training` adds transposed copies
+/// of the matrices where the backward pass is faster with them (model/frozen_linear.h).
 /// @throws UserError as check_llama_files, and when a file is damaged.
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
-                                torch::ScalarType precision,
+                                torch::ScalarType precision, bool for_training,
                                 const WeightMemory& memory = private_memory);
 
 }  // namespace bovila

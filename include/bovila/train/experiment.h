@@ -41,8 +41,8 @@ class Inputs {
 
 /// Collective: the model with its start values; the frozen weights stand once a node.
 /// @throws AgreedError on all ranks.
-Bovila make_model(const Config& config, const LlamaParams& llama, Communicator& ranks,
-                  Communicator& node);
+Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
+                  Communicator& ranks, Communicator& node);
 
 /// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each its
 /// share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the split

@@ -37,7 +37,7 @@ std::vector<float> read_in_pieces(const PthFile& file, const PthTensor& tensor, 
     all.append(reinterpret_cast<const char*>(piece.data()), piece.size());
   });
   std::vector<float> values(all.size() / sizeof(float));
-  std::memcpy(values.data(), all.data(), all.size());
+  if (!all.empty()) std::memcpy(values.data(), all.data(), all.size());
   return values;
 }
 

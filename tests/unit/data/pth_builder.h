@@ -94,7 +94,10 @@ struct TensorSpec {
 inline std::string tensor(TensorSpec spec) {
   int64_t numel = 1;
   std::vector<int64_t> row_major(spec.shape.size());
-  for (size_t i = spec.shape.size(); i-- > 0; numel *= spec.shape[i]) row_major[i] = numel;
+  for (size_t i = spec.shape.size(); i-- > 0;) {
+    row_major[i] = numel;
+    if (__builtin_mul_overflow(numel, spec.shape[i], &numel)) numel = 0;  // made to be refused
+  }
   if (spec.strides.empty()) spec.strides = row_major;
   if (spec.storage_numel < 0) spec.storage_numel = numel;
   const std::string storage = tuple({text("storage"), global("torch", spec.type), text(spec.key),

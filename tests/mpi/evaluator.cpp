@@ -1,0 +1,69 @@
+// Evaluation on N ranks is evaluation on one, bit for bit.
+#include "bovila/train/evaluator.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/mpi/golden_parts.h"
+
+using namespace bovila;
+
+namespace {
+
+void no_progress(int64_t, int64_t) {}
+
+}  // namespace
+
+TEST_CASE("any number of ranks gives the same scores, each question once") {
+  const StarParts star;
+  const Bovila model = star.model();
+  auto ranks = all_ranks();
+  auto alone = MpiCommunicator::self();
+  for (const int64_t batch_size : {1, 5, 100}) {  // 12 questions: more and fewer batches than ranks
+    CAPTURE(batch_size);
+    Config config = star.config;
+    config.eval.batch_size = batch_size;
+    const auto together = evaluate(model, *star.parts.val, config, ranks, no_progress);
+    const auto expected = evaluate(model, *star.parts.val, config, alone, no_progress);
+    REQUIRE(static_cast<int64_t>(together.size()) == star.parts.val->size());
+    for (size_t i = 0; i < together.size(); ++i) {
+      CHECK(together[i].row == static_cast<int64_t>(i));
+      CHECK(together[i].loss == expected[i].loss);
+      CHECK(together[i].uncertainty == expected[i].uncertainty);
+    }
+  }
+}
+
+TEST_CASE("progress counts this rank's questions up to all of them") {
+  const StarParts star;
+  const Bovila model = star.model();
+  auto ranks = all_ranks();
+  Config config = star.config;
+  config.eval.batch_size = 1;
+  int64_t last_done = 0, expected = 0;
+  evaluate(model, *star.parts.val, config, ranks, [&](int64_t done, int64_t total) {
+    CHECK(done == last_done + 1);
+    last_done = done;
+    expected = total;
+  });
+  CHECK(last_done == expected);
+  auto total = torch::full({1}, last_done, torch::kInt64);
+  ranks.all_reduce(total, ReduceOp::kSum);
+  CHECK(total.item<int64_t>() == star.parts.val->size());
+}
+
+TEST_CASE("an error while one rank evaluates is every rank's") {
+  const StarParts star;
+  const Bovila model = star.model();
+  auto ranks = all_ranks();
+  Config config = star.config;
+  config.eval.batch_size = 1;
+  const bool last = ranks.rank() == ranks.size() - 1;
+  const auto error = agreed_error_of([&] {
+    evaluate(model, *star.parts.val, config, ranks, [&](int64_t, int64_t) {
+      if (last) throw UserError("video 'S1' is damaged");
+    });
+  });
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kUserError);
+  CHECK(std::string(error->what()).find("video 'S1' is damaged") != std::string::npos);
+}

@@ -1,0 +1,64 @@
+// What a run is made of, put together by several ranks.
+#include "bovila/train/experiment.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/mpi/golden_parts.h"
+
+using namespace bovila;
+
+TEST_CASE("all ranks have the same frozen weights and the same start values") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const MpiComm comm = test_session->node();
+  MpiCommunicator node(comm.get(), 60);
+  const auto llama =
+      read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
+  Bovila model = make_model(star.config, llama, ranks, node);
+  CHECK(same_on_all(ranks, model.parameters().flat()));
+  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
+  const auto& weights = model.llama().weights();
+  CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
+  CHECK(torch::equal(weights.output, expected.output));
+  for (size_t l = 0; l < weights.layers.size(); ++l) {
+    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
+    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
+  }
+}
+
+TEST_CASE("weights that do not fit are an error of all ranks before any memory is taken") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const MpiComm comm = test_session->node();
+  MpiCommunicator node(comm.get(), 60);
+  auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
+  llama.dim *= 2;
+  const auto error = agreed_error_of([&] { make_model(star.config, llama, ranks, node); });
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kUserError);
+}
+
+TEST_CASE("over-long questions are found by the ranks together and the same for all") {
+  StarParts star;
+  auto ranks = all_ranks();
+  std::vector<int64_t> lengths;
+  for (int64_t row = 0; row < star.parts.train->size(); ++row) {
+    const Example example = star.parts.train->example(row);
+    lengths.push_back(std::max(example.vqa.size(), example.vaq.size()));
+  }
+  Config config = star.config;
+  config.model.max_seq_len = *std::ranges::max_element(lengths) - 1;
+  const Dataset data(config, "train", *star.parts.features, *star.parts.tokenizer);
+  std::vector<int64_t> expected;
+  for (int64_t row = 0; row < data.size(); ++row) {
+    if (lengths[static_cast<size_t>(row)] <= config.model.max_seq_len) expected.push_back(row);
+  }
+  REQUIRE(std::ssize(expected) < data.size());
+  CHECK(trainable_rows(data, OverLong::kSkip, ranks) == expected);
+
+  const auto error = agreed_error_of([&] { trainable_rows(data, OverLong::kError, ranks); });
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kUserError);
+  CHECK(std::string(error->what()).find("prompts longer than model.max_seq_len") !=
+        std::string::npos);
+}

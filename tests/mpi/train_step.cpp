@@ -1,0 +1,173 @@
+// One optimizer step on several ranks against the same numbers computed by one process.
+#include "bovila/train/train_step.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/mpi/golden_parts.h"
+
+using namespace bovila;
+using torch::Tensor;
+
+namespace {
+
+constexpr int64_t kBatch = 2;
+constexpr double kLr = 0.01;
+
+double relative_error(const Tensor& got, const Tensor& expected) {
+  return ((got - expected).norm() / expected.norm()).item<double>();
+}
+
+/// Gradient of one micro-batch's loss, computed by this process alone.
+Tensor local_gradient(const StarParts& star, const std::vector<int64_t>& rows) {
+  Bovila model = star.model();
+  compute_losses(model, star.examples(rows), star.config.loss, star.noise()).total.backward();
+  return model.parameters().gradient().clone();
+}
+
+/// Every rank's micro-batches of a step, as one process would run them.
+StepPlan plan_of_all(std::span<const int64_t> order, int64_t accum_iter, int64_t num_ranks) {
+  StepPlan all;
+  for (int64_t r = 0; r < num_ranks; ++r) {
+    const StepPlan plan = plan_step(order, 0, kBatch, accum_iter, r, num_ranks);
+    all.num_questions = plan.num_questions;
+    for (const auto& rows : plan.micro_batches) {
+      if (!rows.empty()) all.micro_batches.push_back(rows);
+    }
+  }
+  all.num_local_losses = std::ssize(all.micro_batches);
+  return all;
+}
+
+/// Takes the step on all ranks and on this one alone, and compares report, gradient and parameters.
+void compare_with_alone(std::span<const int64_t> order, int64_t accum_iter) {
+  const StarParts star;
+  auto ranks = all_ranks();
+  auto alone = MpiCommunicator::self();
+  const auto take = [&](Bovila& model, const StepPlan& plan, Communicator& group) {
+    auto optimizer = make_optimizer(model.parameters());
+    return train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
+                      kLr, group);
+  };
+  Bovila ours = star.model(), theirs = star.model();
+  const auto together =
+      take(ours, plan_step(order, 0, kBatch, accum_iter, ranks.rank(), ranks.size()), ranks);
+  const auto expected = take(theirs, plan_of_all(order, accum_iter, ranks.size()), alone);
+  CHECK(together.num_micro_batches == expected.num_micro_batches);
+  CHECK(together.num_questions == static_cast<int64_t>(order.size()));
+  CHECK(together.gradient_norm == doctest::Approx(expected.gradient_norm).epsilon(1e-5));
+  for (size_t i = 0; i < together.losses.size(); ++i) {
+    CHECK(together.losses[i] == doctest::Approx(expected.losses[i]).epsilon(1e-6));
+  }
+  CHECK(relative_error(ours.parameters().gradient(), theirs.parameters().gradient()) < 1e-5);
+  CHECK(same_on_all(ranks, ours.parameters().flat()));
+}
+
+/// A step in which `spoil` changes the last rank's batch or throws: what is thrown, and that nothing
+/// was changed anywhere.
+AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const bool last = ranks.rank() == ranks.size() - 1;
+  const auto order = order_of(kBatch * ranks.size());
+  const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
+  Tensor before;
+  const auto error = agreed_error_of([&] {
+    const NextBatch next = [&, source = star.source(plan)] {
+      auto batch = source();
+      if (last) spoil(model, batch);
+      before = model.parameters().flat().clone();
+      return batch;
+    };
+    before = model.parameters().flat().clone();
+    train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr, ranks);
+  });
+  REQUIRE(error);
+  CHECK(torch::equal(model.parameters().flat().nan_to_num(-1), before.nan_to_num(-1)));
+  CHECK(optimizer.steps == 0);
+  CHECK(optimizer.first_moment.abs().max().item<float>() == 0);
+  CHECK(optimizer.second_moment.abs().max().item<float>() == 0);
+  ranks.barrier();  // the ranks are still in step
+  return *error;
+}
+
+}  // namespace
+
+TEST_CASE("ranks step with the mean of their local gradients") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const auto order = order_of(kBatch * ranks.size());
+  Tensor mean;
+  for (int r = 0; r < ranks.size(); ++r) {
+    const auto plan = plan_step(order, 0, kBatch, 1, r, ranks.size());
+    const auto gradient = local_gradient(star, plan.micro_batches.at(0)) / ranks.size();
+    mean = mean.defined() ? mean + gradient : gradient;
+  }
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
+  const auto report = train_step(model, optimizer, plan, star.source(plan), star.config.loss,
+                                 star.noise(), kLr, ranks);
+  CHECK(relative_error(model.parameters().gradient(), mean) < 1e-6);
+  CHECK(report.gradient_norm == doctest::Approx(mean.norm().item<double>()).epsilon(1e-6));
+  CHECK(report.lr == kLr);
+}
+
+TEST_CASE("parameters and moments have the same bits on all ranks after several steps") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const auto order = order_of(star.parts.train->size());
+  int64_t position = 0;
+  for (int step = 0; step < 3; ++step) {
+    const auto plan = plan_step(order, position, kBatch, 1, ranks.rank(), ranks.size());
+    position += plan.num_questions;
+    train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(), kLr,
+               ranks);
+  }
+  CHECK(same_on_all(ranks, model.parameters().flat()));
+  CHECK(same_on_all(ranks, optimizer.first_moment));
+  CHECK(same_on_all(ranks, optimizer.second_moment));
+  CHECK_FALSE(torch::equal(model.parameters().flat(), star.model().parameters().flat()));
+}
+
+TEST_CASE("a full accumulation on N ranks is the same step computed alone") {
+  compare_with_alone(order_of(kBatch * 2 * all_ranks().size()), 2);
+}
+
+TEST_CASE("an incomplete last accumulation is divided by the micro-batches that it has") {
+  // The second micro-batch of the step has a single question: one rank has it, the others have none.
+  compare_with_alone(order_of(kBatch * all_ranks().size() + 1), 2);
+}
+
+TEST_CASE("a step of a single question is that question's step on any number of ranks") {
+  compare_with_alone(order_of(1), 2);
+}
+
+TEST_CASE("a NaN in one rank's features stops all ranks before the update") {
+  const auto error = failing_step([](Bovila&, std::vector<Example>& batch) {
+    batch.front().frames.front() = std::numeric_limits<float>::quiet_NaN();
+  });
+  CHECK(error.code == ExitCode::kFailure);
+  CHECK(std::string(error.what()).find("training stopped on all ranks before the update") !=
+        std::string::npos);
+}
+
+TEST_CASE("an infinite parameter on one rank stops all ranks before the update") {
+  const auto error = failing_step([](Bovila& model, std::vector<Example>&) {
+    const torch::NoGradGuard no_grad;
+    model.parameters().temporal_emb().detach().fill_(std::numeric_limits<float>::infinity());
+  });
+  CHECK(error.code == ExitCode::kFailure);
+  CHECK(std::string(error.what()).find("nan") != std::string::npos);
+}
+
+TEST_CASE("an error of one rank's batch source is every rank's, with its exit code") {
+  const auto error = failing_step([](Bovila&, std::vector<Example>&) {
+    throw UserError("frame 3 of video 'S0' is damaged");
+  });
+  CHECK(error.code == ExitCode::kUserError);
+  CHECK(std::string(error.what()).find("frame 3 of video 'S0' is damaged") != std::string::npos);
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|all]...; without a word, all of them.
+#   BUILD    build folder (default: build)
+#   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
+# Both may be relative to the folder that this is called from. Prints each suite with its time, the
+# output of those that failed, and as its last line `N passed, N failed`; exits 1 when a test
+# failed, a suite crashed or ran out of time, or nothing ran.
+#
+# Open MPI is told, for the tests alone, that root may start ranks and that there may be more of
+# them than cores. As many threads compute as leave a core to each rank.
+set -uo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+BUILD=$(realpath -m "${BUILD:-$root/build}")
+golden=$(realpath -m "${GOLDEN:-$root/tests/golden/mini}")
+export BUILD
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 # what mpirun's --oversubscribe sets
+cores=$(nproc)
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0
+failed=0
+
+# doctest_count WORD: N of "N WORD" in the last summary of test cases in the log, 0 without one.
+doctest_count() {
+  sed -n "s/^\[doctest\] test cases:.* \([0-9]\+\) $1.*/\1/p" "$log" | tail -1 | grep . || echo 0
+}
+
+# shell_count WORD: lines "WORD NAME" in the log.
+shell_count() { grep -c "^$1 " "$log"; }
+
+# suite NAME SECONDS COMMAND...: runs the command for at most so long and counts its tests.
+suite() {
+  local name=$1 limit=$2 start=$SECONDS status=0 good bad
+  shift 2
+  timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+  good=$(($(doctest_count passed) + $(shell_count ok)))
+  bad=$(($(doctest_count failed) + $(shell_count FAILED)))
+  ((status == 0 && good + bad == 0)) && echo "no test ran" >>"$log" && bad=1
+  ((status != 0 && bad == 0)) && bad=1
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  printf '%-24s %4d passed, %d failed   %3d s\n' "$name" "$good" "$bad" $((SECONDS - start))
+  ((bad == 0)) && return
+  cat "$log"
+  ((status == 124 || status == 137)) && echo "$name: stopped after $limit s"
+  ((status != 0)) && echo "$name: exit code $status"
+}
+
+unit() {
+  suite base_tests 300 "$BUILD/bin/base_tests"
+  suite torch_tests 600 env OMP_NUM_THREADS="$cores" "$BUILD/bin/torch_tests"
+}
+
+golden() {
+  suite golden_tests 600 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
+    "$BUILD/bin/golden_tests"
+}
+
+mpi() {
+  local ranks
+  for ranks in 1 2 3 4; do
+    suite "mpi_tests, $ranks ranks" 300 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
+      mpirun -np $ranks "$BUILD/bin/mpi_tests"
+  done
+}
+
+cli() {
+  local script
+  for script in "$root"/tests/cli/*.sh; do
+    suite "$(basename "$script")" 600 "$script"
+  done
+}
+
+(($#)) || set -- all
+for kind in "$@"; do
+  case $kind in
+    unit | golden | mpi | cli) $kind ;;
+    all)
+      unit
+      golden
+      mpi
+      cli
+      ;;
+    *)
+      echo "tests/run.sh: expected unit, golden, mpi, cli or all, got '$kind'" >&2
+      failed=$((failed + 1))
+      ;;
+  esac
+done
+
+((passed + failed > 0)) || failed=1
+echo "$passed passed, $failed failed"
+((failed == 0))
