@@ -35,17 +35,17 @@ Tensor product(const Tensor& x, const Tensor& weight) {
 }
 
 struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
-                        const Tensor& transposed) {
-    context->saved_data["weight"] = weight;
-    context->saved_data["transposed"] = transposed;
-    return product(x, weight);
+  static Tensor forward(AutogradContext* context, const Tensor& x, const FrozenMatrix& matrix) {
+    const bool has_transposed = matrix.transposed.defined();
+    context->saved_data["has_transposed"] = has_transposed;
+    context->saved_data["matrix"] = has_transposed ? matrix.transposed : matrix.weight;
+    return product(x, matrix.weight);
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
-    const auto transposed = context->saved_data["transposed"].toTensor();
-    if (transposed.defined()) return {product(grads[0], transposed), Tensor(), Tensor()};
-    return {torch::matmul(grads[0], context->saved_data["weight"].toTensor()), Tensor(), Tensor()};
+    const auto matrix = context->saved_data["matrix"].toTensor();
+    const bool has_transposed = context->saved_data["has_transposed"].toBool();
+    return {has_transposed ? product(grads[0], matrix) : torch::matmul(grads[0], matrix), Tensor()};
   }
 };
 
@@ -62,7 +62,7 @@ FrozenMatrix FrozenMatrix::rows(int64_t first, int64_t count) const {
 }
 
 Tensor frozen_linear(const Tensor& x, const FrozenMatrix& matrix) {
-  return FrozenLinear::apply(x, matrix.weight, matrix.transposed);
+  return FrozenLinear::apply(x, matrix);
 }
 
 }  // namespace bovila

@@ -1,6 +1,7 @@
 // params.json, checked key by key.
 #include "bovila/model/llama_params.h"
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -24,10 +25,19 @@ Number number(const json& params, const std::string& path, const char* key, Numb
   return found->get<Number>();
 }
 
+/// Far above every model, and low enough that products of two sizes do not overflow.
+constexpr int64_t kMaxSize = 1 << 24;
+constexpr int64_t kMaxLayers = 1 << 12;
+constexpr double kMaxMultiplier = 1 << 10;
+
 void check(const LlamaParams& params, const std::string& path, int64_t tokenizer_vocab_size) {
   const auto require = [&](bool ok, const char* what) {
     if (!ok) throw UserError("{}: {}", path, what);
   };
+  require(std::max({params.dim, params.n_heads, params.n_kv_heads, params.multiple_of,
+                    params.vocab_size}) <= kMaxSize &&
+              params.n_layers <= kMaxLayers && params.ffn_dim_multiplier <= kMaxMultiplier,
+          "the sizes are beyond those of any LLaMA");
   require(params.dim > 0 && params.n_layers > 0 && params.n_heads > 0 && params.multiple_of > 0 &&
               params.n_kv_heads > 0,
           "dim, n_layers, n_heads, n_kv_heads and multiple_of must be positive");

@@ -14,7 +14,9 @@ using namespace bovila;
 namespace {
 
 /// 1 + 2 + ... + n.
-int64_t sum_to(int64_t n) { return n * (n + 1) / 2; }
+int64_t sum_to(int64_t n) {
+  return n * (n + 1) / 2;
+}
 
 std::string error_of(const std::function<void()>& call) {
   try {
@@ -122,8 +124,9 @@ TEST_CASE("tensors that MPI cannot take are refused before anything is sent") {
   CHECK(error_of([&] { ranks.broadcast(strided, 0); }).find("contiguous") != std::string::npos);
   if (ranks.size() == 1) return;
   auto half = torch::zeros({4}, torch::kFloat16);
-  CHECK(error_of([&] { ranks.all_reduce(half, ReduceOp::kSum); })
-            .find("of type Half cannot be reduced") != std::string::npos);
+  CHECK(error_of([&] {
+          ranks.all_reduce(half, ReduceOp::kSum);
+        }).find("of type Half cannot be reduced") != std::string::npos);
 }
 
 TEST_CASE("a process alone needs no other: what it sends is what it gets") {

@@ -12,8 +12,7 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   auto ranks = all_ranks();
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);
-  const auto llama =
-      read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
+  const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   Bovila model = make_model(star.config, llama, ranks, node);
   CHECK(same_on_all(ranks, model.parameters().flat()));
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);

@@ -49,7 +49,9 @@ size_t smaps_bytes(const std::byte* at, const std::string& field) {
   return 0;
 }
 
-std::byte pattern(size_t i) { return static_cast<std::byte>(i * 31 % 251); }
+std::byte pattern(size_t i) {
+  return static_cast<std::byte>(i * 31 % 251);
+}
 
 void fill_with_pattern(std::byte* block, size_t size) {
   for (size_t i = 0; i < size; ++i) block[i] = pattern(i);

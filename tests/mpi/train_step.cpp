@@ -62,8 +62,8 @@ void compare_with_alone(std::span<const int64_t> order, int64_t accum_iter) {
   CHECK(same_on_all(ranks, ours.parameters().flat()));
 }
 
-/// A step in which `spoil` changes the last rank's batch or throws: what is thrown, and that nothing
-/// was changed anywhere.
+/// A step in which `spoil` changes the last rank's batch or throws: what is thrown, and that
+/// nothing was changed anywhere.
 AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
   const StarParts star;
   auto ranks = all_ranks();
@@ -138,7 +138,8 @@ TEST_CASE("a full accumulation on N ranks is the same step computed alone") {
 }
 
 TEST_CASE("an incomplete last accumulation is divided by the micro-batches that it has") {
-  // The second micro-batch of the step has a single question: one rank has it, the others have none.
+  // The second micro-batch of the step has a single question: one rank has it, the others have
+  // none.
   compare_with_alone(order_of(kBatch * all_ranks().size() + 1), 2);
 }
 
@@ -165,9 +166,8 @@ TEST_CASE("an infinite parameter on one rank stops all ranks before the update")
 }
 
 TEST_CASE("an error of one rank's batch source is every rank's, with its exit code") {
-  const auto error = failing_step([](Bovila&, std::vector<Example>&) {
-    throw UserError("frame 3 of video 'S0' is damaged");
-  });
+  const auto error = failing_step(
+      [](Bovila&, std::vector<Example>&) { throw UserError("frame 3 of video 'S0' is damaged"); });
   CHECK(error.code == ExitCode::kUserError);
   CHECK(std::string(error.what()).find("frame 3 of video 'S0' is damaged") != std::string::npos);
 }

@@ -135,8 +135,7 @@ TEST_CASE("with fewer adapter layers than layers the last ones are adapted") {
   CHECK(parameters.first_adapted_layer() == 1);
   CHECK(parameters.query().size(0) == 8);
   CHECK(parameters.names()[3].name == "layers.1.attention.gate1");
-  CHECK(parameters.gate2(2).data_ptr() ==
-        parameters.at("layers.2.attention.gate2").data_ptr());
+  CHECK(parameters.gate2(2).data_ptr() == parameters.at("layers.2.attention.gate2").data_ptr());
 }
 
 TEST_CASE("assigned values stand in the buffer") {
@@ -153,8 +152,9 @@ TEST_CASE("values of another name or shape are refused with both") {
   auto parameters = make();
   CHECK(error_of([&] { parameters.assign("layers.9.attention.gate1", torch::zeros({1})); }) ==
         "the parameter 'layers.9.attention.gate1' is not one of this model's");
-  CHECK(error_of([&] { parameters.assign("temporal_emb.weight", torch::zeros({2, 16})); }) ==
-        "the parameter 'temporal_emb.weight' has shape [2, 16], this model's has [3, 16]");
+  CHECK(error_of([&] {
+          parameters.assign("temporal_emb.weight", torch::zeros({2, 16}));
+        }) == "the parameter 'temporal_emb.weight' has shape [2, 16], this model's has [3, 16]");
   CHECK_THROWS_AS(parameters.at("nothing"), ProgramError);
 }
 

@@ -55,7 +55,8 @@ TEST_CASE("LLaMA-3's keys are read; keys that are not ours are passed over") {
   const LlamaParams params = read(
       R"({"dim": 4096, "n_layers": 32, "n_heads": 32, "n_kv_heads": 8, "vocab_size": 128256,
           "multiple_of": 1024, "ffn_dim_multiplier": 1.3, "norm_eps": 1e-05,
-          "rope_theta": 500000.0, "max_batch_size": 1})", 128000);
+          "rope_theta": 500000.0, "max_batch_size": 1})",
+      128000);
   CHECK(params.n_kv_heads == 8);
   CHECK(params.kv_dim() == 1024);
   CHECK(params.rope_theta == 500000);
@@ -110,10 +111,16 @@ TEST_CASE("sizes that make no model are refused") {
   CHECK(contains(with(R"("dim": 8, "n_heads": 2, "rope_theta": -1)"), "must be positive"));
 }
 
-TEST_CASE("sizes beyond any model are refused, not multiplied") {
-  const auto message = problem(
-      R"({"dim": 4611686018427387904, "n_layers": 4611686018427387904, "n_heads": 2})");
-  CHECK_FALSE(message.empty());
+TEST_CASE("sizes beyond any model are refused before they are multiplied") {
+  for (const char* sizes : {R"("dim": 4611686018427387904, "n_layers": 2)",
+                            R"("dim": 8, "n_layers": 4611686018427387904)",
+                            R"("dim": 8, "n_layers": 2, "multiple_of": 4611686018427387904)",
+                            R"("dim": 8, "n_layers": 2, "vocab_size": 4611686018427387904)",
+                            R"("dim": 8, "n_layers": 2, "ffn_dim_multiplier": 1e300)"}) {
+    CAPTURE(sizes);
+    CHECK(contains(problem(std::string("{\"n_heads\": 2, ") + sizes + "}"),
+                   "the sizes are beyond those of any LLaMA"));
+  }
 }
 
 TEST_CASE("a vocabulary smaller than the tokenizer's belongs to another model") {

@@ -67,8 +67,7 @@ inline LlamaWeights weights_of(const LlamaParams& params, const Tensors& tensors
         {part("attention_norm"),
          torch::cat({part("attention.wq"), part("attention.wk"), part("attention.wv")}),
          part("attention.wo"), part("ffn_norm"),
-         torch::cat({part("feed_forward.w1"), part("feed_forward.w3")}),
-         part("feed_forward.w2")});
+         torch::cat({part("feed_forward.w1"), part("feed_forward.w3")}), part("feed_forward.w2")});
   }
   return weights;
 }
@@ -86,8 +85,7 @@ inline ModelConfig tiny_model(int64_t adapter_layers = 3) {
 
 /// BoViLA on it with open gates: every part of the method has an effect.
 inline Bovila tiny_bovila(const LlamaParams& params = tiny_params(), int64_t adapter_layers = 3,
-                          bool train_scale_proj = false,
-                          torch::ScalarType type = torch::kFloat32) {
+                          bool train_scale_proj = false, torch::ScalarType type = torch::kFloat32) {
   AdapterParameters parameters(params, tiny_model(adapter_layers), train_scale_proj, /*seed=*/5,
                                torch::kCPU);
   for (const NamedParameter& entry : parameters.names()) {

@@ -40,8 +40,7 @@ TEST_CASE("both parameters get gradients, and frames none") {
 }
 
 TEST_CASE("tokens have the compute type, parameters and their gradients stay fp32") {
-  Bovila model =
-      testing::tiny_bovila(testing::tiny_params(), 3, false, torch::kBFloat16);
+  Bovila model = testing::tiny_bovila(testing::tiny_params(), 3, false, torch::kBFloat16);
   const auto tokens = model.video(torch::ones({1, 3, 768}));
   CHECK(tokens.scalar_type() == torch::kBFloat16);
   tokens.sum().backward();
