@@ -7,6 +7,7 @@
 #include "bovila/config/deck.h"
 #include "bovila/config/dump.h"
 #include "bovila/core/durable_file.h"
+#include "bovila/core/heap.h"
 #include "bovila/core/log.h"
 #include "bovila/data/report.h"
 #include "bovila/dist/agreement.h"
@@ -121,7 +122,7 @@ void run(const CommandLine& line, const MpiSession& session) {
       if (line.eval) {
         from_arrays(checkpoint.state, model.parameters());
       } else {
-        trainer.restore(checkpoint.state);
+        trainer.restore(checkpoint);
       }
       if (ranks.rank() == 0) log::info("going on from {}", checkpoint.folder.string());
     });
@@ -161,6 +162,7 @@ int main(int argc, char** argv) {
     return static_cast<int>(asked_for_help ? bovila::ExitCode::kSuccess
                                            : bovila::ExitCode::kUserError);
   }
+  bovila::keep_freed_memory();
   const bovila::MpiSession session(&argc, &argv);
   bovila::set_up_log(session.rank());
   return static_cast<int>(bovila::guarded(line, session));

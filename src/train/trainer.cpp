@@ -1,12 +1,11 @@
 // Epochs and what happens between them; the step itself is train/train_step.h.
 #include "bovila/train/trainer.h"
 
-#include <filesystem>
-
 #include "bovila/core/log.h"
 #include "bovila/data/prefetcher.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/train/checkpoint_fit.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
 
@@ -68,13 +67,17 @@ Trainer::Trainer(const Config& config, std::string deck, const Inputs& inputs, B
                  config.train.weight_decay, model.llama().device()) {
   if (inputs.train) rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks);
   if (is_root()) {
-    writer_ = std::make_unique<CheckpointWriter>(
-        std::filesystem::path(config.output.folder) / "checkpoints", kKeptCheckpoints);
+    writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(), kKeptCheckpoints);
   }
 }
 
-void Trainer::restore(const TrainState& state) {
+void Trainer::restore(const Checkpoint& checkpoint) {
   const torch::NoGradGuard no_grad;
+  const TrainState& state = checkpoint.state;
+  for (const Difference& change :
+       require_fit(checkpoint.folder.string(), state, {deck_, {}, ranks_.size()})) {
+    if (is_root()) log::info("changed since the checkpoint: {}", change.text());
+  }
   from_arrays(state, model_.parameters());
   const auto restore_moment = [&](const char* name, torch::Tensor& moment) {
     const NamedArray* array = state.find(name);
@@ -122,7 +125,22 @@ TrainState Trainer::state() const {
   return state;
 }
 
+std::filesystem::path Trainer::checkpoint_root() const {
+  return std::filesystem::path(config_.output.folder) / "checkpoints";
+}
+
+void Trainer::set_aside_other_checkpoints() {
+  run_together(ranks_, [&] {
+    if (!is_root()) return;
+    const int64_t last = step_ > 0 ? step_ : -1;
+    for (const auto& path : set_aside(checkpoint_root(), last)) {
+      log::warn("a checkpoint of another run was in the way: it is {} now", path.string());
+    }
+  });
+}
+
 Accuracy Trainer::run() {
+  set_aside_other_checkpoints();
   while (epoch_ < config_.train.epochs) {
     train_epoch();
     finish_epoch();

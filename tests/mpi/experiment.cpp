@@ -13,15 +13,15 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
-  Bovila model = make_model(star.config, llama, ranks, node);
+  Bovila model = make_model(star.config, llama, /*for_training=*/true, ranks, node);
   CHECK(same_on_all(ranks, model.parameters().flat()));
-  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
+  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
   const auto& weights = model.llama().weights();
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
   CHECK(torch::equal(weights.output, expected.output));
   for (size_t l = 0; l < weights.layers.size(); ++l) {
-    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
-    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
+    CHECK(torch::equal(weights.layers[l].wqkv.weight, expected.layers[l].wqkv.weight));
+    CHECK(torch::equal(weights.layers[l].w2.weight, expected.layers[l].w2.weight));
   }
 }
 
@@ -32,7 +32,8 @@ TEST_CASE("weights that do not fit are an error of all ranks before any memory i
   MpiCommunicator node(comm.get(), 60);
   auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   llama.dim *= 2;
-  const auto error = agreed_error_of([&] { make_model(star.config, llama, ranks, node); });
+  const auto error =
+      agreed_error_of([&] { make_model(star.config, llama, /*for_training=*/true, ranks, node); });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kUserError);
 }

@@ -2,12 +2,16 @@
 // Fed by train/experiment.h; feeds output.folder (log.txt, epoch{n}.json, checkpoints).
 #pragma once
 
+#include <filesystem>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
 #include "bovila/dist/communicator.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/adamw.h"
+#include "bovila/train/checkpoint.h"
 #include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/metrics.h"
@@ -23,15 +27,19 @@ class Trainer {
   Trainer(const Config& config, std::string deck, const Inputs& inputs, Bovila& model,
           Communicator& ranks);
 
-  /// Continues from a state that was saved at an epoch's end, or in the middle of one.
-  /// @throws UserError when it does not fit the model.
-  void restore(const TrainState& state);
+  /// Continues from a state that was saved between two steps. Not collective.
+  /// @throws UserError listing every key of the deck that would make it another run, or when its arrays
+  /// do not fit the model.
+  void restore(const Checkpoint& checkpoint);
   /// Trains to the last epoch. Returns the last evaluation's accuracy.
   Accuracy run();
   /// Scores the validation split and logs the accuracy; writes predictions to `predictions_path`.
   Accuracy evaluate_now(const std::string& predictions_path);
 
  private:
+  /// Renames checkpoints that are not of this run: those after the step it starts from.
+  void set_aside_other_checkpoints();
+  std::filesystem::path checkpoint_root() const;
   void train_epoch();
   void finish_epoch();
   TrainState state() const;

@@ -3,8 +3,7 @@
 
 #include <fstream>
 
-#include "tests/unit/data/files.h"
-#include "tests/unit/model/llama_files.h"
+#include "tests/unit/model/tiny_llama.h"
 
 using namespace bovila;
 using testing::contains;
@@ -19,27 +18,45 @@ namespace {
 
 constexpr const char* kWq = "layers.1.attention.wq.weight";
 
-void check_equal(const LlamaWeights& got, const LlamaWeights& expected) {
-  CHECK(torch::equal(got.tok_embeddings, expected.tok_embeddings));
-  CHECK(torch::equal(got.norm, expected.norm));
-  CHECK(torch::equal(got.output, expected.output));
-  REQUIRE(got.layers.size() == expected.layers.size());
+void check_matrix(const FrozenMatrix& got, const torch::Tensor& expected) {
+  CHECK(torch::equal(got.weight, expected));
+  if (got.transposed.defined()) CHECK(torch::equal(got.transposed, expected.t()));
+}
+
+/// The weights hold these tensors' values, in `type`.
+void check_holds(const LlamaWeights& got, const testing::Tensors& tensors,
+                 torch::ScalarType type = torch::kFloat32) {
+  const auto expected = [&](const std::string& name) {
+    return tensors.at(name + ".weight").to(type);
+  };
+  CHECK(torch::equal(got.tok_embeddings, expected("tok_embeddings")));
+  CHECK(torch::equal(got.norm, expected("norm")));
+  CHECK(torch::equal(got.output, expected("output")));
   for (size_t l = 0; l < got.layers.size(); ++l) {
     CAPTURE(l);
-    const auto &a = got.layers[l], &b = expected.layers[l];
-    CHECK(torch::equal(a.attention_norm, b.attention_norm));
-    CHECK(torch::equal(a.wqkv, b.wqkv));
-    CHECK(torch::equal(a.wo, b.wo));
-    CHECK(torch::equal(a.ffn_norm, b.ffn_norm));
-    CHECK(torch::equal(a.w13, b.w13));
-    CHECK(torch::equal(a.w2, b.w2));
+    const auto part = [&](const char* name) {
+      return expected(fmt::format("layers.{}.{}", l, name));
+    };
+    const LlamaLayerWeights& layer = got.layers[l];
+    CHECK(torch::equal(layer.attention_norm, part("attention_norm")));
+    CHECK(torch::equal(layer.ffn_norm, part("ffn_norm")));
+    check_matrix(layer.wqkv,
+                 torch::cat({part("attention.wq"), part("attention.wk"), part("attention.wv")}));
+    check_matrix(layer.wo, part("attention.wo"));
+    check_matrix(layer.w13, torch::cat({part("feed_forward.w1"), part("feed_forward.w3")}));
+    check_matrix(layer.w2, part("feed_forward.w2"));
   }
+}
+
+LlamaWeights load(const std::string& folder, const LlamaParams& params,
+                  torch::ScalarType type = torch::kFloat32) {
+  return load_llama_weights(folder, params, type, /*for_training=*/true);
 }
 
 /// What check_llama_files says of a folder; loading says the same.
 std::string problem_in(const std::string& folder, const LlamaParams& params = tiny_params()) {
   const auto message = error_of([&] { check_llama_files(folder, params); });
-  CHECK(error_of([&] { load_llama_weights(folder, params, torch::kFloat32); }) == message);
+  CHECK(error_of([&] { load(folder, params); }) == message);
   return message;
 }
 
@@ -57,20 +74,21 @@ TEST_CASE("one file's tensors are read to the bit") {
   const TempFolder folder;
   const auto params = tiny_params();
   write_parts(folder.path(), meta_tensors(params));
-  check_equal(load_llama_weights(folder.path(), params, torch::kFloat32),
-              testing::weights_of(params, meta_tensors(params)));
+  for (const bool for_training : {false, true}) {
+    check_holds(load_llama_weights(folder.path(), params, torch::kFloat32, for_training),
+                meta_tensors(params));
+  }
 }
 
 TEST_CASE("two and four parts give the weights of the one file") {
   for (const int64_t kv_heads : {4, 2}) {
     const auto params = tiny_params(kv_heads);
-    const auto expected = testing::weights_of(params, meta_tensors(params));
     for (const int64_t parts : {2, 4}) {
       CAPTURE(parts);
       const TempFolder folder;
       write_parts(folder.path(), meta_tensors(params), parts);
       CHECK(error_of([&] { check_llama_files(folder.path(), params); }).empty());
-      check_equal(load_llama_weights(folder.path(), params, torch::kFloat32), expected);
+      check_holds(load(folder.path(), params), meta_tensors(params));
     }
   }
 }
@@ -84,8 +102,7 @@ TEST_CASE("files in any floating point type are converted to the compute type") 
       for (auto& [name, tensor] : tensors) tensor = tensor.to(from);
       const TempFolder folder;
       write_parts(folder.path(), tensors);
-      check_equal(load_llama_weights(folder.path(), params, to),
-                  testing::weights_of(params, tensors, to));
+      check_holds(load(folder.path(), params, to), tensors, to);
     }
   }
 }
@@ -102,8 +119,9 @@ TEST_CASE("all tensors lie in the one block that was asked for") {
     first = block.get();
     return block;
   };
-  const auto weights = load_llama_weights(folder.path(), params, torch::kFloat32, memory);
-  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2, weights.output}) {
+  const auto weights =
+      load_llama_weights(folder.path(), params, torch::kFloat32, /*for_training=*/true, memory);
+  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2.weight, weights.output}) {
     const auto* at = static_cast<const std::byte*>(tensor.data_ptr());
     CHECK(at >= first);
     CHECK(at + tensor.nbytes() <= first + asked);
@@ -216,7 +234,6 @@ TEST_CASE("values that were damaged on the disk are found when they are read") {
   bytes[at] = static_cast<char>(bytes[at] ^ 1);
   folder.write("consolidated.00.pth", bytes);
   CHECK(error_of([&] { check_llama_files(folder.path(), tiny_params()); }).empty());
-  const auto message =
-      error_of([&] { load_llama_weights(folder.path(), tiny_params(), torch::kFloat32); });
+  const auto message = error_of([&] { load(folder.path(), tiny_params()); });
   CHECK(contains(message, path));
 }

@@ -1,5 +1,5 @@
-// A tiny LLaMA with random weights, made in memory or as Meta's files, for the tests of the model.
-// Fed by model/llama_weights.h; the files are made with tests/unit/data/pth_builder.h.
+// A tiny LLaMA with random weights as Meta's files, in one part or several, and BoViLA on it.
+// Fed by tests/unit/data/pth_builder.h and model/llama_weights.h; for the tests of the model.
 #pragma once
 
 #include <fmt/format.h>
@@ -7,9 +7,12 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bovila/model/bovila.h"
+#include "tests/unit/data/files.h"
+#include "tests/unit/data/pth_builder.h"
 
 namespace bovila::testing {
 
@@ -52,24 +55,62 @@ inline Tensors meta_tensors(const LlamaParams& p) {
   return tensors;
 }
 
-/// The same tensors as the program holds them.
-inline LlamaWeights weights_of(const LlamaParams& params, const Tensors& tensors,
-                               torch::ScalarType type = torch::kFloat32) {
-  LlamaWeights weights;
-  weights.params = params;
-  const auto take = [&](const std::string& name) { return tensors.at(name + ".weight").to(type); };
-  weights.tok_embeddings = take("tok_embeddings");
-  weights.norm = take("norm");
-  weights.output = take("output");
-  for (int64_t l = 0; l < params.n_layers; ++l) {
-    const auto part = [&](const char* name) { return take(fmt::format("layers.{}.{}", l, name)); };
-    weights.layers.push_back(
-        {part("attention_norm"),
-         torch::cat({part("attention.wq"), part("attention.wk"), part("attention.wv")}),
-         part("attention.wo"), part("ffn_norm"),
-         torch::cat({part("feed_forward.w1"), part("feed_forward.w3")}), part("feed_forward.w2")});
+inline const char* storage_name(torch::ScalarType type) {
+  switch (type) {
+    case torch::kFloat16:
+      return "HalfStorage";
+    case torch::kBFloat16:
+      return "BFloat16Storage";
+    case torch::kFloat64:
+      return "DoubleStorage";
+    case torch::kInt64:
+      return "LongStorage";
+    default:
+      return "FloatStorage";
   }
-  return weights;
+}
+
+/// A .pth with a dict of these tensors.
+inline void write_tensors(const std::string& path, const Tensors& tensors) {
+  std::vector<std::pair<std::string, std::string>> items;
+  std::vector<std::string> storages;
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.contiguous();
+    items.emplace_back(name, test::tensor({.shape = values.sizes().vec(),
+                                           .type = storage_name(values.scalar_type()),
+                                           .key = std::to_string(storages.size())}));
+    storages.emplace_back(static_cast<const char*>(values.data_ptr()), values.nbytes());
+  }
+  test::write_pth(path, test::dict(items), storages);
+}
+
+/// Part `part` of `parts` of a tensor, cut as SPEC 8 says.
+inline torch::Tensor part_of(const std::string& name, const torch::Tensor& tensor, int64_t part,
+                             int64_t parts) {
+  if (name.find("norm") != std::string::npos) return tensor;
+  const auto ends = [&](const char* end) { return name.ends_with(std::string(end) + ".weight"); };
+  const bool columns = ends("tok_embeddings") || ends("wo") || ends("w2");
+  return tensor.chunk(parts, columns ? 1 : 0)[static_cast<size_t>(part)];
+}
+
+inline std::string part_path(const std::string& folder, int64_t part) {
+  return fmt::format("{}/consolidated.{:02}.pth", folder, part);
+}
+
+inline void write_parts(const std::string& folder, const Tensors& tensors, int64_t parts = 1) {
+  for (int64_t part = 0; part < parts; ++part) {
+    Tensors own;
+    for (const auto& [name, tensor] : tensors) own[name] = part_of(name, tensor, part, parts);
+    write_tensors(part_path(folder, part), own);
+  }
+}
+
+/// The tensors as the program holds them: written to a file and read from it.
+inline LlamaWeights weights_of(const LlamaParams& params, const Tensors& tensors,
+                               torch::ScalarType type = torch::kFloat32, bool for_training = true) {
+  const TempFolder folder;
+  write_parts(folder.path(), tensors);
+  return load_llama_weights(folder.path(), params, type, for_training);
 }
 
 /// F 3 frames, A 4 slots.

@@ -1,0 +1,18 @@
+// glibc's two thresholds; other C libraries decide for themselves.
+#include "bovila/core/heap.h"
+
+#include <malloc.h>
+
+#include <limits>
+
+namespace bovila {
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int kLargestForHeap = 32 << 20;  // larger blocks are mapped: glibc's own upper limit
+  mallopt(M_MMAP_THRESHOLD, kLargestForHeap);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
+}
+
+}  // namespace bovila

@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# Runs of bovila on the golden folder's STAR: files, resuming, reproducibility, and how runs end that
+# go wrong on one rank.
+. "$(dirname "$0")/helpers.bash"
+
+# train OUT [ARGUMENT...]: one run of two epochs without mpirun into the folder OUT.
+train() {
+  local out=$1
+  shift
+  exits 0 bovila "${deck[@]}" --output "$out" "$@"
+}
+
+test_a_run_leaves_the_files_of_the_published_code() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}"
+  holds "load('out/config.json')['train']['epochs'] == 2"
+  holds "load('out/config.json')['data']['dataset'] == 'star'"
+  holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
+  holds "all({'train_loss', 'train_loss_edl_mse', 'train_loss_edl_reg', 'train_loss_vaq',
+              'train_loss_aqa', 'train_lr', 'val_acc'} <= r.keys() for r in lines('out/log.txt'))"
+  local epoch
+  for epoch in 0 1; do
+    holds "[q['qid'] for q in load('out/epoch$epoch.json')] == list(range(12))"
+    holds "all({'vid', 'qid', 'qtype', 'pre', 'ans', 'u'} <= q.keys()
+               and q['pre'] in 'ABCD' and q['ans'] in 'ABCD' and q['qtype'] in (1, 2, 3, 4)
+               and 0 < q['u'] < 1 for q in load('out/epoch$epoch.json'))"
+    holds "abs(lines('out/log.txt')[$epoch]['val_acc']
+               - sum(q['pre'] == q['ans'] for q in load('out/epoch$epoch.json')) / 12) < 1e-9"
+  done
+}
+
+test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}"
+  says_once "[model]"
+  says_once "dataset = \"star\""
+  says_once "2 ranks of"
+  says_once "videos have no features and count as zeros"
+  says_once "epoch 0 step 1 (8 of 24 questions), loss "
+  says "loss_vaq" "loss_aqa" "lr " "gradient norm" "questions/s, ETA"
+  says_once "epoch 1 done: mean loss"
+  says "accuracy" "(In "
+}
+
+test_resume_with_eval_scores_what_the_run_recorded() {
+  inputs star
+  train out
+  exits 0 ranks 2 "${deck[@]}" --resume out --eval --output again
+  cmp out/epoch1.json again/eval.json
+  exits 0 bovila "${deck[@]}" --resume out/checkpoints/step-00000006 --eval --output first
+  cmp out/epoch0.json first/eval.json
+  [[ ! -e again/log.txt ]]
+}
+
+test_eval_without_a_checkpoint_scores_the_start_values() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --eval
+  says "accuracy"
+  holds "len(load('out/eval.json')) == 12"
+  [[ ! -e out/checkpoints ]]
+}
+
+test_the_same_seed_gives_the_same_bytes_another_seed_others() {
+  inputs star
+  train one
+  train two
+  cmp one/log.txt two/log.txt
+  cmp one/epoch1.json two/epoch1.json
+  cmp one/checkpoints/step-00000012/state.h5 two/checkpoints/step-00000012/state.h5
+  train three --set train.seed=1
+  ! cmp -s one/log.txt three/log.txt
+}
+
+test_the_same_seed_gives_the_same_bytes_on_two_ranks() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --output one
+  exits 0 ranks 2 "${deck[@]}" --output two
+  cmp one/log.txt two/log.txt
+  cmp one/checkpoints/step-00000006/state.h5 two/checkpoints/step-00000006/state.h5
+}
+
+test_going_on_from_the_first_epoch_gives_the_second_bit_for_bit() {
+  inputs star
+  train out
+  exits 0 bovila "${deck[@]}" --resume out/checkpoints/step-00000006 --output on
+  says "going on from out/checkpoints/step-00000006"
+  cmp <(tail -1 out/log.txt) on/log.txt
+  cmp out/checkpoints/step-00000012/state.h5 on/checkpoints/step-00000012/state.h5
+}
+
+test_two_ranks_are_one_rank_with_twice_the_micro_batches() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --output two --set train.batch_size=2
+  train one --set train.batch_size=2 --set train.accum_iter=2
+  holds "all(abs(a[k] - b[k]) <= 1e-4 * max(abs(a[k]), 1e-3)
+             for a, b in zip(lines('one/log.txt'), lines('two/log.txt')) for k in a)"
+  holds "[q['pre'] for q in load('one/epoch1.json')] == [q['pre'] for q in load('two/epoch1.json')]"
+}
+
+test_an_epoch_that_no_step_divides_is_trained_to_its_end() {
+  inputs star
+  # 24 questions: a step of 3 ranks takes 15, the last one 9, in micro-batches of 9 and 0.
+  exits 0 ranks 3 "${deck[@]}" --set train.batch_size=5 --set train.epochs=1
+  says "(24 of 24 questions)"
+}
+
+test_bf16_runs_and_stays_near_fp32() {
+  inputs star
+  train wide
+  exits 0 ranks 2 "${deck[@]}" --output narrow --set model.precision=bf16
+  train narrow1 --set model.precision=bf16
+  holds "abs(lines('wide/log.txt')[0]['train_loss'] - lines('narrow1/log.txt')[0]['train_loss']) < 0.1"
+}
+
+test_over_long_questions_stop_a_run_or_are_left_out_as_the_deck_says() {
+  inputs star
+  exits 2 ranks 2 "${deck[@]}" --set model.max_seq_len=80
+  says_once "prompts longer than model.max_seq_len, the longest is question"
+  exits 0 ranks 2 "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip
+  says_once "they are not trained on"
+  holds "len(load('out/epoch1.json')) == 12"
+}
+
+test_a_checkpoint_that_is_not_there_or_of_another_model_is_refused() {
+  inputs star
+  exits 2 ranks 2 "${deck[@]}" --resume nowhere --eval
+  says "nowhere"
+  train out --set model.max_feats=5
+  exits 2 ranks 2 "${deck[@]}" --resume out --eval --output other
+  says_once "the parameter 'temporal_emb.weight' has shape [5, 48], this model's has [6, 48]"
+}
+
+test_a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+  inputs star
+  train out
+  truncate -s -1 out/checkpoints/step-00000012/state.h5
+  exits 0 bovila "${deck[@]}" --resume out --eval --output again
+  cmp out/epoch0.json again/eval.json
+}
+
+test_a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_1() {
+  inputs star
+  local start=$SECONDS
+  exits 1 ranks 2 "${deck[@]}" --set train.lr=1e30 --set train.warmup_epochs=0
+  says_once "training stopped on all ranks before the update"
+  ((SECONDS - start < 30))
+}
+
+test_a_damaged_frame_ends_all_ranks_with_exit_code_2() {
+  inputs star
+  cp -r "$(features star)" features
+  python3 - features/shard-00000.h5 <<'END'
+import sys
+data = bytearray(open(sys.argv[1], 'rb').read())
+middle = len(data) // 2
+for i in range(middle - 20000, middle + 20000, 500): data[i] ^= 1
+open(sys.argv[1], 'wb').write(data)
+END
+  exits 2 ranks 2 "${deck[@]}" --set data.features=features
+  says "is damaged (its checksum is wrong)"
+}
+
+test_an_output_folder_that_cannot_be_made_is_refused() {
+  inputs star
+  echo >file
+  exits 2 ranks 2 "${deck[@]}" --output file/out
+  says_once "cannot be a folder"
+}
+
+test_when_a_rank_is_killed_the_job_ends() {
+  inputs star
+  mpirun -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 >said 2>&1 &
+  local job=$! victim start
+  for ((i = 0; i < 600; ++i)); do
+    grep -q "epoch 1 done" said && break
+    sleep 0.1
+  done
+  says "epoch 1 done"
+  victim=$(pgrep -P "$job" | tail -1)
+  start=$SECONDS
+  kill -9 "$victim"
+  if wait "$job"; then return 1; fi
+  ((SECONDS - start < 30))
+  [[ -z $(pgrep -P "$job") ]]
+  exits 0 bovila "${deck[@]}" --resume out --eval --output again
+}
+
+run_tests bovila

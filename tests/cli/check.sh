@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# bovila's command line, its decks, and --check: what is refused before anything is computed, with
+# which words and exit code.
+. "$(dirname "$0")/helpers.bash"
+
+test_help_is_shown_and_is_no_error() {
+  exits 0 bovila --help
+  says DECK --set --output --resume --eval --check
+}
+
+test_a_command_line_without_a_deck_is_refused() {
+  exits 2 bovila
+  says "DECK is required"
+  exits 2 ranks 2
+}
+
+test_an_unknown_option_is_refused() {
+  exits 2 bovila deck.toml --evaluate
+  says --evaluate
+}
+
+test_a_deck_that_is_not_there_is_named() {
+  exits 2 bovila nowhere.toml
+  says nowhere.toml
+}
+
+# A misspelt key in line 10, a wrong type in line 11, a missing folder in line 6.
+write_bad_deck() {
+  cat >bad.toml <<END
+[model]
+llama = "$mini/llama/mini"
+
+[data]
+dataset = "star"
+folder = "no/such/folder"
+features = "$(features star)"
+
+[train]
+batchsize = 4
+epochs = "ten"
+
+[output]
+folder = "out"
+END
+}
+
+says_all_three() {
+  says_once "bad.toml:6:10: folder 'no/such/folder' of data.folder is not there"
+  says_once "bad.toml:10:1: unknown key 'batchsize' in [train]; did you mean 'batch_size'?"
+  says_once "bad.toml:11:10: train.epochs: expected an integer (1 .. 1000000), got string \"ten\""
+}
+
+test_all_that_is_wrong_with_a_deck_is_said_at_once_with_its_lines() {
+  write_bad_deck
+  exits 2 bovila bad.toml
+  says_all_three
+  [[ ! -e out ]]
+}
+
+test_two_ranks_say_what_is_wrong_with_a_deck_once() {
+  write_bad_deck
+  exits 2 ranks 2 bad.toml
+  says_all_three
+}
+
+test_a_wrong_set_is_refused_with_its_text() {
+  inputs star
+  exits 2 bovila "${deck[@]}" --set train.epochs=0 --set model.precision=fp8
+  says "--set train.epochs=0" "--set model.precision=fp8" "fp32, bf16"
+}
+
+test_check_reports_the_data_and_writes_nothing() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --check
+  says "train: 24 questions with 4 options about" "val: 12 questions with 4 options about" \
+    "videos have no features, zeros stand for them" "tokens (min / median / max); max_seq_len is 256" \
+    "train: no prompt is over-long" "the deck, its data and the weights' files fit together"
+  [[ ! -e out ]]
+}
+
+test_check_on_two_ranks_reports_once() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --check
+  says_once "train: 24 questions"
+}
+
+# refused TEXT... -- SETTING...: --check of the star deck with these settings exits 2 and says so.
+refused() {
+  local texts=()
+  while [[ $1 != -- ]]; do
+    texts+=("$1")
+    shift
+  done
+  shift
+  exits 2 bovila "${deck[@]}" "$@" --check
+  says "${texts[@]}"
+}
+
+test_check_refuses_weights_of_other_shapes() {
+  inputs star
+  cp -r "$mini/llama" .
+  sed -i 's/"dim": 48/"dim": 96/' llama/mini/params.json
+  refused "has shape [" "ask for [" "or the files belong to another model" -- \
+    --set model.llama=llama/mini
+}
+
+test_check_refuses_a_missing_part_of_the_weights() {
+  inputs star
+  cp -r "$mini/llama" .
+  rm llama/mini/consolidated.00.pth
+  refused "llama/mini/consolidated.00.pth is missing" -- --set model.llama=llama/mini
+}
+
+test_check_refuses_weights_without_params_json() {
+  inputs star
+  cp -r "$mini/llama" .
+  rm llama/mini/params.json
+  refused "llama/mini/params.json cannot be read" -- --set model.llama=llama/mini
+}
+
+test_check_refuses_more_adapter_layers_than_layers() {
+  inputs star
+  refused "model.adapter_layers is 4, but the LLaMA has 3 layers" -- --set model.adapter_layers=4
+}
+
+test_check_refuses_a_tokenizer_of_another_model() {
+  inputs star
+  refused "has shape [640, 48]" "or the files belong to another model" -- \
+    --set "model.tokenizer=$root/input/demo/llama/tokenizer.model"
+}
+
+test_check_refuses_a_file_that_is_no_tokenizer() {
+  inputs star
+  echo "no tokenizer" >tokenizer.model
+  refused tokenizer.model -- --set model.tokenizer=tokenizer.model
+}
+
+test_check_refuses_a_missing_tokenizer() {
+  inputs star
+  mkdir model
+  cp "$mini"/llama/mini/* model
+  refused "no tokenizer.model in model or beside it" -- --set model.llama=model
+}
+
+test_check_refuses_a_missing_annotation_file() {
+  inputs star
+  mkdir data
+  cp "$mini/data/star/STAR_train.json" data
+  refused "data/STAR_val.json" -- --set data.folder=data
+}
+
+test_check_lists_bad_annotations() {
+  inputs star
+  mkdir data
+  cp "$mini/data/star/STAR_val.json" data
+  python3 - "$mini/data/star/STAR_train.json" data/STAR_train.json <<'END'
+import json, sys
+questions = json.load(open(sys.argv[1]))
+del questions[3]['question']
+questions[5]['answer'] = 'none of these'
+json.dump(questions, open(sys.argv[2], 'w'))
+END
+  refused "data/STAR_train.json" "question" "none of these" -- --set data.folder=data
+}
+
+test_check_refuses_features_that_are_cut_short() {
+  inputs star
+  cp -r "$(features star)" features
+  truncate -s -100 features/shard-00001.h5
+  refused "features/shard-00001.h5 has" "it is cut short or damaged" -- \
+    --set data.features=features
+}
+
+test_check_refuses_an_index_of_features_that_was_changed() {
+  inputs star
+  cp -r "$(features star)" features
+  sed -i 's/"S0"/"S9"/' features/index.json
+  refused "features/index.json is damaged" -- --set data.features=features
+}
+
+test_check_refuses_a_folder_that_is_no_feature_set() {
+  inputs star
+  mkdir features
+  refused "a feature set is a folder made by tools/pth2h5" -- --set data.features=features
+}
+
+test_check_refuses_over_long_prompts_and_names_the_longest() {
+  inputs star
+  refused "prompts are over-long; the longest is that of question" \
+    "raise model.max_seq_len or set data.over_long = \"skip\"" -- --set model.max_seq_len=80
+  exits 0 bovila "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip --check
+  says "prompts are over-long"
+}
+
+run_tests "bovila --check"
