@@ -1,6 +1,7 @@
 // bovila DECK: table of contents of the program. Session, deck, inputs, model, then train, --eval or
 // --check, and the exit code.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <filesystem>
 #include <iostream>
 
@@ -63,7 +64,10 @@ Deck share_deck(const CommandLine& line, Communicator& ranks) {
 void check(const Config& config, Communicator& ranks, int num_threads) {
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
+    const auto start = std::chrono::steady_clock::now();
     const Inputs inputs(config, /*with_train=*/true);
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
     AdapterParameters(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
     check_llama_files(config.model.llama, inputs.llama);
     const Dataset* over_long = nullptr;

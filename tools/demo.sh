@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo, as `make demo` runs it: converts the digits' features, scores the untrained model, trains
-# with two ranks, and shows what was learned. Fed by input/demo.toml; leaves output/demo/.
+# The demo, as `make demo` runs it: converts the digits' features, scores the untrained model,
+# trains with two ranks, and shows what was learned. Fed by input/demo.toml; leaves output/demo/.
 #   BUILD=build   build folder with bin/bovila and bin/pth2h5
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 bin=${BUILD:-build}/bin
 out=output/demo
 export OMPI_MCA_rmaps_base_oversubscribe=1 # two ranks on one core are slow, not an error
-if ((EUID == 0)); then                     # in containers one is root; mpirun wants to hear it twice
+if ((EUID == 0)); then # as in containers; mpirun wants to hear it twice
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
@@ -26,7 +26,9 @@ logged() {
 }
 
 # What the training says, without the deck and most of the progress lines (they are in the log).
-highlights() { grep --line-buffered -E ' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)' || true; }
+highlights() {
+  grep --line-buffered -E ' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)' || true
+}
 
 for program in "$bin/bovila" "$bin/pth2h5"; do
   [[ -x $program ]] || { echo "demo: $program is missing; run: make build" >&2; exit 1; }

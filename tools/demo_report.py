@@ -1,7 +1,7 @@
 """What the demo learned, as text. Called by tools/demo.sh; python3's standard library only.
 
-    demo_report.py accuracy NAME=PREDICTIONS.json...         accuracy by question type, a line a type
-    demo_report.py questions STAR_val.json PREDICTIONS.json  one question of each type with its options
+    demo_report.py accuracy NAME=PREDICTIONS.json...         a line for each question type
+    demo_report.py questions STAR_val.json PREDICTIONS.json  a question of each type, its options
 """
 import json
 import sys
@@ -43,7 +43,8 @@ def show_questions(annotations, predictions):
         choices = sorted(question["choices"], key=lambda choice: choice["choice_id"])
         for letter, choice in zip("ABCDE", choices):
             notes = ["the right answer"] * (letter == answer["ans"])
-            notes += [f"the model's answer, uncertainty {answer['u']:.3f}"] * (letter == answer["pre"])
+            if letter == answer["pre"]:
+                notes.append(f"the model's answer, uncertainty {answer['u']:.3f}")
             print(f"    ({letter}) {choice['choice']:<10}{'; '.join(notes)}".rstrip())
 
 

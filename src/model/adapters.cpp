@@ -20,16 +20,21 @@ std::string gate_name(int64_t layer, int gate) {
   return fmt::format("layers.{}.attention.gate{}", layer, gate);
 }
 
+int64_t num_adapted_layers(const LlamaParams& llama, const ModelConfig& model) {
+  return model.adapter_layers == 0 ? llama.n_layers : model.adapter_layers;
+}
+
 }  // namespace
 
 AdapterParameters::AdapterParameters(const LlamaParams& llama, const ModelConfig& model,
                                      bool train_scale_proj, uint64_t seed, torch::Device device)
-    : first_adapted_layer_(llama.n_layers - model.adapter_layers) {
+    : first_adapted_layer_(llama.n_layers - num_adapted_layers(llama, model)) {
   if (first_adapted_layer_ < 0) {
     throw UserError("model.adapter_layers is {}, but the LLaMA has {} layers; set it to {} or less",
                     model.adapter_layers, llama.n_layers, llama.n_layers);
   }
-  add("adapter_query.weight", {model.adapter_len * model.adapter_layers, llama.dim});
+  add("adapter_query.weight",
+      {model.adapter_len * num_adapted_layers(llama, model), llama.dim});
   add("visual_proj.weight", {llama.dim, kFeatureDim});
   add("temporal_emb.weight", {model.max_feats, llama.dim});
   for (int64_t layer = first_adapted_layer_; layer < llama.n_layers; ++layer) {

@@ -44,6 +44,21 @@ std::string describe_over_long(const Dataset& data, const std::map<int64_t, int6
                      data.sample(longest->first).question_id, longest->second);
 }
 
+/// This rank's share of the split, measured by all its threads.
+std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicator& ranks) {
+  const int64_t threads = torch::get_num_threads();
+  std::vector<std::vector<OverLongPrompt>> found(static_cast<size_t>(threads));
+  at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      found[static_cast<size_t>(t)] =
+          data.find_over_long(ranks.rank() + t * ranks.size(), threads * ranks.size());
+    }
+  });
+  std::vector<OverLongPrompt> all;
+  for (const auto& part : found) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
 }  // namespace
 
 std::string find_tokenizer(const ModelConfig& config) {
@@ -94,7 +109,7 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
                         sample.question_id, data.split());
       }
     }
-    mine = data.find_over_long(ranks.rank(), ranks.size());
+    mine = find_over_long(data, ranks);
   });
   const auto over_long_rows = from_texts(ranks.all_gather(to_text(mine)));
   run_together(ranks, [&] {

@@ -3,9 +3,11 @@
 # Looks at code only (indented blocks and `spans`). Prints one line a check, "ok NAME" or
 # "FAILED NAME: why"; exits 1 when one failed.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 
 bin=$(realpath -m "${BUILD:-build}/bin")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 failed=0
 
 # check NAME WHAT-IS-WRONG...: nothing wrong is ok.
@@ -30,22 +32,28 @@ spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
 print("\n".join(blocks + spans))
 PYTHON
 )
-check "has code" $([[ $(wc -l <<<"$code") -gt 50 ]] || echo "only $(wc -l <<<"$code") lines of it")
+
+# enough NAME COUNT WANTED: a check that looks at nothing proves nothing.
+enough() {
+  if (($2 >= $3)); then check "$1"; else check "$1" "only $2, expected $3 or more"; fi
+}
+enough "has code" "$(wc -l <<<"$code")" 50
 
 # after PROGRAM: the words behind the program's name, one a line, of every line that calls it.
 after() {
-  grep -E "(^|[ /])$1( |$)" <<<"$code" | sed -E "s/#.*//; s/^(.*[ /])?$1( |$)//" | tr ' ' '\n' | grep .
+  grep -E "(^|[ /])$1( |$)" <<<"$code" | sed -E "s/#.*//; s/^(.*[ /])?$1( |$)//" |
+    tr ' ' '\n' | grep .
 }
 
-# --- files: NAME and NNNN stand for something, data/ and output/ are the user's --------------------
+# --- files: NAME and NNNN stand for something, data/ and output/ are the user's ------------------
 wrong=()
-mapfile -t paths < <(grep -oP '(?<![\w./-])(src|include|tests|tools|input|jobs)/[\w./*-]*' <<<"$code" |
-  sed 's/\.$//' | sort -u)
+path_pattern='(?<![\w./-])(src|include|tests|tools|input|jobs)/[\w./*-]*'
+mapfile -t paths < <(grep -oP "$path_pattern" <<<"$code" | sed 's/\.$//' | sort -u)
 for path in "${paths[@]}"; do
   [[ $path == *NAME* || -e $path ]] || wrong+=("$path")
 done
 check "the files that it names exist" "${wrong[@]}"
-check "names files" $(((${#paths[@]} >= 30)) || echo "only ${#paths[@]}")
+enough "names files" ${#paths[@]} 30
 
 wrong=()
 for path in $(grep -oP '\]\(\K[^)#]+' README.md | grep -v '^http'); do
@@ -53,7 +61,7 @@ for path in $(grep -oP '\]\(\K[^)#]+' README.md | grep -v '^http'); do
 done
 check "its links lead to files" "${wrong[@]}"
 
-# --- make targets ------------------------------------------------------------------------------------
+# --- make targets --------------------------------------------------------------------------------
 wrong=()
 for word in $(after make | grep -E '^[a-z][a-z-]*$' | sort -u); do
   grep -qE "^$word:" Makefile || wrong+=("$word")
@@ -65,7 +73,7 @@ for setting in $(after make | grep -oE '^[A-Z_]+=' | sort -u); do
 done
 check "its settings of make exist" "${wrong[@]}"
 
-# --- options and keys ----------------------------------------------------------------------------------
+# --- options and keys ----------------------------------------------------------------------------
 for program in bovila pth2h5; do
   help=$("$bin/$program" --help 2>&1)
   wrong=()
@@ -74,7 +82,7 @@ for program in bovila pth2h5; do
     grep -qE -- "(^|[ ,])$option( |$)" <<<"$help" || wrong+=("$option")
   done
   check "the options of $program that it uses exist" "${wrong[@]}"
-  check "uses options of $program" $(((${#options[@]} >= 3)) || echo "only ${options[*]}")
+  enough "uses options of $program" ${#options[@]} 3
 done
 
 # "train.epochs" is the row `epochs` below the heading [train] of input/README.md.
@@ -82,8 +90,8 @@ documented() {
   sed -n "/^## \[${1%%.*}\]/,/^## /p" input/README.md | grep -qF "| \`${1#*.}\` |"
 }
 wrong=()
-for key in $(grep -oP '(?<![\w./-])(model|data|train|loss|eval|run|output)\.[a-z_]+(?![\w/.(])' <<<"$code" |
-  grep -vE '\.(json|toml|txt|md|h5)$' | sort -u); do
+key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|output)\.[a-z_]+(?![\w/.(])'
+for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done
 check "the deck keys that it names exist" "${wrong[@]}"
@@ -94,7 +102,7 @@ for deck in $(after bovila | grep -E '\.toml$' | sort -u); do
 done
 check "the decks that it runs exist" "${wrong[@]}"
 
-# --- what it quotes of the program ---------------------------------------------------------------------
+# --- what it quotes of the program ---------------------------------------------------------------
 said() { # NAME TEXT COMMAND...: the program says TEXT, and README.md quotes it.
   local name=$1 text=$2 output wrong=()
   shift 2
@@ -104,13 +112,11 @@ said() { # NAME TEXT COMMAND...: the program says TEXT, and README.md quotes it.
   check "quotes the message: $name" "${wrong[@]}"
 }
 said "folder is not there" "folder 'data/llama/7B' of model.llama is not there" \
-  env -C "$(mktemp -d)" "$bin/bovila" "$PWD/input/star.toml"
+  env -C "$work" "$bin/bovila" "$PWD/input/star.toml"
 said "no feature set" "cannot be read; a feature set is a folder made by tools/pth2h5" \
   "$bin/bovila" input/demo.toml --check --set data.features=tests
-deck=$(mktemp)
-sed 's/^batch_size/batchsize/' input/demo.toml >"$deck"
+sed 's/^batch_size/batchsize/' input/demo.toml >"$work/deck.toml"
 said "unknown key" "unknown key 'batchsize' in [train]; did you mean 'batch_size'?" \
-  "$bin/bovila" "$deck" --check
-rm -f "$deck"
+  "$bin/bovila" "$work/deck.toml" --check
 
 exit $failed

@@ -23,7 +23,7 @@ struct ModelConfig {
   int64_t max_feats = 10;  // F
   int64_t max_seq_len = 160;
   int64_t adapter_len = 10;  // A
-  int64_t adapter_layers = 32;
+  int64_t adapter_layers = 0;
   double attention_bias = 3.5;  // SPEC 1, gate2
 };
 

@@ -122,7 +122,7 @@ TEST_CASE("values out of range are errors") {
   for (const char* value : {"train.epochs = 0",
                             "train.batch_size = -1",
                             "train.accum_iter = 1000001",
-                            "model.adapter_layers = 0",
+                            "model.adapter_layers = -1",
                             "train.seed = -1",
                             "train.blr = 0.0",
                             "train.blr = inf",

@@ -146,9 +146,9 @@ TEST_CASE("bf16 computes near fp32 and keeps fp32 gradients") {
   Bovila wide = tiny_bovila(), narrow = tiny_bovila(tiny_params(), 3, false, torch::kBFloat16);
   const auto expected = run_one(wide, kIds, video_of(wide, 1));
   const auto got = run_one(narrow, kIds, video_of(narrow, 1));
-  CHECK(got.scalar_type() == torch::kBFloat16);
+  CHECK((got.scalar_type() == torch::kBFloat16));
   CHECK((got - expected).norm().item<double>() < 0.05 * expected.norm().item<double>());
   got.to(torch::kFloat32).square().sum().backward();
-  CHECK(narrow.parameters().gradient().scalar_type() == torch::kFloat32);
+  CHECK((narrow.parameters().gradient().scalar_type() == torch::kFloat32));
   CHECK(narrow.parameters().gradient().isfinite().all().item<bool>());
 }

@@ -15,7 +15,7 @@ void check_product(const FrozenMatrix& matrix, torch::ScalarType type, double to
     return torch::autograd::grad({out}, {x}, {torch::randn(out.sizes()).to(type)}).at(0);
   };
   const auto got = frozen_linear(x, matrix), expected = torch::linear(x, matrix.weight);
-  CHECK(got.scalar_type() == type);
+  CHECK((got.scalar_type() == type));
   CHECK(torch::allclose(got, expected, tolerance, tolerance));
   CHECK(torch::allclose(gradient(got), gradient(expected), tolerance, tolerance));
 }

@@ -129,9 +129,9 @@ TEST_CASE("bf16 weights compute in bf16 and give fp32 logits near the fp32 ones"
   const Llama wide = make(params), narrow = make(params, torch::kBFloat16);
   const auto row = whole(kIds);
   const auto hidden = run(narrow, std::span(&row, 1));
-  CHECK(hidden.scalar_type() == torch::kBFloat16);
+  CHECK((hidden.scalar_type() == torch::kBFloat16));
   const auto logits = narrow.logits(hidden);
-  CHECK(logits.scalar_type() == torch::kFloat32);
+  CHECK((logits.scalar_type() == torch::kFloat32));
   const auto expected = wide.logits(run(wide, std::span(&row, 1)));
   CHECK((logits - expected).norm().item<double>() < 0.03 * expected.norm().item<double>());
 }

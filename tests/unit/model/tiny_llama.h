@@ -88,8 +88,8 @@ inline void write_tensors(const std::string& path, const Tensors& tensors) {
 inline torch::Tensor part_of(const std::string& name, const torch::Tensor& tensor, int64_t part,
                              int64_t parts) {
   if (name.find("norm") != std::string::npos) return tensor;
-  const auto ends = [&](const char* end) { return name.ends_with(std::string(end) + ".weight"); };
-  const bool columns = ends("tok_embeddings") || ends("wo") || ends("w2");
+  const bool columns = name.ends_with("tok_embeddings.weight") || name.ends_with("wo.weight") ||
+                       name.ends_with("w2.weight");
   return tensor.chunk(parts, columns ? 1 : 0)[static_cast<size_t>(part)];
 }
 

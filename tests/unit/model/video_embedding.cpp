@@ -42,7 +42,7 @@ TEST_CASE("both parameters get gradients, and frames none") {
 TEST_CASE("tokens have the compute type, parameters and their gradients stay fp32") {
   Bovila model = testing::tiny_bovila(testing::tiny_params(), 3, false, torch::kBFloat16);
   const auto tokens = model.video(torch::ones({1, 3, 768}));
-  CHECK(tokens.scalar_type() == torch::kBFloat16);
+  CHECK((tokens.scalar_type() == torch::kBFloat16));
   tokens.sum().backward();
-  CHECK(model.parameters().visual_proj().grad().scalar_type() == torch::kFloat32);
+  CHECK((model.parameters().visual_proj().grad().scalar_type() == torch::kFloat32));
 }
