@@ -9,6 +9,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "bovila/config/datasets.h"
+
 namespace bovila {
 namespace {
 
@@ -17,8 +19,9 @@ constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFp32, "fp32"},
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
                                              {OverLong::kSkip, "skip"}};
 
-constexpr DatasetKind kDatasets[] = {
-    {"star", false}, {"dramaqa", false}, {"vlep", true}, {"tvqa", true}, {"how2qa", false}};
+#define DATASET_KIND(name, options, has_subtitles) {#name, has_subtitles},
+constexpr DatasetKind kDatasets[] = {BOVILA_DATASETS(DATASET_KIND)};
+#undef DATASET_KIND
 
 constexpr auto kDatasetNames = [] {
   std::array<std::string_view, std::size(kDatasets)> names;

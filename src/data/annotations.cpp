@@ -1,23 +1,22 @@
-// The table of data sets.
+// The table of data sets, made from config/datasets.h.
 #include "bovila/data/annotations.h"
 
 #include <fmt/ranges.h>
 
+#include "bovila/config/datasets.h"
 #include "bovila/core/error.h"
 
 namespace bovila {
 
-ReadAnnotations read_star, read_dramaqa, read_vlep, read_tvqa, read_how2qa;
+#define DECLARE_READER(name, options, has_subtitles) ReadAnnotations read_##name;
+BOVILA_DATASETS(DECLARE_READER)
+#undef DECLARE_READER
 
 namespace {
 
-constexpr AnnotationReader kReaders[] = {
-    {"star", 4, false, read_star},        // situated reasoning
-    {"dramaqa", 5, false, read_dramaqa},  // shots and scenes of one series
-    {"vlep", 2, true, read_vlep},         // what happens next
-    {"tvqa", 5, true, read_tvqa},         // clips of six series
-    {"how2qa", 4, false, read_how2qa},    // instructional videos
-};
+#define READER(name, options, has_subtitles) {#name, options, has_subtitles, read_##name},
+constexpr AnnotationReader kReaders[] = {BOVILA_DATASETS(READER)};
+#undef READER
 
 }  // namespace
 

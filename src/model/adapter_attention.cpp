@@ -2,6 +2,7 @@
 #include "bovila/model/adapter_attention.h"
 
 #include <cmath>
+#include <optional>
 
 namespace bovila {
 namespace {
@@ -27,10 +28,15 @@ Tensor softmax_backward(const Tensor& grad, const Tensor& output) {
   return torch::_softmax_backward_data(grad, output, -1, torch::kFloat32);
 }
 
+/// Function::apply takes an undefined tensor only in this form.
+using Maybe = std::optional<Tensor>;
+
 struct AdapterAttention : torch::autograd::Function<AdapterAttention> {
   static Tensor forward(AutogradContext* context, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Tensor& key_a, const Tensor& value_a, const Tensor& gate1,
-                        const Tensor& gate2, const Tensor& mask, const Tensor& after_video) {
+                        const Maybe& maybe_key, const Maybe& maybe_value, const Maybe& maybe_gate1,
+                        const Maybe& maybe_gate2, const Tensor& mask, const Tensor& after_video) {
+    const auto key_a = maybe_key.value_or(Tensor()), value_a = maybe_value.value_or(Tensor());
+    const auto gate1 = maybe_gate1.value_or(Tensor()), gate2 = maybe_gate2.value_or(Tensor());
     const auto text = text_softmax(q, k, {mask, after_video}, gate2);
     auto out = torch::matmul(text.to(v.scalar_type()), v);
     Tensor slots;
@@ -78,8 +84,9 @@ struct AdapterAttention : torch::autograd::Function<AdapterAttention> {
 
 Tensor adapter_attention(const Tensor& q_BHQd, const Tensor& k_BHSd, const Tensor& v_BHSd,
                          const AdapterSlots& adapter, const AttentionScope& scope) {
-  return AdapterAttention::apply(q_BHQd, k_BHSd, v_BHSd, adapter.key, adapter.value, adapter.gate1,
-                                 adapter.gate2, scope.mask, scope.after_video);
+  return AdapterAttention::apply(q_BHQd, k_BHSd, v_BHSd, Maybe(adapter.key), Maybe(adapter.value),
+                                 Maybe(adapter.gate1), Maybe(adapter.gate2), scope.mask,
+                                 scope.after_video);
 }
 
 Tensor adapter_attention_reference(const Tensor& q_BHQd, const Tensor& k_BHSd, const Tensor& v_BHSd,

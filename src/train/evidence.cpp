@@ -1,4 +1,4 @@
-// The evidential terms, with 1 + T = 1 / u so that no evidence is too large for fp32.
+// The evidential terms, in u = 1 / (1 + T) so that no evidence is too large for fp32.
 #include "bovila/train/evidence.h"
 
 #include <cmath>
@@ -51,7 +51,9 @@ Tensor evidential_mse(const Evidence& evidence, const Tensor& labels_N) {
                  u * prior;  // [N, V]
   const auto y = torch::one_hot(labels_N, p.size(1)).to(p.scalar_type());
   const auto error = (y - p).square().sum(1);
-  const auto variance = (p * (1 - p)).sum(1) * prior / (1 / evidence.uncertainty_N + prior);
+  // 1 / ((1 + T) + 1/V) with 1 + T = 1 / u, which itself would be too large.
+  const auto narrowing = evidence.uncertainty_N / (1 + evidence.uncertainty_N * prior);
+  const auto variance = (p * (1 - p)).sum(1) * prior * narrowing;
   return error + variance;
 }
 

@@ -42,7 +42,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "model.max_feats=6",
                                     "model.max_seq_len=88",
                                     "model.adapter_len=5",
-                                    "model.adapter_layers=3",
+                                    "model.adapter_layers=3", "run.collective_timeout_s=60",
                                     "model.attention_bias=-1.25",
                                     "data.dataset=tvqa",
                                     "data.train_split=a",

@@ -1,0 +1,12 @@
+// The data sets, one line each: the deck knows their names from here, the data stage their readers.
+// Fed by nothing; feeds config/keys.h and data/annotations.h. A sixth data set is one line here and
+// src/data/NAME.cpp, which defines read_NAME (see data/annotations.h).
+#pragma once
+
+/// X(name, options of every question, whether data.subtitles may be true)
+#define BOVILA_DATASETS(X)                                  \
+  X(star, 4, false)    /* situated reasoning */             \
+  X(dramaqa, 5, false) /* shots and scenes of one series */ \
+  X(vlep, 2, true)     /* what happens next */              \
+  X(tvqa, 5, true)     /* clips of six series */            \
+  X(how2qa, 4, false)  /* instructional videos */
