@@ -2,6 +2,7 @@
 #include "bovila/train/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -79,6 +80,16 @@ std::vector<std::vector<int64_t>> group_by_length(const Dataset& data, int64_t b
                         rows.begin() + static_cast<int64_t>(end));
   }
   return groups;
+}
+
+/// An option without a score would win or lose unseen: comparisons with NaN are all false.
+void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
+  for (const OptionScores& score : scores) {
+    if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
+    throw ProgramError("question '{}' of the split '{}' has an option whose score is not finite: the "
+                       "trained parameters are not finite, or too large. A smaller lr may help",
+                       data.sample(score.row).question_id, data.split());
+  }
 }
 
 std::string to_bytes(const std::vector<OptionScores>& scores) {
@@ -184,7 +195,9 @@ std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, con
         },
         static_cast<size_t>(config.run.prefetch_batches));
     while (const auto batch = batches.next()) {
-      std::ranges::move(score_options(model, *batch, config.loss), std::back_inserter(scores));
+      auto scored = score_options(model, *batch, config.loss);
+      require_finite(data, scored);
+      std::ranges::move(scored, std::back_inserter(scores));
       progress(static_cast<int64_t>(scores.size()), total);
     }
   });

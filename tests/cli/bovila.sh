@@ -146,6 +146,33 @@ test_a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_1() {
   ((SECONDS - start < 30))
 }
 
+# spoil FOLDER: the checkpoint's values of -12345.678 become NaN, and its manifest right again.
+spoil() {
+  python3 - "$1" <<'END'
+import hashlib, json, struct, sys
+folder = sys.argv[1]
+data = open(folder + '/state.h5', 'rb').read()
+spoilt = data.replace(struct.pack('<f', -12345.678), struct.pack('<f', float('nan')))
+assert spoilt != data
+open(folder + '/state.h5', 'wb').write(spoilt)
+manifest = json.load(open(folder + '/manifest.json'))
+manifest['files']['state.h5']['sha256'] = hashlib.sha256(spoilt).hexdigest()
+json.dump(manifest, open(folder + '/manifest.json', 'w'))
+END
+}
+
+test_parameters_that_are_not_finite_are_neither_scored_nor_trained_on() {
+  inputs star
+  deck+=(--set model.attention_bias=12345.678 --set train.lr=1e-30 --set train.weight_decay=0)
+  train out
+  spoil out/checkpoints/step-00000006
+  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --eval --output other
+  says_once "has an option whose score is not finite: the trained parameters are not finite"
+  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --output other
+  says_once "nan: training stopped on all ranks before the update"
+  [[ ! -e other/eval.json && ! -e other/log.txt && ! -e other/checkpoints ]]
+}
+
 test_a_damaged_frame_ends_all_ranks_with_exit_code_2() {
   inputs star
   cp -r "$(features star)" features

@@ -67,3 +67,21 @@ TEST_CASE("an error while one rank evaluates is every rank's") {
   CHECK(error->code == ExitCode::kUserError);
   CHECK(std::string(error->what()).find("video 'S1' is damaged") != std::string::npos);
 }
+
+TEST_CASE("scores that are not finite on one rank are an error of all, not an answer") {
+  const StarParts star;
+  Bovila model = star.model();
+  auto ranks = all_ranks();
+  Config config = star.config;
+  config.eval.batch_size = 1;
+  if (ranks.rank() == ranks.size() - 1) {
+    const torch::NoGradGuard no_grad;
+    model.parameters().temporal_emb().detach().fill_(std::numeric_limits<float>::quiet_NaN());
+  }
+  const auto error =
+      agreed_error_of([&] { evaluate(model, *star.parts.val, config, ranks, no_progress); });
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kFailure);
+  CHECK(std::string(error->what()).find("has an option whose score is not finite") !=
+        std::string::npos);
+}

@@ -35,7 +35,7 @@ using EvaluationProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// Collective: scores every question of a split once, shared out among the ranks, and returns all scores
 /// on all ranks, by row. Batches are formed before they are shared out, so results do not depend on the
-/// number of ranks.
+/// number of ranks. @throws AgreedError on all ranks when one fails, or a score is not finite.
 std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, const Config& config,
                                    Communicator& ranks, const EvaluationProgress& progress);
 
