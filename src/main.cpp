@@ -1,4 +1,5 @@
-// bovila DECK: table of contents of the program. Session, deck, inputs, model, then train, --eval or
+// bovila DECK: table of contents of the program. Session, deck, inputs, model, then train, --eval
+// or
 // --check, and the exit code.
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -37,8 +38,9 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
       ->expected(1)
       ->take_all();
   app.add_option("--output", output, "folder for the results: overrides output.folder");
-  app.add_option("--resume", line.resume, "checkpoint to go on from: a step-... folder, or the "
-                                          "output folder of a run");
+  app.add_option("--resume", line.resume,
+                 "checkpoint to go on from: a step-... folder, or the "
+                 "output folder of a run");
   app.add_flag("--eval", line.eval, "score the validation split and end");
   app.add_flag("--check", line.check, "check deck, data and weights, report and end");
   app.parse(argc, argv);
@@ -79,8 +81,10 @@ void check(const Config& config, Communicator& ranks, int num_threads) {
       if (report.num_over_long > 0 && config.data.over_long == OverLong::kError) over_long = data;
     }
     if (over_long != nullptr) {
-      throw UserError("the split '{}' has over-long prompts; raise model.max_seq_len or set "
-                      "data.over_long = \"skip\"", over_long->split());
+      throw UserError(
+          "the split '{}' has over-long prompts; raise model.max_seq_len or set "
+          "data.over_long = \"skip\"",
+          over_long->split());
     }
     std::cout << "the deck, its data and the weights' files fit together\n";
   });

@@ -8,7 +8,8 @@ namespace bovila {
 void set_up_log(int rank) {
   auto logger =
       std::make_shared<spdlog::logger>("bovila", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern(rank == 0 ? "%H:%M:%S %l: %v" : fmt::format("%H:%M:%S [rank {}] %l: %v", rank));
+  logger->set_pattern(rank == 0 ? "%H:%M:%S %l: %v"
+                                : fmt::format("%H:%M:%S [rank {}] %l: %v", rank));
   logger->set_level(rank == 0 ? spdlog::level::info : spdlog::level::warn);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));

@@ -23,11 +23,14 @@ uint64_t stream_key(uint64_t seed, std::string_view purpose, uint64_t epoch, uin
   return mix(key ^ (index + kGoldenGamma));
 }
 
-uint64_t RandomStream::next() { return mix(state_ += kGoldenGamma); }
+uint64_t RandomStream::next() {
+  return mix(state_ += kGoldenGamma);
+}
 
 uint64_t RandomStream::below(uint64_t bound) {
   BOVILA_CHECK(bound > 0, "a random number below 0 was asked for");
-  const uint64_t first_fair = (0 - bound) % bound;  // 2^64 mod bound: values below it are one too many
+  const uint64_t first_fair =
+      (0 - bound) % bound;  // 2^64 mod bound: values below it are one too many
   uint64_t value = next();
   while (value < first_fair) value = next();
   return value % bound;

@@ -11,8 +11,8 @@ namespace bovila {
 Dataset::Dataset(const Config& config, const std::string& split, const FeatureStore& features,
                  const Tokenizer& tokenizer)
     : split_(split),
-      samples_(read_annotations(config.data.dataset, config.data.folder, split,
-                                config.data.subtitles)),
+      samples_(
+          read_annotations(config.data.dataset, config.data.folder, split, config.data.subtitles)),
       features_(features),
       prompts_(tokenizer, config.model.max_feats, config.model.max_seq_len),
       max_feats_(config.model.max_feats),

@@ -13,15 +13,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kSpin = std::chrono::milliseconds(2);     // a step's ranks are rarely further apart
-constexpr auto kNap = std::chrono::microseconds(200);    // then leave the core to others
+constexpr auto kSpin = std::chrono::milliseconds(2);   // a step's ranks are rarely further apart
+constexpr auto kNap = std::chrono::microseconds(200);  // then leave the core to others
 constexpr int64_t kMaxCount = std::numeric_limits<int>::max();  // MPI's counts are ints
 
 MPI_Datatype mpi_type(const torch::Tensor& tensor) {
   switch (tensor.scalar_type()) {
-    case torch::kFloat32: return MPI_FLOAT;
-    case torch::kFloat64: return MPI_DOUBLE;
-    case torch::kInt64: return MPI_INT64_T;
+    case torch::kFloat32:
+      return MPI_FLOAT;
+    case torch::kFloat64:
+      return MPI_DOUBLE;
+    case torch::kInt64:
+      return MPI_INT64_T;
     default:
       throw ProgramError("a tensor of type {} cannot be reduced over MPI",
                          torch::toString(tensor.scalar_type()));

@@ -11,9 +11,13 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-Tensor per_head(const Tensor& gate_H) { return gate_H.view({1, -1, 1, 1}); }
+Tensor per_head(const Tensor& gate_H) {
+  return gate_H.view({1, -1, 1, 1});
+}
 
-double scale_of(const Tensor& q) { return 1.0 / std::sqrt(static_cast<double>(q.size(-1))); }
+double scale_of(const Tensor& q) {
+  return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
+}
 
 Tensor text_softmax(const Tensor& q, const Tensor& k, const AttentionScope& scope,
                     const Tensor& gate2) {

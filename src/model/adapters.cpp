@@ -33,8 +33,7 @@ AdapterParameters::AdapterParameters(const LlamaParams& llama, const ModelConfig
     throw UserError("model.adapter_layers is {}, but the LLaMA has {} layers; set it to {} or less",
                     model.adapter_layers, llama.n_layers, llama.n_layers);
   }
-  add("adapter_query.weight",
-      {model.adapter_len * num_adapted_layers(llama, model), llama.dim});
+  add("adapter_query.weight", {model.adapter_len * num_adapted_layers(llama, model), llama.dim});
   add("visual_proj.weight", {llama.dim, kFeatureDim});
   add("temporal_emb.weight", {model.max_feats, llama.dim});
   for (int64_t layer = first_adapted_layer_; layer < llama.n_layers; ++layer) {
@@ -89,8 +88,7 @@ void AdapterParameters::set_start_values(const ModelConfig& model, uint64_t seed
     } else if (name.ends_with("gate2")) {
       values.fill_(-model.attention_bias);
     } else if (name.starts_with("visual_proj") || name.starts_with("scale_proj")) {
-      const int64_t inputs =
-          name.starts_with("visual_proj") ? kFeatureDim : scale_weight().size(1);
+      const int64_t inputs = name.starts_with("visual_proj") ? kFeatureDim : scale_weight().size(1);
       const double bound = 1 / std::sqrt(static_cast<double>(inputs));
       values.uniform_(-bound, bound, random);
     } else {

@@ -17,8 +17,7 @@ using OneDnnLinear = Tensor(const Tensor&, const Tensor&, const std::optional<Te
 /// LibTorch's oneDNN product; null in a LibTorch built without it.
 const std::optional<c10::TypedOperatorHandle<OneDnnLinear>>& onednn_linear() {
   static const auto handle = []() -> std::optional<c10::TypedOperatorHandle<OneDnnLinear>> {
-    const auto found =
-        c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+    const auto found = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
     if (!found || !at::globalContext().hasMKLDNN()) return std::nullopt;
     return found->typed<OneDnnLinear>();
   }();

@@ -1,5 +1,5 @@
-// The straight-through estimator without its [M, V] x [V, D] product in the forward pass: the value of
-// a one-hot row times the table is a row of the table.
+// The straight-through estimator without its [M, V] x [V, D] product in the forward pass: the value
+// of a one-hot row times the table is a row of the table.
 #include "bovila/model/gumbel.h"
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -16,7 +16,7 @@ Tensor take_rows(const Tensor& x_BSD, const Tensor& places_BQ) {
 
 /// What a layer needs to know about a pass, besides the hidden states.
 struct Pass {
-  Tensor turns;         // [B, S, 1, d / 2]
+  Tensor turns;          // [B, S, 1, d / 2]
   AttentionScope scope;  // every position queries
 };
 
@@ -31,8 +31,8 @@ class Layer {
     const auto qkv = frozen_linear(normed, weights_.wqkv)
                          .split_with_sizes({params_.dim, params_.kv_dim(), params_.kv_dim()}, -1);
     const auto attended =
-        attend(rotate(heads(qkv[0]), pass.turns), rotate(heads(qkv[1]), pass.turns),
-               heads(qkv[2]), pass.scope, adapter);
+        attend(rotate(heads(qkv[0]), pass.turns), rotate(heads(qkv[1]), pass.turns), heads(qkv[2]),
+               pass.scope, adapter);
     return feed_forward(x_BSD + attended);
   }
 

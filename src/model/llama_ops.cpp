@@ -52,6 +52,8 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps) {
   return RmsNorm::apply(x, weight, eps);
 }
 
-Tensor swiglu(const Tensor& gate_up) { return SwiGlu::apply(gate_up); }
+Tensor swiglu(const Tensor& gate_up) {
+  return SwiGlu::apply(gate_up);
+}
 
 }  // namespace bovila

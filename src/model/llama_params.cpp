@@ -64,7 +64,8 @@ LlamaParams read_llama_params(const std::string& folder, int64_t tokenizer_vocab
   const std::string path = folder + "/params.json";
   std::ifstream file(path);
   if (!file) {
-    throw UserError("{} cannot be read; model.llama must be a folder with Meta's params.json", path);
+    throw UserError("{} cannot be read; model.llama must be a folder with Meta's params.json",
+                    path);
   }
   const json params = json::parse(file, nullptr, /*allow_exceptions=*/false);
   if (!params.is_object()) throw UserError("{} is not a JSON object", path);

@@ -25,7 +25,9 @@ struct Target {
   Cut cut;
 };
 
-size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t aligned(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 /// Hands out tensors of one block, in order. With a null block they have shapes but no memory.
 class Arena {
@@ -39,7 +41,8 @@ class Arena {
     std::byte* at = block_ ? block_.get() + used_ : nullptr;
     used_ += aligned(bytes);
     if (at == nullptr) return torch::empty(shape, torch::TensorOptions(type_).device(torch::kMeta));
-    return torch::from_blob(at, shape, [keep = block_](void*) {}, type_);
+    return torch::from_blob(
+        at, shape, [keep = block_](void*) {}, type_);
   }
 
   size_t used() const { return used_; }
@@ -122,8 +125,10 @@ std::vector<std::string> part_paths(const std::string& folder) {
     paths.push_back(std::move(path));
   }
   if (paths.empty()) {
-    throw UserError("{}/consolidated.00.pth is missing; model.llama must be a folder with Meta's "
-                    "weights", folder);
+    throw UserError(
+        "{}/consolidated.00.pth is missing; model.llama must be a folder with Meta's "
+        "weights",
+        folder);
   }
   return paths;
 }
@@ -138,17 +143,22 @@ Tensor part_of(const Target& target, int64_t part, int64_t parts) {
 
 torch::ScalarType scalar_type(const PthTensor& tensor, const std::string& path) {
   switch (tensor.type) {
-    case ElementType::kFloat16: return torch::kFloat16;
-    case ElementType::kBFloat16: return torch::kBFloat16;
-    case ElementType::kFloat32: return torch::kFloat32;
-    case ElementType::kFloat64: return torch::kFloat64;
+    case ElementType::kFloat16:
+      return torch::kFloat16;
+    case ElementType::kBFloat16:
+      return torch::kBFloat16;
+    case ElementType::kFloat32:
+      return torch::kFloat32;
+    case ElementType::kFloat64:
+      return torch::kFloat64;
     default:
       throw UserError("{}: '{}' has elements of type {}, weights are floating point", path,
                       tensor.name, name_of(tensor.type));
   }
 }
 
-/// The tensors of one part by name, each checked against its target. `parts` is how many files there are.
+/// The tensors of one part by name, each checked against its target. `parts` is how many files
+/// there are.
 std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
                                                  const std::map<std::string, Target>& targets,
                                                  int64_t part, int64_t parts) {
@@ -163,7 +173,8 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
     const auto expected = part_of(target->second, part, parts).sizes();
     if (torch::IntArrayRef(tensor.shape) != expected) {
       throw UserError(
-          "{}: '{}' has shape [{}], params.json and {} file{} ask for [{}]; a consolidated.NN.pth is "
+          "{}: '{}' has shape [{}], params.json and {} file{} ask for [{}]; a consolidated.NN.pth "
+          "is "
           "missing, or the files belong to another model",
           file.path(), tensor.name, fmt::join(tensor.shape, ", "), parts, parts == 1 ? "" : "s",
           fmt::join(expected, ", "));
@@ -172,7 +183,8 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
     tensors.emplace(tensor.name, std::move(tensor));
   }
   for (const auto& [name, target] : targets) {
-    if (!tensors.contains(name)) throw UserError("{}: the tensor '{}' is missing", file.path(), name);
+    if (!tensors.contains(name))
+      throw UserError("{}: the tensor '{}' is missing", file.path(), name);
   }
   return tensors;
 }
@@ -191,8 +203,10 @@ void fill_from(const PthFile& file, const std::map<std::string, Target>& targets
 void require_divisible(const LlamaParams& p, const std::string& folder, int64_t parts) {
   for (const int64_t size : {p.dim, p.kv_dim(), p.hidden_dim(), p.vocab_size}) {
     if (size % parts != 0) {
-      throw UserError("{}: a LLaMA of width {} cannot lie in {} parts; a consolidated.NN.pth is "
-                      "missing, or one too many is there", folder, p.dim, parts);
+      throw UserError(
+          "{}: a LLaMA of width {} cannot lie in {} parts; a consolidated.NN.pth is "
+          "missing, or one too many is there",
+          folder, p.dim, parts);
     }
   }
 }
@@ -202,9 +216,8 @@ void require_divisible(const LlamaParams& p, const std::string& folder, int64_t 
 std::shared_ptr<std::byte> private_memory(size_t size,
                                           const std::function<void(std::byte*)>& fill) {
   const std::align_val_t alignment{kAlignment};
-  std::shared_ptr<std::byte> block(
-      static_cast<std::byte*>(::operator new(size, alignment)),
-      [=](std::byte* p) { ::operator delete(p, alignment); });
+  std::shared_ptr<std::byte> block(static_cast<std::byte*>(::operator new(size, alignment)),
+                                   [=](std::byte* p) { ::operator delete(p, alignment); });
   fill(block.get());
   return block;
 }

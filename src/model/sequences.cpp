@@ -104,8 +104,8 @@ Sequences lay_out(std::span<const SequenceTree> rows, int64_t max_feats, torch::
                  .masked_fill_(~allowed, -std::numeric_limits<float>::infinity())
                  .unsqueeze(1);
   const auto start = out.video_start.view({-1, 1, 1});
-  const auto video_key = (place >= start) & (place < start + max_feats);                 // [B, 1, S]
-  const auto later_query = out.positions.unsqueeze(2) >= start + max_feats;              // [B, S, 1]
+  const auto video_key = (place >= start) & (place < start + max_feats);     // [B, 1, S]
+  const auto later_query = out.positions.unsqueeze(2) >= start + max_feats;  // [B, S, 1]
   out.after_video = (video_key & later_query).to(torch::kFloat32).unsqueeze(1);
   return out;
 }

@@ -22,17 +22,17 @@ int64_t common_prefix(std::span<const std::vector<int32_t>> sequences) {
   size_t length = sequences.front().size();
   for (const auto& sequence : sequences) {
     const auto limit = std::min(length, sequence.size());
-    length = static_cast<size_t>(
-        std::mismatch(sequence.begin(), sequence.begin() + static_cast<int64_t>(limit),
-                      sequences.front().begin())
-            .first -
-        sequence.begin());
+    length = static_cast<size_t>(std::mismatch(sequence.begin(),
+                                               sequence.begin() + static_cast<int64_t>(limit),
+                                               sequences.front().begin())
+                                     .first -
+                                 sequence.begin());
   }
   return static_cast<int64_t>(length);
 }
 
-/// One question as a row whose branches are its options; the label tokens go to `labels`, and the number
-/// of the (question, option) pair that each belongs to, to `pair`.
+/// One question as a row whose branches are its options; the label tokens go to `labels`, and the
+/// number of the (question, option) pair that each belongs to, to `pair`.
 SequenceTree option_row(const OptionExample& question, int64_t first_pair,
                         std::vector<int64_t>& labels, std::vector<int64_t>& pair) {
   std::vector<std::vector<int32_t>> sequences;
@@ -86,9 +86,10 @@ std::vector<std::vector<int64_t>> group_by_length(const Dataset& data, int64_t b
 void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
     if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
-    throw ProgramError("question '{}' of the split '{}' has an option whose score is not finite: the "
-                       "trained parameters are not finite, or too large. A smaller lr may help",
-                       data.sample(score.row).question_id, data.split());
+    throw ProgramError(
+        "question '{}' of the split '{}' has an option whose score is not finite: the "
+        "trained parameters are not finite, or too large. A smaller lr may help",
+        data.sample(score.row).question_id, data.split());
   }
 }
 
@@ -152,13 +153,12 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   const auto labels_N = torch::tensor(labels, torch::kInt64).to(device);
   const auto pair_N = torch::tensor(pair, torch::kInt64).to(device);
   const auto counted = (labels_N != 0).to(torch::kFloat32);
-  const auto surprise =
-      torch::cross_entropy_loss(logits, labels_N, {}, at::Reduction::None);
+  const auto surprise = torch::cross_entropy_loss(logits, labels_N, {}, at::Reduction::None);
   const auto& parameters = model.parameters();
-  const auto u = config.edl_mse > 0 ? make_evidence(logits, parameters.scale_weight(),
-                                                    parameters.scale_bias())
-                                          .uncertainty_N
-                                    : torch::zeros_like(surprise);
+  const auto u =
+      config.edl_mse > 0
+          ? make_evidence(logits, parameters.scale_weight(), parameters.scale_bias()).uncertainty_N
+          : torch::zeros_like(surprise);
   const auto loss = mean_by_pair(surprise, counted, pair_N, pairs);
   const auto uncertainty = mean_by_pair(u, counted, pair_N, pairs);
 

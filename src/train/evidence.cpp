@@ -10,8 +10,10 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// The regulariser with its derivative in closed form. With E_i = sum_k (a_ik - 1) and means over tokens:
-///   r        = mean_i [lgamma(A_i) - lgamma(V) - sum_k lgamma(a_ik) + sum_k (a_ik - 1) digamma(a_ik)]
+/// The regulariser with its derivative in closed form. With E_i = sum_k (a_ik - 1) and means over
+/// tokens:
+///   r        = mean_i [lgamma(A_i) - lgamma(V) - sum_k lgamma(a_ik) + sum_k (a_ik - 1)
+///   digamma(a_ik)]
 ///              - mean_i E_i * mean_j digamma(A_j)
 ///   dr/da_ik = [(a_ik - 1) trigamma(a_ik) - mean_j digamma(A_j)] / N
 ///   dr/dA_i  = [digamma(A_i) - mean_j E_j * trigamma(A_i)] / N
@@ -61,8 +63,8 @@ Tensor evidential_regulariser(const Evidence& evidence, const Tensor& labels_N) 
   const auto classes = static_cast<double>(evidence.probability_NV.size(1));
   const auto weight = torch::exp(evidence.log_total_N) * classes;  // T V
   // a~ = y + (1 - y) a: the label's own evidence is taken out, which leaves 1 there.
-  const auto others = (evidence.probability_NV * weight.unsqueeze(1))
-                          .scatter(1, labels_N.unsqueeze(1), 0.0);
+  const auto others =
+      (evidence.probability_NV * weight.unsqueeze(1)).scatter(1, labels_N.unsqueeze(1), 0.0);
   return DirichletDivergence::apply(others + 1, weight + classes);
 }
 

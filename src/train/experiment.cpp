@@ -38,10 +38,11 @@ std::map<int64_t, int64_t> from_texts(const std::vector<std::string>& texts) {
 std::string describe_over_long(const Dataset& data, const std::map<int64_t, int64_t>& rows) {
   const auto longest = std::ranges::max_element(
       rows, {}, [](const auto& row_and_length) { return row_and_length.second; });
-  return fmt::format("{} of {} questions of the split '{}' have prompts longer than "
-                     "model.max_seq_len, the longest is question '{}' with {} tokens",
-                     rows.size(), data.size(), data.split(),
-                     data.sample(longest->first).question_id, longest->second);
+  return fmt::format(
+      "{} of {} questions of the split '{}' have prompts longer than "
+      "model.max_seq_len, the longest is question '{}' with {} tokens",
+      rows.size(), data.size(), data.split(), data.sample(longest->first).question_id,
+      longest->second);
 }
 
 /// This rank's share of the split, measured by all its threads.
@@ -104,9 +105,10 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
   run_together(ranks, [&] {
     for (const Sample& sample : data.samples()) {
       if (!sample.answer) {
-        throw UserError("question '{}' of the split '{}' has no answer: a split that hides its "
-                        "answers can be scored with --eval, not trained on",
-                        sample.question_id, data.split());
+        throw UserError(
+            "question '{}' of the split '{}' has no answer: a split that hides its "
+            "answers can be scored with --eval, not trained on",
+            sample.question_id, data.split());
       }
     }
     mine = find_over_long(data, ranks);

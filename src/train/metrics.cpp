@@ -18,9 +18,12 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::array<const char*, 4> kTypeNames = {"In", "Seq", "Pre", "Feas"};  // STAR's types 1..4
+constexpr std::array<const char*, 4> kTypeNames = {"In", "Seq", "Pre",
+                                                   "Feas"};  // STAR's types 1..4
 
-std::string letter(int64_t option) { return std::string(1, static_cast<char>('A' + option)); }
+std::string letter(int64_t option) {
+  return std::string(1, static_cast<char>('A' + option));
+}
 
 std::string percent(const Accuracy::Group& group) {
   return fmt::format("{:.2f}", 100 * group.value());
@@ -131,9 +134,8 @@ void append_record(const std::string& path, int64_t epoch, const std::string& re
 
 std::string clock_text(double seconds) {
   const auto whole = static_cast<int64_t>(seconds);
-  return whole >= 3600
-             ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
-             : fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
 Progress::Progress(int64_t every, bool quiet)

@@ -1,5 +1,5 @@
-// The three passes. VAQ first, since its logits ask the question; then VQA and AQA as two branches of
-// one row that share instruction and video.
+// The three passes. VAQ first, since its logits ask the question; then VQA and AQA as two branches
+// of one row that share instruction and video.
 #include "bovila/train/objective.h"
 
 #include <algorithm>
@@ -16,8 +16,8 @@ using torch::Tensor;
 
 constexpr int64_t kIgnoredLabel = 0;  // token 0 never counts in a loss (SPEC 3)
 
-/// The labels of several questions that count: the tokens, where the logits stand that are scored against
-/// them (among all wanted positions of a pass), and which question each belongs to.
+/// The labels of several questions that count: the tokens, where the logits stand that are scored
+/// against them (among all wanted positions of a pass), and which question each belongs to.
 struct Labels {
   std::vector<int64_t> tokens, places, question;
 
@@ -33,7 +33,9 @@ struct Labels {
   }
 };
 
-int64_t num_labels(const Prompt& prompt) { return prompt.size() - prompt.label_start; }
+int64_t num_labels(const Prompt& prompt) {
+  return prompt.size() - prompt.label_start;
+}
 
 Tensor to_device(const std::vector<int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kInt64).to(device);
@@ -48,7 +50,8 @@ Tensor frames_of(std::span<const Example> batch, torch::Device device) {
   return out.to(device);
 }
 
-Tensor cross_entropy(const Tensor& logits_NV, const Tensor& labels_N, at::Reduction::Reduction how) {
+Tensor cross_entropy(const Tensor& logits_NV, const Tensor& labels_N,
+                     at::Reduction::Reduction how) {
   return torch::cross_entropy_loss(logits_NV, labels_N, {}, how);
 }
 
@@ -72,8 +75,8 @@ struct AskedQuestion {
   SelfQuestion embeddings;  // undefined when AQA is off
 };
 
-/// VAQ: positions label_start - 1 and on are scored against the question's tokens, and (one later, as
-/// published, unless aligned: SPEC D7) are what the model's own question is sampled from.
+/// VAQ: positions label_start - 1 and on are scored against the question's tokens, and (one later,
+/// as published, unless aligned: SPEC D7) are what the model's own question is sampled from.
 AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
   const bool asks = micro.config.aqa > 0;
   const int64_t shift = micro.config.aqa_align ? 0 : 1;
@@ -127,8 +130,7 @@ Tensor question_places(std::span<const Example> examples, std::span<const Sequen
   for (size_t i = 0; i < rows.size(); ++i) {
     const Prompt& vqa = examples[i].vqa;
     for (int64_t t = 0; t < vqa.question_len; ++t) {
-      places.push_back(static_cast<int64_t>(i) * length +
-                       rows[i].index(1, vqa.question_start + t));
+      places.push_back(static_cast<int64_t>(i) * length + rows[i].index(1, vqa.question_start + t));
     }
   }
   return to_device(places, device);
@@ -143,8 +145,8 @@ Answers answer(const MicroBatch& micro, const SelfQuestion& self_question) {
   for (size_t i = 0; i < micro.examples.size(); ++i) {
     const Prompt& vqa = micro.examples[i].vqa;
     // The last token, end-of-sequence, is a label only: nothing is read off its position.
-    const std::vector<std::vector<int32_t>> sequences(
-        branches, {vqa.tokens.begin(), vqa.tokens.end() - 1});
+    const std::vector<std::vector<int32_t>> sequences(branches,
+                                                      {vqa.tokens.begin(), vqa.tokens.end() - 1});
     rows.push_back(SequenceTree::shared(sequences, vqa.question_start, vqa.video_start));
     const int64_t count = num_labels(vqa);
     for (size_t k = 0; k < branches; ++k) {
@@ -173,8 +175,9 @@ Tensor sum_by_question(const Tensor& values_N, const Tensor& question_N, int64_t
   return torch::zeros({count}, values_N.options()).index_add(0, question_N, values_N);
 }
 
-/// Gate on: each question's mean cross-entropy times its mean certainty, summed over the batch, with the
-/// gradient through the gate too. Gate off, or no evidential loss to teach the uncertainty: the plain mean.
+/// Gate on: each question's mean cross-entropy times its mean certainty, summed over the batch,
+/// with the gradient through the gate too. Gate off, or no evidential loss to teach the
+/// uncertainty: the plain mean.
 Tensor aqa_loss(const MicroBatch& micro, const Answers& answers) {
   const auto& logits = answers.asked_logits;
   if (!micro.config.aqa_gate || micro.config.edl_mse == 0) {
@@ -182,8 +185,8 @@ Tensor aqa_loss(const MicroBatch& micro, const Answers& answers) {
   }
   const auto questions = static_cast<int64_t>(micro.examples.size());
   const auto& parameters = micro.model.parameters();
-  const auto u = make_evidence(logits, parameters.scale_weight(), parameters.scale_bias())
-                     .uncertainty_N;
+  const auto u =
+      make_evidence(logits, parameters.scale_weight(), parameters.scale_bias()).uncertainty_N;
   const auto surprise = cross_entropy(logits, answers.labels, at::Reduction::None);
   const auto sum = [&](const Tensor& values_N) {
     return sum_by_question(values_N, answers.question, questions);
@@ -196,8 +199,8 @@ void answer_losses(const MicroBatch& micro, const Answers& answers, Losses& loss
   losses.vqa = cross_entropy(answers.given_logits, answers.labels, at::Reduction::Mean);
   if (micro.config.edl_mse > 0) {
     const auto& parameters = micro.model.parameters();
-    const auto evidence = make_evidence(answers.given_logits, parameters.scale_weight(),
-                                        parameters.scale_bias());
+    const auto evidence =
+        make_evidence(answers.given_logits, parameters.scale_weight(), parameters.scale_bias());
     losses.uncertainty = evidence.uncertainty_N.detach().mean();
     losses.edl_mse = evidential_mse(evidence, answers.labels).mean() * micro.config.edl_mse;
     if (micro.config.edl_reg > 0) {

@@ -13,8 +13,8 @@ double base_learning_rate(const TrainConfig& config, int64_t ranks) {
 
 double learning_rate(const TrainConfig& config, double lr, double epoch) {
   if (epoch < config.warmup_epochs) return lr * epoch / config.warmup_epochs;
-  const double done = (epoch - config.warmup_epochs) /
-                      (static_cast<double>(config.epochs) - config.warmup_epochs);
+  const double done =
+      (epoch - config.warmup_epochs) / (static_cast<double>(config.epochs) - config.warmup_epochs);
   return config.min_lr + (lr - config.min_lr) * (1 + std::cos(std::numbers::pi * done)) / 2;
 }
 

@@ -12,8 +12,8 @@ using torch::Tensor;
 
 constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 
-/// Forward and backward of this rank's micro-batches. Returns the sums of their losses [kNumLosses], fp64
-/// on the CPU; the gradients add up in the parameters' flat gradient.
+/// Forward and backward of this rank's micro-batches. Returns the sums of their losses
+/// [kNumLosses], fp64 on the CPU; the gradients add up in the parameters' flat gradient.
 Tensor add_up_gradients(Bovila& model, const StepPlan& plan, const NextBatch& next,
                         const LossConfig& config, const NoiseSource& noise) {
   auto sums = torch::zeros({kNumLosses}, torch::kFloat64);
@@ -52,8 +52,7 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   auto gradient = parameters.gradient();
   gradient.zero_();
   Tensor sums;
-  run_together(ranks,
-               [&] { sums = add_up_gradients(model, plan, next, config, noise); });
+  run_together(ranks, [&] { sums = add_up_gradients(model, plan, next, config, noise); });
   ranks.all_reduce(gradient, ReduceOp::kSum);
   ranks.all_reduce(sums, ReduceOp::kSum);
   const auto count = static_cast<double>(plan.num_local_losses);

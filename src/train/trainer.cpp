@@ -167,16 +167,15 @@ void Trainer::train_epoch() {
     const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
     const double lr =
         learning_rate(config_.train, peak, static_cast<double>(epoch_) + done / micros);
-    const auto report =
-        train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_);
+    const auto report = train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_);
     position_ += plan.num_questions;
     ++step_;
     means_.add(report);
-    progress.update(fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
-                                "{:.3g}",
-                                epoch_, step_, position_, total, losses_text(report), lr,
-                                report.gradient_norm),
-                    plan.num_questions, total - position_, position_ == total);
+    progress.update(
+        fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
+                    "{:.3g}",
+                    epoch_, step_, position_, total, losses_text(report), lr, report.gradient_norm),
+        plan.num_questions, total - position_, position_ == total);
   }
 }
 
@@ -203,12 +202,12 @@ void Trainer::finish_epoch() {
 
 Accuracy Trainer::evaluate_now(const std::string& predictions_path) {
   Progress progress(config_.output.log_every_steps, !is_root());
-  const auto scores = evaluate(model_, *inputs_.val, config_, ranks_,
-                               [&, before = int64_t{0}](int64_t done, int64_t total) mutable {
-                                 progress.update("evaluating", done - before, total - done,
-                                                 done == total);
-                                 before = done;
-                               });
+  const auto scores =
+      evaluate(model_, *inputs_.val, config_, ranks_,
+               [&, before = int64_t{0}](int64_t done, int64_t total) mutable {
+                 progress.update("evaluating", done - before, total - done, done == total);
+                 before = done;
+               });
   run_together(ranks_, [&] {
     if (is_root()) write_predictions(predictions_path, *inputs_.val, scores);
   });

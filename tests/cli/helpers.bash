@@ -9,7 +9,7 @@ mini=$root/tests/golden/mini
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 # The published decks on the tiny LLaMA of the golden folder: 24 training questions, 12 to score.
 sizes=(--set "model.llama=$mini/llama/mini" --set model.precision=fp32 --set model.max_feats=6

@@ -3,4 +3,6 @@
 
 #include "tests/golden/runs.h"
 
-TEST_CASE("DramaQA trains and answers as the published code does") { golden::check_runs("dramaqa"); }
+TEST_CASE("DramaQA trains and answers as the published code does") {
+  golden::check_runs("dramaqa");
+}

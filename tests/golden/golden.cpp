@@ -40,8 +40,8 @@ std::string feature_folder(const std::string& dataset) {
   const std::string source =
       fmt::format("{}/data/{}/{}", folder(), dataset,
                   dataset == "how2qa" ? "clipvitl14_split.pth" : "clipvitl14.pth");
-  const std::string command = fmt::format("'{}/pth2h5' '{}' '{}' --shards 2 2>/dev/null",
-                                          BOVILA_BIN_DIR, source, out);
+  const std::string command =
+      fmt::format("'{}/pth2h5' '{}' '{}' --shards 2 2>/dev/null", BOVILA_BIN_DIR, source, out);
   BOVILA_CHECK(std::system(command.c_str()) == 0, "{}", command);
   static const struct Cleaner {
     ~Cleaner() {
@@ -57,8 +57,12 @@ std::string feature_folder(const std::string& dataset) {
   return out;
 }
 
-std::string micro_path(int64_t micro) { return fmt::format("/train/micro{}", micro); }
-std::string step_path(int64_t step) { return fmt::format("/train/step{}", step); }
+std::string micro_path(int64_t micro) {
+  return fmt::format("/train/micro{}", micro);
+}
+std::string step_path(int64_t step) {
+  return fmt::format("/train/step{}", step);
+}
 
 /// The folder of weights under llama/: the one that has params.json.
 std::string llama_folder() {
@@ -130,7 +134,9 @@ double Run::step_number(int64_t step, const std::string& name) const {
   return attribute(step_path(step), name);
 }
 
-bool Run::has(const std::string& path) const { return hdf5::exists(file_.get(), path); }
+bool Run::has(const std::string& path) const {
+  return hdf5::exists(file_.get(), path);
+}
 
 bool Run::has_attribute(const std::string& path, const std::string& name) const {
   return hdf5::has_attribute(file_.get(), path, name);
@@ -157,8 +163,7 @@ Parts make_parts(const Run& run) {
   Parts parts;
   parts.tokenizer = load_tokenizer(run.config().model.tokenizer);
   parts.features = std::make_unique<FeatureStore>(run.config().data.features);
-  parts.train =
-      std::make_unique<Dataset>(run.config(), "train", *parts.features, *parts.tokenizer);
+  parts.train = std::make_unique<Dataset>(run.config(), "train", *parts.features, *parts.tokenizer);
   parts.val = std::make_unique<Dataset>(run.config(), run.config().data.val_split, *parts.features,
                                         *parts.tokenizer);
   return parts;
@@ -176,7 +181,8 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType 
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  return {Llama(load_llama_weights(config.model.llama, params, precision, /*for_training=*/true)), std::move(parameters)};
+  return {Llama(load_llama_weights(config.model.llama, params, precision, /*for_training=*/true)),
+          std::move(parameters)};
 }
 
 }  // namespace golden

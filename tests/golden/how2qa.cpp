@@ -3,4 +3,6 @@
 
 #include "tests/golden/runs.h"
 
-TEST_CASE("How2QA trains and answers as the published code does") { golden::check_runs("how2qa"); }
+TEST_CASE("How2QA trains and answers as the published code does") {
+  golden::check_runs("how2qa");
+}

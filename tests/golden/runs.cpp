@@ -1,5 +1,5 @@
-// SPEC 10's tolerances: losses 1e-5 relative, gradients 1e-4 relative to each tensor's norm, parameters
-// after three steps 1e-5.
+// SPEC 10's tolerances: losses 1e-5 relative, gradients 1e-4 relative to each tensor's norm,
+// parameters after three steps 1e-5.
 #include "tests/golden/runs.h"
 
 #include <doctest/doctest.h>

@@ -7,7 +7,8 @@
 
 namespace golden {
 
-/// Losses by term, gradients, norms and learning rates of every step, and the parameters after the last.
+/// Losses by term, gradients, norms and learning rates of every step, and the parameters after the
+/// last.
 void check_training(const Run& run);
 /// Option losses, uncertainties, predictions and accuracy with the start values.
 void check_evaluation(const Run& run);

@@ -3,4 +3,6 @@
 
 #include "tests/golden/runs.h"
 
-TEST_CASE("TVQA trains and answers as the published code does") { golden::check_runs("tvqa"); }
+TEST_CASE("TVQA trains and answers as the published code does") {
+  golden::check_runs("tvqa");
+}

@@ -3,4 +3,6 @@
 
 #include "tests/golden/runs.h"
 
-TEST_CASE("VLEP trains and answers as the published code does") { golden::check_runs("vlep"); }
+TEST_CASE("VLEP trains and answers as the published code does") {
+  golden::check_runs("vlep");
+}

@@ -23,8 +23,8 @@ class UserError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   template <typename... Args>
-  explicit UserError(fmt::format_string<Args...> format, Args&&... args)
-    requires(sizeof...(Args) > 0)
+  explicit UserError(fmt::format_string<Args...> format,
+                     Args&&... args) requires(sizeof...(Args) > 0)
       : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
@@ -33,8 +33,8 @@ class ProgramError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
   template <typename... Args>
-  explicit ProgramError(fmt::format_string<Args...> format, Args&&... args)
-    requires(sizeof...(Args) > 0)
+  explicit ProgramError(fmt::format_string<Args...> format,
+                        Args&&... args) requires(sizeof...(Args) > 0)
       : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
@@ -46,9 +46,9 @@ namespace internal {
 }  // namespace bovila
 
 /// Throws ProgramError with the expression's text, its place and a message unless `condition`.
-#define BOVILA_CHECK(condition, ...)                                                           \
-  do {                                                                                         \
-    if (!(condition)) {                                                                        \
+#define BOVILA_CHECK(condition, ...)                                                            \
+  do {                                                                                          \
+    if (!(condition)) {                                                                         \
       ::bovila::internal::fail_check(#condition, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
-    }                                                                                          \
+    }                                                                                           \
   } while (false)

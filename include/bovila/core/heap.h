@@ -4,9 +4,9 @@
 
 namespace bovila {
 
-/// Keeps freed memory for the next step instead of giving it back to the kernel. A step allocates and
-/// frees the same activations again and again: by default glibc maps each large one anew, and zeroing
-/// their pages took an eighth of the demo's time.
+/// Keeps freed memory for the next step instead of giving it back to the kernel. A step allocates
+/// and frees the same activations again and again: by default glibc maps each large one anew, and
+/// zeroing their pages took an eighth of the demo's time.
 void keep_freed_memory();
 
 }  // namespace bovila

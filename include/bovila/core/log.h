@@ -6,8 +6,8 @@
 
 namespace bovila {
 
-/// Sets the process-wide log up: rank 0 shows everything, other ranks warnings and errors only, each
-/// of their lines marked with the rank. Call once, before the first message.
+/// Sets the process-wide log up: rank 0 shows everything, other ranks warnings and errors only,
+/// each of their lines marked with the rank. Call once, before the first message.
 void set_up_log(int rank);
 
 namespace log = spdlog;  // log::info("read {} questions", n)

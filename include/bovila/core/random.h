@@ -1,8 +1,9 @@
 // Named random streams: every random number is keyed by what it is for, not by what ran before it.
 // Fed by the deck's seed; feeds the sampler (order), the adapters (start values), Gumbel noise.
 //
-// A key depends on (seed, purpose, epoch, index) alone, so a question's noise is the same on any rank,
-// at any number of ranks and after any restart (DESIGN of the program: reproducible by construction).
+// A key depends on (seed, purpose, epoch, index) alone, so a question's noise is the same on any
+// rank, at any number of ranks and after any restart (DESIGN of the program: reproducible by
+// construction).
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // The official annotation files of every data set, read as they are downloaded (SPEC 4).
 // Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and data/report.h.
 //
-// A data set is one file src/data/NAME.cpp, which defines read_NAME, and one line in config/datasets.h.
+// A data set is one file src/data/NAME.cpp, which defines read_NAME, and one line in
+// config/datasets.h.
 #pragma once
 
 #include <span>

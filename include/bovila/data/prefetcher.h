@@ -1,5 +1,6 @@
 // Makes the next items in a background thread while the present one is used.
-// Fed by any producer (reading and tokenising a batch); feeds train/trainer.h and train/evaluator.h.
+// Fed by any producer (reading and tokenising a batch); feeds train/trainer.h and
+// train/evaluator.h.
 #pragma once
 
 #include <condition_variable>
@@ -13,8 +14,8 @@
 
 namespace bovila {
 
-/// Calls `produce` in one thread until it returns none, at most `capacity` items ahead of next(). Items
-/// come in order. The destructor waits for the item in production and drops the rest.
+/// Calls `produce` in one thread until it returns none, at most `capacity` items ahead of next().
+/// Items come in order. The destructor waits for the item in production and drops the rest.
 template <typename Item>
 class Prefetcher {
  public:
@@ -25,7 +26,8 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  /// The next item, or none after the last. Rethrows what `produce` threw, after the items before it.
+  /// The next item, or none after the last. Rethrows what `produce` threw, after the items before
+  /// it.
   std::optional<Item> next() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !ready_.empty() || ended_; });

@@ -1,5 +1,6 @@
 // Decisions that all ranks take together: an error on one rank becomes the same error on all.
-// Fed by dist/communicator.h; used wherever ranks do work of their own that may fail (loading, a step).
+// Fed by dist/communicator.h; used wherever ranks do work of their own that may fail (loading, a
+// step).
 #pragma once
 
 #include <functional>
@@ -11,8 +12,8 @@
 
 namespace bovila {
 
-/// Thrown by every rank after they agreed that one of them failed: each can end in order, none waits for
-/// another. Everything else that climbs to main has to abort the whole job.
+/// Thrown by every rank after they agreed that one of them failed: each can end in order, none
+/// waits for another. Everything else that climbs to main has to abort the whole job.
 struct AgreedError : std::runtime_error {
   AgreedError(ExitCode exit_code, const std::string& message)
       : std::runtime_error(message), code(exit_code) {}
@@ -28,8 +29,8 @@ struct LocalError {
 /// Runs `work`, which must not communicate, and tells how it ended.
 LocalError run_local(const std::function<void()>& work);
 
-/// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError. When that
-/// is not rank 0 the message says which it is and how many failed.
+/// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError.
+/// When that is not rank 0 the message says which it is and how many failed.
 void agree(Communicator& ranks, const LocalError& mine);
 
 /// Collective: run_local on every rank, then agree.

@@ -1,5 +1,6 @@
 // What ranks say to each other: reductions of tensors and small pieces of host data.
-// Fed by dist/mpi_session.h; used by train/ (gradients, decisions, predictions) and dist/agreement.h.
+// Fed by dist/mpi_session.h; used by train/ (gradients, decisions, predictions) and
+// dist/agreement.h.
 #pragma once
 
 #include <mpi.h>
@@ -13,16 +14,17 @@ namespace bovila {
 
 enum class ReduceOp { kSum, kMax };
 
-/// A group of ranks. Every member function is collective: all ranks call it, in the same order, with
-/// tensors of the same size and type. All throw ProgramError when communication fails or when the
-/// other ranks do not come within the time limit.
+/// A group of ranks. Every member function is collective: all ranks call it, in the same order,
+/// with tensors of the same size and type. All throw ProgramError when communication fails or when
+/// the other ranks do not come within the time limit.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  /// Reduces a contiguous tensor (fp32, fp64 or int64) over the ranks, in place, the same bits on all.
+  /// Reduces a contiguous tensor (fp32, fp64 or int64) over the ranks, in place, the same bits on
+  /// all.
   virtual void all_reduce(torch::Tensor& tensor, ReduceOp op) = 0;
   /// Overwrites a contiguous tensor by `root`'s.
   virtual void broadcast(torch::Tensor& tensor, int root) = 0;

@@ -40,8 +40,8 @@ class MpiSession {
   MpiComm node() const;
   /// "host:rank" for messages.
   std::string name() const;
-  /// Ends every rank of the job with this exit code, at once. For errors that the ranks could not agree
-  /// on; does not return.
+  /// Ends every rank of the job with this exit code, at once. For errors that the ranks could not
+  /// agree on; does not return.
   [[noreturn]] void abort(int exit_code) const;
 
  private:

@@ -9,8 +9,8 @@
 
 namespace bovila {
 
-/// Cores that rank `mine` may use, divided by the number of ranks that may use exactly the same ones; at
-/// least 1. `cores`: each rank's cores as text, one entry a rank of the node.
+/// Cores that rank `mine` may use, divided by the number of ranks that may use exactly the same
+/// ones; at least 1. `cores`: each rank's cores as text, one entry a rank of the node.
 int share_of_cores(const std::vector<std::string>& cores, size_t mine);
 
 /// Collective over the ranks of a node: share_of_cores of what the operating system allows each.

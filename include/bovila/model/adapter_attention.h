@@ -28,8 +28,8 @@ struct AttentionScope {
   torch::Tensor after_video;  // [B, 1, Q, S] fp32, where gate2 is added
 };
 
-/// Returns [B, H, Q, d] of q's type. Differentiable in everything but the scope, with a backward pass
-/// written by hand: it saves the two softmaxes and its inputs, nothing else.
+/// Returns [B, H, Q, d] of q's type. Differentiable in everything but the scope, with a backward
+/// pass written by hand: it saves the two softmaxes and its inputs, nothing else.
 torch::Tensor adapter_attention(const torch::Tensor& q_BHQd, const torch::Tensor& k_BHSd,
                                 const torch::Tensor& v_BHSd, const AdapterSlots& adapter,
                                 const AttentionScope& scope);

@@ -1,6 +1,6 @@
-// Everything that is trained, in one flat fp32 buffer: adapter prompts, gates, projection, embedding.
-// Fed by the deck (start values) or a checkpoint; feeds model/bovila.h, and train/ as one vector that is
-// all-reduced, clipped, stepped and saved whole. SPEC 1.
+// Everything that is trained, in one flat fp32 buffer: adapter prompts, gates, projection,
+// embedding. Fed by the deck (start values) or a checkpoint; feeds model/bovila.h, and train/ as
+// one vector that is all-reduced, clipped, stepped and saved whole. SPEC 1.
 #pragma once
 
 #include <torch/torch.h>
@@ -22,11 +22,12 @@ struct NamedParameter {
   int64_t numel = 0;
 };
 
-/// The trained parameters (and scale_proj, which is saved with them though frozen by default, SPEC D3).
+/// The trained parameters (and scale_proj, which is saved with them though frozen by default, SPEC
+/// D3).
 ///
-/// flat() = [ decayed ... | not decayed | frozen ]: the first num_trained() elements are stepped, the
-/// first num_decayed() of them with weight decay. Each named tensor is a leaf whose storage and whose
-/// gradient are slices of flat() and gradient().
+/// flat() = [ decayed ... | not decayed | frozen ]: the first num_trained() elements are stepped,
+/// the first num_decayed() of them with weight decay. Each named tensor is a leaf whose storage and
+/// whose gradient are slices of flat() and gradient().
 class AdapterParameters {
  public:
   /// Start values of SPEC 1 from named streams of `seed`: the same at any number of ranks.
@@ -35,8 +36,8 @@ class AdapterParameters {
                     uint64_t seed, torch::Device device);
 
   const std::vector<NamedParameter>& names() const { return entries_; }
-  torch::Tensor flat() const { return flat_; }           // [all]
-  torch::Tensor gradient() const { return gradient_; }   // [num_trained]
+  torch::Tensor flat() const { return flat_; }          // [all]
+  torch::Tensor gradient() const { return gradient_; }  // [num_trained]
   int64_t num_trained() const { return num_trained_; }
   int64_t num_decayed() const { return num_decayed_; }
 
@@ -47,11 +48,11 @@ class AdapterParameters {
 
   /// Layers of the LLaMA that come before the first adapted one.
   int64_t first_adapted_layer() const { return first_adapted_layer_; }
-  torch::Tensor query() const { return leaves_[0]; }          // [adapter_layers * A, D]
-  torch::Tensor visual_proj() const { return leaves_[1]; }    // [D, 768]
-  torch::Tensor temporal_emb() const { return leaves_[2]; }   // [F, D]
-  torch::Tensor gate1(int64_t layer) const;                   // [1, H, 1, 1]
-  torch::Tensor gate2(int64_t layer) const;                   // [1, H, 1, 1]
+  torch::Tensor query() const { return leaves_[0]; }                   // [adapter_layers * A, D]
+  torch::Tensor visual_proj() const { return leaves_[1]; }             // [D, 768]
+  torch::Tensor temporal_emb() const { return leaves_[2]; }            // [F, D]
+  torch::Tensor gate1(int64_t layer) const;                            // [1, H, 1, 1]
+  torch::Tensor gate2(int64_t layer) const;                            // [1, H, 1, 1]
   torch::Tensor scale_weight() const { return *(leaves_.end() - 2); }  // [1, V]
   torch::Tensor scale_bias() const { return leaves_.back(); }          // [1]
 

@@ -1,6 +1,6 @@
 // BoViLA: a frozen LLaMA, its adapters, and video frames among its tokens.
-// Fed by model/llama.h, model/adapters.h, model/video_embedding.h; feeds train/objective.h (losses) and
-// train/evaluator.h (option scores).
+// Fed by model/llama.h, model/adapters.h, model/video_embedding.h; feeds train/objective.h (losses)
+// and train/evaluator.h (option scores).
 #pragma once
 
 #include <torch/torch.h>
@@ -13,8 +13,8 @@
 
 namespace bovila {
 
-/// Rows of a pass's embeddings to put something else in: `places` [M] in the flattened [B * S], and what
-/// stands there, `values` [M, D].
+/// Rows of a pass's embeddings to put something else in: `places` [M] in the flattened [B * S], and
+/// what stands there, `values` [M, D].
 struct Overlay {
   torch::Tensor places;
   torch::Tensor values;
@@ -36,8 +36,9 @@ class Bovila {
   /// Frames [B, F, 768] as token embeddings [B, F, D].
   torch::Tensor video(const torch::Tensor& frames_BFC) const;
 
-  /// Hidden states [N, D] at the wanted positions. video_BFD takes the place of each row's video slots;
-  /// `self_question`, when defined, then takes the place of other rows (the Gumbel question).
+  /// Hidden states [N, D] at the wanted positions. video_BFD takes the place of each row's video
+  /// slots; `self_question`, when defined, then takes the place of other rows (the Gumbel
+  /// question).
   torch::Tensor hidden(const Sequences& sequences, const torch::Tensor& video_BFD,
                        std::span<const AdapterSlots> adapters,
                        const Overlay& self_question = {}) const;

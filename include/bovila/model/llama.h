@@ -1,9 +1,10 @@
 // The frozen LLaMA: embeddings in, hidden states at the wanted positions out.
-// Fed by model/llama_weights.h, model/sequences.h and model/adapters.h; feeds model/bovila.h. SPEC 2.
+// Fed by model/llama_weights.h, model/sequences.h and model/adapters.h; feeds model/bovila.h.
+// SPEC 2.
 //
 // One forward serves training, evaluation and option scoring. It returns hidden states, not logits:
-// heads of 32,000 rows are applied by the caller where something is scored, and nowhere else. The last
-// layer too computes queries and the feed-forward part only for the wanted positions.
+// heads of 32,000 rows are applied by the caller where something is scored, and nowhere else. The
+// last layer too computes queries and the feed-forward part only for the wanted positions.
 #pragma once
 
 #include <torch/torch.h>
@@ -27,8 +28,8 @@ class Llama {
 
   /// Token embeddings [..., D] of ids [...]; no gradient.
   torch::Tensor embed(const torch::Tensor& ids) const;
-  /// Hidden states after the final norm at the wanted positions, [N, D] in Sequences::selected's order.
-  /// x_BSD: embeddings; `adapters`: one entry a layer, undefined where a layer has none.
+  /// Hidden states after the final norm at the wanted positions, [N, D] in Sequences::selected's
+  /// order. x_BSD: embeddings; `adapters`: one entry a layer, undefined where a layer has none.
   torch::Tensor forward(torch::Tensor x_BSD, const Sequences& sequences,
                         std::span<const AdapterSlots> adapters) const;
   /// Vocabulary logits [N, V] in fp32 of hidden states [N, D].

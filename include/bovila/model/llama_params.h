@@ -20,7 +20,8 @@ struct LlamaParams {
 
   int64_t head_dim() const { return dim / n_heads; }
   int64_t kv_dim() const { return head_dim() * n_kv_heads; }
-  /// SwiGLU's width (SPEC 2): multiple_of * ceil(int(ffn_dim_multiplier * int(8D/3)) / multiple_of).
+  /// SwiGLU's width (SPEC 2): multiple_of * ceil(int(ffn_dim_multiplier * int(8D/3)) /
+  /// multiple_of).
   int64_t hidden_dim() const;
 };
 

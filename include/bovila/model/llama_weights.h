@@ -37,9 +37,9 @@ struct LlamaWeights {
   torch::Tensor output;  // [V, D]
 };
 
-/// Gives a block of `size` bytes, aligned to 64, that `fill` has filled. Collective when it is shared
-/// (dist/node_memory.h): then one process of a node fills it, the others map it read-only, and an error
-/// of the one that fills is thrown by all.
+/// Gives a block of `size` bytes, aligned to 64, that `fill` has filled. Collective when it is
+/// shared (dist/node_memory.h): then one process of a node fills it, the others map it read-only,
+/// and an error of the one that fills is thrown by all.
 using WeightMemory = std::function<std::shared_ptr<std::byte>(
     size_t size, const std::function<void(std::byte*)>& fill)>;
 
@@ -50,8 +50,8 @@ std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(
 /// reading the values. @throws UserError naming file, tensor and both shapes.
 void check_llama_files(const std::string& folder, const LlamaParams& params);
 
-/// Reads the weights in `precision`. Collective when `memory` is. `for_training` adds transposed copies
-/// of the matrices where the backward pass is faster with them (model/frozen_linear.h).
+/// Reads the weights in `precision`. Collective when `memory` is. `for_training` adds transposed
+/// copies of the matrices where the backward pass is faster with them (model/frozen_linear.h).
 /// @throws UserError as check_llama_files, and when a file is damaged.
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
                                 torch::ScalarType precision, bool for_training,

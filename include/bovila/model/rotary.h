@@ -6,7 +6,8 @@
 
 namespace bovila {
 
-/// Turns for positions [B, S]: complex64 [B, S, 1, head_dim / 2], exp(i * position * theta^(-2j/d)).
+/// Turns for positions [B, S]: complex64 [B, S, 1, head_dim / 2], exp(i * position *
+/// theta^(-2j/d)).
 torch::Tensor rotary_turns(const torch::Tensor& positions, int64_t head_dim, double theta);
 
 /// Turns each pair (x[2j], x[2j + 1]) of x_BSHd [B, S, heads, head_dim], in fp32, keeping its type.

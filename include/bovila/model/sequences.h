@@ -1,5 +1,6 @@
-// Token sequences laid out for one forward pass: several prompts, shared prefixes, no wasted padding.
-// Fed by data/prompt.h; feeds model/llama.h with tokens, positions and who may attend to whom.
+// Token sequences laid out for one forward pass: several prompts, shared prefixes, no wasted
+// padding. Fed by data/prompt.h; feeds model/llama.h with tokens, positions and who may attend to
+// whom.
 //
 // A row of the pass is a tree: a prefix and branches that continue it. The options of one question
 // differ in their last tokens only, and the self-made question continues the same video, so the
@@ -29,8 +30,8 @@ class SequenceTree {
 
   /// Place in the row of token `position` of sequence `branch` (0 in a chain).
   int64_t index(int64_t branch, int64_t position) const;
-  /// Asks for the hidden states of positions [first, first + count) of a sequence. Outputs come in the
-  /// order of the calls.
+  /// Asks for the hidden states of positions [first, first + count) of a sequence. Outputs come in
+  /// the order of the calls.
   void want(int64_t branch, int64_t first, int64_t count);
 
   int64_t size() const { return static_cast<int64_t>(tokens.size()); }

@@ -8,8 +8,8 @@
 
 namespace bovila {
 
-/// visual_proj(frames) + temporal_emb: frames_BFC [B, F, 768] to [B, F, D], computed in `precision`.
-/// Rows of zeros (a short clip, a missing video) get their temporal embedding too.
+/// visual_proj(frames) + temporal_emb: frames_BFC [B, F, 768] to [B, F, D], computed in
+/// `precision`. Rows of zeros (a short clip, a missing video) get their temporal embedding too.
 torch::Tensor video_tokens(const torch::Tensor& frames_BFC, const AdapterParameters& parameters,
                            torch::ScalarType precision);
 

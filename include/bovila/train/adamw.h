@@ -10,7 +10,8 @@ class AdamW {
  public:
   static constexpr double kBeta1 = 0.9, kBeta2 = 0.95, kEps = 1e-8;
 
-  /// For vectors of `size` elements, of which the first `num_decayed` shrink by lr * weight_decay a step.
+  /// For vectors of `size` elements, of which the first `num_decayed` shrink by lr * weight_decay a
+  /// step.
   AdamW(int64_t size, int64_t num_decayed, double weight_decay, torch::Device device);
 
   /// One step in place; `values` and `gradient` are [size], fp32. No host synchronisation.

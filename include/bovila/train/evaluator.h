@@ -24,18 +24,19 @@ struct OptionScores {
   int64_t prediction() const;
 };
 
-/// Scores a batch of questions in one pass: the options of a question are branches of one row, so its
-/// prefix is computed once. `batch` must not be empty. Without an evidential loss nothing teaches the
-/// uncertainty: it is 0 then.
+/// Scores a batch of questions in one pass: the options of a question are branches of one row, so
+/// its prefix is computed once. `batch` must not be empty. Without an evidential loss nothing
+/// teaches the uncertainty: it is 0 then.
 std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
                                         const LossConfig& config);
 
 /// Called after each batch with the number of questions that this rank has done and has to do.
 using EvaluationProgress = std::function<void(int64_t done, int64_t total)>;
 
-/// Collective: scores every question of a split once, shared out among the ranks, and returns all scores
-/// on all ranks, by row. Batches are formed before they are shared out, so results do not depend on the
-/// number of ranks. @throws AgreedError on all ranks when one fails, or a score is not finite.
+/// Collective: scores every question of a split once, shared out among the ranks, and returns all
+/// scores on all ranks, by row. Batches are formed before they are shared out, so results do not
+/// depend on the number of ranks. @throws AgreedError on all ranks when one fails, or a score is
+/// not finite.
 std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, const Config& config,
                                    Communicator& ranks, const EvaluationProgress& progress);
 

@@ -1,7 +1,9 @@
 // Evidential deep learning: how sure an answer is, and the losses that teach it. SPEC 5.
-// Fed by logits at label positions; feeds train/objective.h (losses, the gate) and train/evaluator.h (u).
+// Fed by logits at label positions; feeds train/objective.h (losses, the gate) and
+// train/evaluator.h (u).
 //
-//     e = softmax(z)    T = exp(s)    u = 1 / (1 + T)    p = (e T + 1/V) / (1 + T)      s = scale_proj(z)
+//     e = softmax(z)    T = exp(s)    u = 1 / (1 + T)    p = (e T + 1/V) / (1 + T)      s =
+//     scale_proj(z)
 //
 // Legend: N label tokens, V vocabulary.
 #pragma once
@@ -24,10 +26,10 @@ Evidence make_evidence(const torch::Tensor& logits_NV, const torch::Tensor& scal
 /// Squared error of the expected probabilities plus their variance, one value a token [N].
 torch::Tensor evidential_mse(const Evidence& evidence, const torch::Tensor& labels_N);
 
-/// Divergence from the Dirichlet without evidence once the label's evidence is taken out; the mean over
-/// tokens, a scalar. As published in two ways that look like slips and that the golden numbers decide:
-/// the first lgamma takes A_i, the sum of a, not of a~; and the term (a~_ik - 1) digamma(A_j) is averaged
-/// over all pairs of tokens i, j, not over i = j.
+/// Divergence from the Dirichlet without evidence once the label's evidence is taken out; the mean
+/// over tokens, a scalar. As published in two ways that look like slips and that the golden numbers
+/// decide: the first lgamma takes A_i, the sum of a, not of a~; and the term (a~_ik - 1)
+/// digamma(A_j) is averaged over all pairs of tokens i, j, not over i = j.
 torch::Tensor evidential_regulariser(const Evidence& evidence, const torch::Tensor& labels_N);
 
 }  // namespace bovila

@@ -17,7 +17,8 @@
 
 namespace bovila {
 
-/// The tokenizer's file: model.tokenizer, or tokenizer.model in the folder model.llama or beside it.
+/// The tokenizer's file: model.tokenizer, or tokenizer.model in the folder model.llama or beside
+/// it.
 /// @throws UserError naming both places when there is none.
 std::string find_tokenizer(const ModelConfig& config);
 
@@ -44,16 +45,16 @@ class Inputs {
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
                   Communicator& ranks, Communicator& node);
 
-/// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each its
-/// share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the split
-/// hides its answers.
+/// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each
+/// its share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the
+/// split hides its answers.
 std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks);
 
 /// Warns, once, about videos that have no features.
 void report_missing_videos(const Inputs& inputs);
 
-/// The trained parameters into and out of a checkpoint's arrays. @throws UserError for a name or shape
-/// that is not the model's, or one that is missing.
+/// The trained parameters into and out of a checkpoint's arrays. @throws UserError for a name or
+/// shape that is not the model's, or one that is missing.
 std::vector<NamedArray> to_arrays(const AdapterParameters& parameters);
 void from_arrays(const TrainState& state, AdapterParameters& parameters);
 

@@ -46,19 +46,19 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
 /// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"
 std::string to_text(const Accuracy& accuracy);
 
-/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the data
-/// set's own id; `ans` is left out where the split hides it. Written whole or not at all.
+/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
+/// data set's own id; `ans` is left out where the split hides it. Written whole or not at all.
 void write_predictions(const std::string& path, const Dataset& data,
                        std::span<const OptionScores> scores);
 
 /// One JSON object of log.txt: train_*, epoch, val_*.
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);
-/// Appends a record to log.txt durably, after dropping records of this and later epochs: an epoch that
-/// is done again is there once.
+/// Appends a record to log.txt durably, after dropping records of this and later epochs: an epoch
+/// that is done again is there once.
 void append_record(const std::string& path, int64_t epoch, const std::string& record);
 
-/// One line about where a long loop is: rewritten in place on a terminal, a log line now and then in a
-/// job's log.
+/// One line about where a long loop is: rewritten in place on a terminal, a log line now and then
+/// in a job's log.
 class Progress {
  public:
   /// `every`: steps between log lines when standard error is no terminal.

@@ -23,11 +23,11 @@ namespace bovila {
 /// Gives the Gumbel noise [num_tokens, vocab_size] of one example's question.
 using NoiseSource = std::function<torch::Tensor(const Example& example, int64_t num_tokens)>;
 
-/// The losses of one micro-batch: scalars in fp32 on the model's device, weights applied. A term that
-/// the deck leaves out is a zero without a graph.
+/// The losses of one micro-batch: scalars in fp32 on the model's device, weights applied. A term
+/// that the deck leaves out is a zero without a graph.
 struct Losses {
-  torch::Tensor total;    ///< the sum of the others; the one to differentiate
-  torch::Tensor vqa;      ///< cross-entropy of the answers; in `total` only when edl_mse is 0
+  torch::Tensor total;  ///< the sum of the others; the one to differentiate
+  torch::Tensor vqa;    ///< cross-entropy of the answers; in `total` only when edl_mse is 0
   torch::Tensor edl_mse;
   torch::Tensor edl_reg;
   torch::Tensor vaq;

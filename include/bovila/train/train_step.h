@@ -28,9 +28,10 @@ struct StepReport {
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
 using NextBatch = std::function<std::vector<Example>()>;
 
-/// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and micro-batches
-/// that have questions, and steps. A rank's error becomes every rank's AgreedError, and so does a loss or
-/// gradient that is not finite; parameters and moments are then as before the step.
+/// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and
+/// micro-batches that have questions, and steps. A rank's error becomes every rank's AgreedError,
+/// and so does a loss or gradient that is not finite; parameters and moments are then as before the
+/// step.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
                       Communicator& ranks);

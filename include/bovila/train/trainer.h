@@ -19,8 +19,8 @@
 
 namespace bovila {
 
-/// Trains a model. All member functions are collective, and an error on any rank is an AgreedError on
-/// all.
+/// Trains a model. All member functions are collective, and an error on any rank is an AgreedError
+/// on all.
 class Trainer {
  public:
   /// `deck` is the resolved deck that is kept with each checkpoint.
@@ -28,8 +28,8 @@ class Trainer {
           Communicator& ranks);
 
   /// Continues from a state that was saved between two steps. Not collective.
-  /// @throws UserError listing every key of the deck that would make it another run, or when its arrays
-  /// do not fit the model.
+  /// @throws UserError listing every key of the deck that would make it another run, or when its
+  /// arrays do not fit the model.
   void restore(const Checkpoint& checkpoint);
   /// Trains to the last epoch. Returns the last evaluation's accuracy.
   Accuracy run();
@@ -51,7 +51,7 @@ class Trainer {
   Bovila& model_;
   Communicator& ranks_;
   AdamW optimizer_;
-  std::vector<int64_t> rows_;  ///< of the training split that are trained on
+  std::vector<int64_t> rows_;                 ///< of the training split that are trained on
   std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
   Accuracy accuracy_;
 

@@ -9,9 +9,8 @@ using namespace bovila;
 
 TEST_CASE("items come in order and end with none, again and again") {
   int made = 0;
-  Prefetcher<int> items([&]() -> std::optional<int> {
-    return made < 5 ? std::optional(made++) : std::nullopt;
-  }, 2);
+  Prefetcher<int> items(
+      [&]() -> std::optional<int> { return made < 5 ? std::optional(made++) : std::nullopt; }, 2);
   for (int i = 0; i < 5; ++i) CHECK(items.next() == i);
   CHECK_FALSE(items.next());
   CHECK_FALSE(items.next());
@@ -19,10 +18,12 @@ TEST_CASE("items come in order and end with none, again and again") {
 
 TEST_CASE("an error of the producer arrives after the items before it") {
   int made = 0;
-  Prefetcher<int> items([&]() -> std::optional<int> {
-    if (made == 2) throw std::runtime_error("torn page");
-    return made++;
-  }, 8);
+  Prefetcher<int> items(
+      [&]() -> std::optional<int> {
+        if (made == 2) throw std::runtime_error("torn page");
+        return made++;
+      },
+      8);
   CHECK(items.next() == 0);
   CHECK(items.next() == 1);
   CHECK_THROWS_WITH(items.next(), "torn page");

@@ -36,8 +36,8 @@ TEST_CASE("any number of ranks covers the same questions in each step, each once
         questions = plan.num_questions;
         losses = plan.num_local_losses;
       }
-      CHECK(seen == std::multiset<int64_t>(order.begin() + position,
-                                           order.begin() + position + questions));
+      CHECK(seen ==
+            std::multiset<int64_t>(order.begin() + position, order.begin() + position + questions));
       CHECK(losses == counted);
       position += questions;
     }

@@ -26,8 +26,8 @@ Problem make_problem(bool with_adapter) {
   }
   if (!with_adapter) problem.leaves.resize(3);
   const auto allowed = torch::ones({Q, S}, torch::kBool).tril(S - Q);
-  problem.scope.mask = torch::zeros({B, 1, Q, S})
-                           .masked_fill(~allowed, -std::numeric_limits<float>::infinity());
+  problem.scope.mask =
+      torch::zeros({B, 1, Q, S}).masked_fill(~allowed, -std::numeric_limits<float>::infinity());
   problem.scope.after_video = torch::zeros({B, 1, Q, S});
   problem.scope.after_video.slice(2, 2).slice(3, 1, 3).fill_(1);
   return problem;
@@ -51,7 +51,8 @@ void compare(bool with_adapter) {
   const Problem problem = make_problem(with_adapter);
   const auto& x = problem.leaves;
   const auto ours = adapter_attention(x[0], x[1], x[2], slots_of(problem), problem.scope);
-  const auto plain = adapter_attention_reference(x[0], x[1], x[2], slots_of(problem), problem.scope);
+  const auto plain =
+      adapter_attention_reference(x[0], x[1], x[2], slots_of(problem), problem.scope);
   CHECK(torch::allclose(ours, plain, 1e-5, 1e-6));
   const auto our_grads = gradients(problem, ours), plain_grads = gradients(problem, plain);
   for (size_t i = 0; i < x.size(); ++i) {

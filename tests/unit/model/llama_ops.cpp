@@ -51,7 +51,7 @@ TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d
   const auto y = rotate(x, rotary_turns(positions, 4, 10000));
   CHECK(torch::allclose(y[0][0][0], x[0][0][0]));
   const double fast = 5.0, slow = 5.0 / 100;  // theta^(-2/4) = 1/100
-  const auto expected = torch::tensor({std::cos(fast), std::sin(fast), -std::sin(slow),
-                                       std::cos(slow)}, torch::kFloat32);
+  const auto expected = torch::tensor(
+      {std::cos(fast), std::sin(fast), -std::sin(slow), std::cos(slow)}, torch::kFloat32);
   CHECK(torch::allclose(y[0][1][0], expected, 1e-5, 1e-6));
 }

@@ -24,8 +24,8 @@ Plain plain(const Tensor& z, const Tensor& weight, const Tensor& bias, const Ten
   const auto y = torch::one_hot(labels, V).to(z.dtype());
   const double classes = V;
   const auto p = (e * T + 1 / classes) / (1 + T);
-  const auto mse = (y - p).square().sum(1) +
-                   1 / classes * (p * (1 - p) / ((1 + T) + 1 / classes)).sum(1);
+  const auto mse =
+      (y - p).square().sum(1) + 1 / classes * (p * (1 - p) / ((1 + T) + 1 / classes)).sum(1);
   const auto a = e * T * classes + 1;
   const auto a2 = y + (1 - y) * a;
   const auto total = T * classes + classes;
