@@ -59,6 +59,17 @@ bool set(const Key& key, const toml::node& node, std::string& member) {
   return true;
 }
 
+bool set(const Key& key, const toml::node& node, std::vector<std::string>& member) {
+  const toml::array* list = node.as_array();
+  if (list == nullptr) return false;
+  std::vector<std::string> values(list->size());
+  for (size_t i = 0; i < list->size(); ++i) {
+    if (!set(key, *list->get(i), values[i])) return false;
+  }
+  member = std::move(values);
+  return true;
+}
+
 template <typename Enum>
 bool set(const Key&, const toml::node& node, Enum& member) {
   const auto value = node.value_exact<std::string>();
@@ -77,6 +88,7 @@ std::string guess(const Key& key, const toml::node& node, Config& config) {
   std::vector<std::string_view> words(key.words.begin(), key.words.end());
   std::visit(
       [&]<typename T>(T* member) {
+        if constexpr (std::is_same_v<T, std::vector<std::string>>) words.clear();
         if constexpr (std::is_enum_v<T>) {
           for (const auto& entry : names_of(*member)) words.push_back(entry.name);
         }

@@ -2,6 +2,7 @@
 #include "bovila/config/dump.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 #include <type_traits>
@@ -23,6 +24,10 @@ std::string to_text(const T& value) {
     return quote(to_string(value));
   } else if constexpr (std::is_same_v<T, double>) {
     return float_text(value);
+  } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+    std::vector<std::string> quoted;
+    for (const std::string& item : value) quoted.push_back(quote(item));
+    return fmt::format("[{}]", fmt::join(quoted, ", "));
   } else if constexpr (std::is_same_v<T, std::optional<double>>) {
     return value ? float_text(*value) : "";
   } else {

@@ -19,6 +19,9 @@ constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFp32, "fp32"},
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
                                              {OverLong::kSkip, "skip"}};
 
+constexpr std::string_view kStopSignals[] = {"TERM", "USR1", "USR2", "HUP", "XCPU"};
+constexpr std::string_view kResumes[] = {"auto", "never"};
+
 #define DATASET_KIND(name, options, has_subtitles) {#name, has_subtitles},
 constexpr DatasetKind kDatasets[] = {BOVILA_DATASETS(DATASET_KIND)};
 #undef DATASET_KIND
@@ -126,6 +129,21 @@ constexpr Key kKeys[] = {
         .doc = "batches read and tokenised ahead of the step"),
     KEY(run.collective_timeout_s, .range = kPositive, .unit = "seconds",
         .doc = "longest wait for the other ranks before a rank gives up"),
+    KEY(run.stop_signals, .words = kStopSignals,
+        .doc = "signals that mean: save a checkpoint and end with exit code 75"),
+    KEY(run.time_limit_minutes, .range = kNotNegative, .unit = "minutes",
+        .doc = "the run stops itself in time for this limit; 0 = only for the Slurm job's own"),
+    KEY(run.stop_before_limit_s, .range = kNotNegative, .unit = "seconds",
+        .doc = "how long before a time limit it stops: one micro-step and a checkpoint must fit"),
+
+    KEY(checkpoint.every_steps, .range = kCountOrZero, .unit = "steps",
+        .doc = "optimizer steps between two checkpoints, 0 = not by steps"),
+    KEY(checkpoint.every_minutes, .range = kNotNegative, .unit = "minutes",
+        .doc = "time between two checkpoints, 0 = not by time"),
+    KEY(checkpoint.keep, .range = {2, 1e6}, .unit = "checkpoints",
+        .doc = "newest checkpoints that are kept; the best is kept besides"),
+    KEY(checkpoint.resume, .words = kResumes,
+        .doc = "go on from output.folder's newest valid checkpoint, or never: then it may have none"),
 
     KEY(output.folder, .required = true, .text = Text::kNewFolder,
         .doc = "results go here; made when missing", .published = "output_dir"),
@@ -179,6 +197,7 @@ std::string type_text(const Key& key) {
     if constexpr (std::is_same_v<T, bool>) return "boolean";
     if constexpr (std::is_same_v<T, int64_t>) return "integer";
     if constexpr (std::is_same_v<T, std::string> || std::is_enum_v<T>) return "string";
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list of strings";
     return "number";
   });
 }
@@ -191,6 +210,8 @@ std::string range_text(const Key& key) {
       std::vector<std::string_view> words;
       for (const auto& entry : names_of(*value)) words.push_back(entry.name);
       return fmt::format("{}", fmt::join(words, ", "));
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      return fmt::format("each of {}", fmt::join(key.words, ", "));
     } else if constexpr (std::is_same_v<T, std::string>) {
       if (!key.words.empty()) return fmt::format("{}", fmt::join(key.words, ", "));
       return key.text == Text::kWord ? "not empty" : key.text == Text::kFile ? "file" : "folder";

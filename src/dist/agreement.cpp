@@ -1,6 +1,10 @@
 // One reduction when all is well; messages are exchanged only when something is not.
 #include "bovila/dist/agreement.h"
 
+#include <algorithm>
+
+#include "bovila/dist/preemption.h"
+
 namespace bovila {
 
 LocalError run_local(const std::function<void()>& work) {
@@ -9,6 +13,10 @@ LocalError run_local(const std::function<void()>& work) {
     return {};
   } catch (const UserError& error) {
     return {ExitCode::kUserError, error.what()};
+  } catch (const StopRequested& stop) {
+    return {ExitCode::kPreempted, stop.what()};
+  } catch (const AgreedError& error) {
+    return {error.code, error.what()};
   } catch (const std::exception& error) {
     return {ExitCode::kFailure, error.what()};
   }
@@ -18,18 +26,17 @@ void agree(Communicator& ranks, const LocalError& mine) {
   if (ranks.max(static_cast<int64_t>(mine.code)) == 0) return;
   const auto codes = ranks.all_gather(std::to_string(static_cast<int>(mine.code)));
   const auto messages = ranks.all_gather(mine.message);
-  int failed = 0;
-  size_t first = 0;
-  for (size_t r = codes.size(); r-- > 0;) {
-    if (codes[r] == "0") continue;
-    ++failed;
-    first = r;
-  }
+  const auto preempted = std::to_string(static_cast<int>(ExitCode::kPreempted));
+  const auto is_failure = [&](const std::string& code) { return code != "0" && code != preempted; };
+  const auto failed = std::ranges::count_if(codes, is_failure);
+  const auto culprit =
+      failed > 0 ? std::ranges::find_if(codes, is_failure) : std::ranges::find(codes, preempted);
+  const auto first = static_cast<size_t>(culprit - codes.begin());
   std::string message = messages[first];
-  if (first > 0) {
+  if (failed > 0 && first > 0) {
     message += fmt::format(" (on {} of {} ranks, rank {} the first)", failed, ranks.size(), first);
   }
-  throw AgreedError(static_cast<ExitCode>(std::stoi(codes[first])), message);
+  throw AgreedError(static_cast<ExitCode>(std::stoi(*culprit)), message);
 }
 
 void run_together(Communicator& ranks, const std::function<void()>& work) {

@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "bovila/dist/preemption.h"
+
 #include "tests/mpi/session.h"
 
 using namespace bovila;
@@ -56,6 +58,31 @@ TEST_CASE("of several ranks' errors the first rank's is thrown, and counted") {
   REQUIRE(error);
   CHECK(error->code == ExitCode::kFailure);
   CHECK(error->what() == fmt::format("disk (on 2 of {} ranks, rank 1 the first)", ranks.size()));
+}
+
+TEST_CASE("a request to stop on one rank is every rank's, and a failure comes before it") {
+  auto ranks = all_ranks();
+  const StopRequested stop({SIGTERM});
+  const auto stopped = agreed_error(ranks, [&] {
+    if (ranks.rank() == ranks.size() - 1) throw stop;
+  });
+  REQUIRE(stopped);
+  CHECK(stopped->code == ExitCode::kPreempted);
+  CHECK(stopped->what() == std::string("stopped by SIGTERM"));
+  if (ranks.size() < 2) return;
+  const auto failed = agreed_error(ranks, [&] {
+    if (ranks.rank() == 0) throw stop;
+    if (ranks.rank() == 1) throw UserError("deck");
+  });
+  REQUIRE(failed);
+  CHECK(failed->code == ExitCode::kUserError);
+  CHECK(failed->what() == fmt::format("deck (on 1 of {} ranks, rank 1 the first)", ranks.size()));
+}
+
+TEST_CASE("what a smaller group agreed on keeps its code") {
+  const LocalError error = run_local([] { throw AgreedError(ExitCode::kUserError, "weights"); });
+  CHECK(error.code == ExitCode::kUserError);
+  CHECK(error.message == "weights");
 }
 
 TEST_CASE("the same error on all ranks is told once, as it is") {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace bovila {
 
@@ -67,6 +68,16 @@ struct RunConfig {
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
   double collective_timeout_s = 1800;
+  std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2"};
+  double time_limit_minutes = 0;
+  double stop_before_limit_s = 120;
+};
+
+struct CheckpointConfig {
+  int64_t every_steps = 0;
+  double every_minutes = 10;
+  int64_t keep = 2;
+  std::string resume = "auto";
 };
 
 struct OutputConfig {
@@ -81,6 +92,7 @@ struct Config {
   LossConfig loss;
   EvalConfig eval;
   RunConfig run;
+  CheckpointConfig checkpoint;
   OutputConfig output;
 };
 

@@ -18,7 +18,7 @@ namespace bovila {
 
 /// The member of a Config that a key sets; its type is the key's type. An enum also needs names_of.
 using Field = std::variant<bool*, int64_t*, double*, std::optional<double>*, std::string*,
-                           Precision*, OverLong*>;
+                           std::vector<std::string>*, Precision*, OverLong*>;
 
 /// Numbers from `low` (without it when `open`) to `high`; infinite ends are no limit, but a key's
 /// number itself is always finite.
@@ -44,7 +44,7 @@ struct Key {
   bool required = false;                         ///< a deck without it is refused
   Text text = Text::kWord;                       ///< strings only
   Range range = {};                              ///< numbers only
-  std::span<const std::string_view> words = {};  ///< strings only: what it may be, when not empty
+  std::span<const std::string_view> words = {};  ///< strings and lists of them: what they may be
   std::string_view unit = "";
   std::string_view doc = "";
   std::string_view published = "";  ///< the published code's option, without its dashes
@@ -60,7 +60,7 @@ std::vector<std::string_view> table_names();
 /// The key with this path, or null.
 const Key* find_key(std::string_view path);
 
-/// "string", "integer", "number" or "boolean".
+/// "string", "integer", "number", "boolean" or "list of strings".
 std::string type_text(const Key& key);
 /// "1 .. 1000000", "> 0", "fp32, bf16", "folder", ... ; empty when everything of its type is
 /// allowed.

@@ -26,11 +26,13 @@ struct LocalError {
   std::string message;
 };
 
-/// Runs `work`, which must not communicate, and tells how it ended.
+/// Runs `work`, which must not communicate with these ranks, and tells how it ended. What a smaller
+/// group of ranks agreed on (AgreedError) keeps its code; StopRequested is kPreempted.
 LocalError run_local(const std::function<void()>& work);
 
 /// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError.
-/// When that is not rank 0 the message says which it is and how many failed.
+/// When that is not rank 0 the message says which it is and how many failed. A request to stop
+/// counts only when no rank failed.
 void agree(Communicator& ranks, const LocalError& mine);
 
 /// Collective: run_local on every rank, then agree.

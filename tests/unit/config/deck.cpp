@@ -86,7 +86,7 @@ TEST_CASE("unknown tables and keys outside a table are errors") {
   CHECK(
       problems_of(kMinimal + "[optimizer]\n") ==
       "d.toml:6:2: unknown table 'optimizer'; the tables are model, data, train, loss, eval, run, "
-      "output");
+      "checkpoint, output");
   CHECK(problems_of("epochs = 3\n" + kMinimal) ==
         "d.toml:1:1: unknown key outside a table 'epochs'; did you mean 'epochs' in [train]?");
   CHECK(problems_of("train = 3\n" + kMinimal) ==
@@ -116,6 +116,20 @@ TEST_CASE("values of another type are errors, without any conversion") {
         "data.val_split: expected a string (not empty), got integer 1");
   CHECK(problem("model.precision = 32") ==
         "model.precision: expected a string (fp32, bf16), got integer 32");
+}
+
+TEST_CASE("a list of strings has known words only") {
+  const auto problem = [](const std::string& value) {
+    const std::string problems = problems_of(kMinimal + "run.stop_signals = " + value + "\n");
+    return problems.substr(std::min(problems.find(' ') + 1, problems.size()));
+  };
+  const std::string expected =
+      "run.stop_signals: expected a list of strings (each of TERM, USR1, USR2, HUP, XCPU), got ";
+  CHECK(problems_of(kMinimal + "run.stop_signals = []\n") == "no error");
+  CHECK(problems_of(kMinimal + "run.stop_signals = [\"HUP\", \"USR1\"]\n") == "no error");
+  CHECK(problem("[\"KILL\"]") == expected + "an array");
+  CHECK(problem("[1]") == expected + "an array");
+  CHECK(problem("\"USR1\"") == expected + "string \"USR1\"");
 }
 
 TEST_CASE("values out of range are errors") {

@@ -69,6 +69,13 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "eval.batch_size=1",
                                     "run.threads_per_rank=2",
                                     "run.prefetch_batches=9",
+                                    "run.stop_signals=[\"HUP\", \"USR1\"]",
+                                    "run.time_limit_minutes=90.5",
+                                    "run.stop_before_limit_s=30",
+                                    "checkpoint.every_steps=500",
+                                    "checkpoint.every_minutes=0",
+                                    "checkpoint.keep=5",
+                                    "checkpoint.resume=never",
                                     "output.log_every_steps=1"})
                             .config;
   for (const Key& key : keys()) {
