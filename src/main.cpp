@@ -1,21 +1,19 @@
-// bovila DECK: table of contents of the program. Session, deck, inputs, model, then train, --eval
-// or
-// --check, and the exit code.
+// bovila DECK: table of contents of the program. Session, deck, start, inputs, model, then train,
+// --eval or --check, and the exit code.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <filesystem>
+#include <cstdlib>
 #include <iostream>
 
 #include "bovila/config/deck.h"
-#include "bovila/config/dump.h"
-#include "bovila/core/durable_file.h"
 #include "bovila/core/heap.h"
 #include "bovila/core/log.h"
 #include "bovila/data/report.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/mpi_session.h"
 #include "bovila/dist/threads.h"
-#include "bovila/train/checkpoint.h"
+#include "bovila/train/identity.h"
+#include "bovila/train/run_folder.h"
 #include "bovila/train/trainer.h"
 
 namespace bovila {
@@ -24,8 +22,7 @@ namespace {
 struct CommandLine {
   std::string deck;
   std::vector<std::string> overrides;
-  std::string resume;
-  bool eval = false;
+  Start start;
   bool check = false;
 };
 
@@ -38,12 +35,18 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
       ->expected(1)
       ->take_all();
   app.add_option("--output", output, "folder for the results: overrides output.folder");
-  app.add_option("--resume", line.resume,
-                 "checkpoint to go on from: a step-... folder, or the "
-                 "output folder of a run");
-  app.add_flag("--eval", line.eval, "score the validation split and end");
+  auto* resume = app.add_option("--resume", line.start.resume,
+                                "checkpoint to go on from: a step-... folder, or the output folder "
+                                "of a run (default: output.folder's newest valid one)");
+  auto* fresh = app.add_flag("--fresh", line.start.fresh,
+                             "start over: what an old run left in output.folder is moved to "
+                             "previous-N/ in it");
+  auto* eval = app.add_flag("--eval", line.start.eval, "score the validation split and end");
   app.add_flag("--check", line.check, "check deck, data and weights, report and end");
+  fresh->excludes(resume)->excludes(eval);
   app.parse(argc, argv);
+  const char* restarts = std::getenv("SLURM_RESTART_COUNT");
+  line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
   if (!output.empty()) line.overrides.push_back("output.folder=" + output);
   return line;
 }
@@ -63,11 +66,12 @@ Deck share_deck(const CommandLine& line, Communicator& ranks) {
 }
 
 /// --check: everything that can be known before training, as a report on standard output.
-void check(const Config& config, Communicator& ranks, int num_threads) {
+void check(const Config& config, Communicator& ranks, int num_threads,
+           const Preemption& preemption) {
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
     const auto start = std::chrono::steady_clock::now();
-    const Inputs inputs(config, /*with_train=*/true);
+    const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
     AdapterParameters(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
@@ -90,63 +94,99 @@ void check(const Config& config, Communicator& ranks, int num_threads) {
   });
 }
 
-void make_output_folder(const Config& config, Communicator& ranks) {
+/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
+std::optional<Checkpoint> find_start(const Config& config, const Start& start,
+                                     Communicator& ranks) {
+  std::optional<Checkpoint> checkpoint;
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
-    std::error_code error;
-    std::filesystem::create_directories(config.output.folder, error);
-    if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
-    write_file_durably(config.output.folder + "/config.json", to_json(config) + "\n");
+    checkpoint = choose_start(config, start);
+    make_run_folder(config);
   });
+  const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
+  run_together(ranks, [&] {
+    if (folder.empty()) return;
+    if (!checkpoint) checkpoint = Checkpoint{folder, load_checkpoint(folder)};
+    if (ranks.rank() == 0) log::info("going on from {}", folder);
+  });
+  return checkpoint;
 }
 
-void run(const CommandLine& line, const MpiSession& session) {
+/// Collective: --eval. Scores the checkpoint, or the start values where there is none.
+void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
+                   Trainer& trainer, Communicator& ranks) {
+  run_together(ranks, [&] {
+    if (checkpoint) from_arrays(checkpoint->state, model.parameters());
+  });
+  const Accuracy accuracy = trainer.evaluate_to(config.output.folder + "/eval.json");
+  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+}
+
+/// Collective.
+void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Trainer& trainer,
+           Communicator& ranks) {
+  if (checkpoint) trainer.restore(*checkpoint);
+  if (trainer.is_done()) {
+    if (ranks.rank() != 0) return;
+    log::info(
+        "this run is complete, all {} epochs: --eval scores it, a larger train.epochs goes "
+        "on, --fresh starts over",
+        config.train.epochs);
+    return;
+  }
+  const Accuracy accuracy = trainer.run();
+  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+}
+
+void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   MpiCommunicator ranks(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
   const Deck deck = share_deck(line, ranks);
   const Config& config = deck.config;
   ranks.set_timeout(config.run.collective_timeout_s);
+  preemption.configure(config.run);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
   const int threads = config.run.threads_per_rank > 0
                           ? static_cast<int>(config.run.threads_per_rank)
                           : choose_threads(node);
   torch::set_num_threads(threads);
-  if (line.check) return check(config, ranks, threads);
+  if (line.check) return check(config, ranks, threads, preemption);
 
   if (ranks.rank() == 0) {
     std::cerr << deck.resolved << std::flush;
     log::info("{} rank{} of {} thread{}", ranks.size(), ranks.size() == 1 ? "" : "s", threads,
               threads == 1 ? "" : "s");
   }
-  make_output_folder(config, ranks);
+  const bool with_train = !line.start.eval;
+  const auto checkpoint = find_start(config, line.start, ranks);
   std::unique_ptr<Inputs> inputs;
-  run_together(ranks, [&] { inputs = std::make_unique<Inputs>(config, !line.eval); });
+  RunIdentity identity{deck.resolved, {}, ranks.size()};
+  run_together(ranks, [&] {
+    inputs = std::make_unique<Inputs>(config, with_train, preemption);
+    if (with_train && ranks.rank() == 0) identity.identity = make_identity(config, *inputs);
+  });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
-  Bovila model = make_model(config, inputs->llama, !line.eval, ranks, node);
-  Trainer trainer(config, deck.resolved, *inputs, model, ranks);
-  if (!line.resume.empty()) {
-    run_together(ranks, [&] {
-      const Checkpoint checkpoint = resolve_checkpoint(line.resume);
-      if (line.eval) {
-        from_arrays(checkpoint.state, model.parameters());
-      } else {
-        trainer.restore(checkpoint);
-      }
-      if (ranks.rank() == 0) log::info("going on from {}", checkpoint.folder.string());
-    });
+  Bovila model = make_model(config, inputs->llama, with_train, ranks, node, preemption);
+  Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
+  if (line.start.eval) {
+    evaluate_only(config, checkpoint, model, trainer, ranks);
+  } else {
+    train(config, checkpoint, trainer, ranks);
   }
-  const Accuracy accuracy =
-      line.eval ? trainer.evaluate_now(config.output.folder + "/eval.json") : trainer.run();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
 }
 
 /// Runs the program; errors that all ranks know are reported by rank 0, others end the whole job.
-ExitCode guarded(const CommandLine& line, const MpiSession& session) {
+ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   try {
-    run(line, session);
+    run(line, session, preemption);
     return ExitCode::kSuccess;
   } catch (const AgreedError& error) {
-    if (session.rank() == 0) log::error("{}", error.what());
+    if (session.rank() != 0) return error.code;
+    if (error.code == ExitCode::kPreempted) {
+      log::warn("{}: exit code {}, run me again", error.what(), static_cast<int>(error.code));
+    } else {
+      log::error("{}", error.what());
+    }
     return error.code;
   } catch (const std::exception& error) {
     const bool users = dynamic_cast<const UserError*>(&error) != nullptr;
@@ -171,7 +211,9 @@ int main(int argc, char** argv) {
                                            : bovila::ExitCode::kUserError);
   }
   bovila::keep_freed_memory();
+  // Never destroyed: a signal while the process ends must not take its exit code's place.
+  static auto* const preemption = new bovila::Preemption();
   const bovila::MpiSession session(&argc, &argv);
   bovila::set_up_log(session.rank());
-  return static_cast<int>(bovila::guarded(line, session));
+  return static_cast<int>(bovila::guarded(line, session, *preemption));
 }

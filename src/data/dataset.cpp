@@ -39,9 +39,11 @@ OptionExample Dataset::options(int64_t row) const {
   return out;
 }
 
-std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride) const {
+std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride,
+                                                    const std::function<void()>& interrupt) const {
   std::vector<OverLongPrompt> found;
   for (int64_t row = first; row < size(); row += stride) {
+    interrupt();
     const Sample& question = sample(row);
     const int64_t length = std::max(prompts_.vqa(question, question.answer.value_or(0)).size(),
                                     question.answer ? prompts_.vaq(question).size() : 0);

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "bovila/core/error.h"
+#include "bovila/core/hash.h"
 #include "bovila/data/pth.h"
 
 namespace bovila {
@@ -190,8 +191,9 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
 }
 
 void fill_from(const PthFile& file, const std::map<std::string, Target>& targets, int64_t part,
-               int64_t parts) {
+               int64_t parts, const Interrupt& interrupt) {
   for (const auto& [name, tensor] : checked_tensors(file, targets, part, parts)) {
+    interrupt();
     const Target& target = targets.at(name);
     if (target.cut == Cut::kNone && part > 0) continue;  // every part holds the whole tensor
     auto values = torch::empty(tensor.shape, scalar_type(tensor, file.path()));
@@ -222,6 +224,17 @@ std::shared_ptr<std::byte> private_memory(size_t size,
   return block;
 }
 
+std::string llama_identity(const std::string& folder) {
+  const std::string params = folder + "/params.json";
+  std::string text = sha256_of_file(params);
+  auto bytes = fs::file_size(params);
+  for (const std::string& path : part_paths(folder)) {
+    text += PthFile(path).identity();
+    bytes += fs::file_size(path);
+  }
+  return fmt::format("{} bytes, SHA-256 {}", bytes, sha256_of(text));
+}
+
 void check_llama_files(const std::string& folder, const LlamaParams& params) {
   const auto paths = part_paths(folder);
   const auto parts = static_cast<int64_t>(paths.size());
@@ -235,7 +248,7 @@ void check_llama_files(const std::string& folder, const LlamaParams& params) {
 
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
                                 torch::ScalarType precision, bool for_training,
-                                const WeightMemory& memory) {
+                                const WeightMemory& memory, const Interrupt& interrupt) {
   const torch::NoGradGuard no_grad;
   check_llama_files(folder, params);  // before any memory is taken
   const bool transposed = for_training && precision == torch::kFloat32 && uses_onednn();
@@ -246,7 +259,7 @@ LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& pa
     const auto weights = make_tensors(arena, params, transposed);
     const auto targets = meta_targets(weights);
     for (int64_t part = 0; part < parts; ++part) {
-      fill_from(PthFile(paths[static_cast<size_t>(part)]), targets, part, parts);
+      fill_from(PthFile(paths[static_cast<size_t>(part)]), targets, part, parts, interrupt);
     }
     fill_transposed(weights);
   };

@@ -7,6 +7,7 @@
 #include "bovila/train/checkpoint.h"
 
 #include <new>
+#include <tuple>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
@@ -41,13 +42,27 @@ void make_folders(const fs::path& folder) {
   }
 }
 
+/// How far a state is, among those of one step.
+auto progress_of(const TrainState& state) {
+  return std::tuple(state.epoch, state.position, state.scores.size());
+}
+
+/// Whether a folder holds a checkpoint that `state` has no reason to replace.
+bool holds_as_much(const fs::path& folder, const TrainState& state) {
+  try {
+    return progress_of(load_checkpoint(folder)) >= progress_of(state);
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
 bool save(const fs::path& root, const TrainState& state) {
   const Files files = make_files(state);
   make_folders(root);
   remove_garbage(root);
   const fs::path target = checkpoint_folder(root, state.step);
   const bool occupied = fs::exists(fs::symlink_status(target));
-  if (occupied && is_valid(target)) return false;
+  if (occupied && holds_as_much(target, state)) return false;
   TempFolder folder(target);
   for (const auto& [name, contents] : files) write_file_durably(folder.path() / name, contents);
   write_file_durably(folder.path() / kManifestName, write_manifest(state.step, files));

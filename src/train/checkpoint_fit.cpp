@@ -114,8 +114,8 @@ std::vector<Difference> require_fit(const std::string& folder, const TrainState&
   std::string lines;
   for (const Difference& difference : fit.forbidden) lines += "\n  " + difference.text();
   throw UserError(
-      "{}: this checkpoint is of another run:{}\nGive the old values, or start over without "
-      "--resume",
+      "{}: this checkpoint is of another run:{}\nGive the old values, or start over with --fresh "
+      "or another output.folder",
       folder, lines);
 }
 

@@ -19,6 +19,30 @@ std::vector<NamedArray> read_shapes(const JsonObject& root, const std::string& p
   return arrays;
 }
 
+nlohmann::ordered_json to_json(const OptionScores& scores) {
+  nlohmann::ordered_json json = {{"row", scores.row},
+                                 {"loss", nlohmann::ordered_json::array()},
+                                 {"uncertainty", nlohmann::ordered_json::array()}};
+  for (const double loss : scores.loss) json["loss"].push_back(exact(loss));
+  for (const double u : scores.uncertainty) json["uncertainty"].push_back(exact(u));
+  return json;
+}
+
+std::vector<OptionScores> read_scores(const JsonObject& root, const std::string& path) {
+  std::vector<OptionScores> scores;
+  for (const JsonObject& entry : root.objects("scores")) {
+    entry.allow_only({"row", "loss", "uncertainty"});
+    OptionScores question{entry.integer("row", 0), entry.numbers("loss"),
+                          entry.numbers("uncertainty")};
+    if (question.loss.empty() || question.loss.size() != question.uncertainty.size()) {
+      throw UserError("{}: 'scores': row {} has {} losses and {} uncertainties", path, question.row,
+                      question.loss.size(), question.uncertainty.size());
+    }
+    scores.push_back(std::move(question));
+  }
+  return scores;
+}
+
 }  // namespace
 
 std::string write_progress(const TrainState& state) {
@@ -30,11 +54,13 @@ std::string write_progress(const TrainState& state) {
                                  {"num_ranks", state.num_ranks},
                                  {"loss_sums", nlohmann::ordered_json::array()},
                                  {"num_micro_batches", state.num_micro_batches},
+                                 {"scores", nlohmann::ordered_json::array()},
                                  {"best_accuracy", exact(state.best_accuracy)},
                                  {"best_step", state.best_step},
                                  {"identity", state.identity},
                                  {"arrays", nlohmann::ordered_json::array()}};
   for (const double sum : state.loss_sums) root["loss_sums"].push_back(exact(sum));
+  for (const OptionScores& scores : state.scores) root["scores"].push_back(to_json(scores));
   for (const NamedArray& array : state.arrays) {
     root["arrays"].push_back({{"name", array.name}, {"shape", array.shape}});
   }
@@ -49,8 +75,8 @@ TrainState read_progress(std::string_view text, const std::string& path) {
   const nlohmann::json json = parse_json(text, path);
   const JsonObject root(json, path);
   root.allow_only({"step", "epoch", "position", "adamw_steps", "loss_scale", "num_ranks",
-                   "loss_sums", "num_micro_batches", "best_accuracy", "best_step", "identity",
-                   "arrays"});
+                   "loss_sums", "num_micro_batches", "scores", "best_accuracy", "best_step",
+                   "identity", "arrays"});
   TrainState state;
   state.step = root.integer("step", 0);
   state.epoch = root.integer("epoch", 0);
@@ -60,6 +86,7 @@ TrainState read_progress(std::string_view text, const std::string& path) {
   state.num_ranks = root.integer("num_ranks", 1);
   state.loss_sums = root.numbers("loss_sums");
   state.num_micro_batches = root.integer("num_micro_batches", 0);
+  state.scores = read_scores(root, path);
   state.best_accuracy = root.number("best_accuracy");
   state.best_step = root.integer("best_step", -1);
   const JsonObject identity = root.object("identity");

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 
 #include "bovila/core/error.h"
 #include "bovila/data/prefetcher.h"
@@ -82,6 +83,38 @@ std::vector<std::vector<int64_t>> group_by_length(const Dataset& data, int64_t b
   return groups;
 }
 
+/// The groups without the questions that were scored before. Questions that are left in a group are
+/// computed beside the same ones as ever, unless eval.batch_size has changed.
+std::vector<std::vector<int64_t>> groups_to_score(const Dataset& data, int64_t batch_size,
+                                                  std::span<const OptionScores> before) {
+  std::set<int64_t> done;
+  for (const OptionScores& score : before) done.insert(score.row);
+  auto groups = group_by_length(data, batch_size);
+  for (auto& group : groups) std::erase_if(group, [&](int64_t row) { return done.contains(row); });
+  std::erase_if(groups, [](const auto& group) { return group.empty(); });
+  return groups;
+}
+
+std::vector<std::vector<int64_t>> share_of(std::span<const std::vector<int64_t>> groups,
+                                           const Communicator& ranks) {
+  std::vector<std::vector<int64_t>> mine;
+  for (size_t g = static_cast<size_t>(ranks.rank()); g < groups.size();
+       g += static_cast<size_t>(ranks.size())) {
+    mine.push_back(groups[g]);
+  }
+  return mine;
+}
+
+std::function<std::optional<Batch>()> batch_producer(
+    const Dataset& data, const std::vector<std::vector<int64_t>>& groups) {
+  return [&data, &groups, next = size_t{0}]() mutable -> std::optional<Batch> {
+    if (next == groups.size()) return std::nullopt;
+    Batch batch;
+    for (const int64_t row : groups[next++]) batch.push_back(data.options(row));
+    return batch;
+  };
+}
+
 /// An option without a score would win or lose unseen: comparisons with NaN are all false.
 void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
@@ -128,10 +161,6 @@ void from_bytes(const std::string& bytes, std::vector<OptionScores>& scores) {
 
 }  // namespace
 
-int64_t OptionScores::prediction() const {
-  return std::ranges::min_element(loss) - loss.begin();
-}
-
 std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
                                         const LossConfig& config) {
   const torch::NoGradGuard no_grad;
@@ -174,39 +203,39 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   return scores;
 }
 
-std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, const Config& config,
-                                   Communicator& ranks, const EvaluationProgress& progress) {
-  std::vector<std::vector<int64_t>> mine;
-  const auto groups = group_by_length(data, config.eval.batch_size);
-  for (size_t g = static_cast<size_t>(ranks.rank()); g < groups.size();
-       g += static_cast<size_t>(ranks.size())) {
-    mine.push_back(groups[g]);
-  }
+Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& config,
+                    Communicator& ranks, const Preemption& preemption,
+                    std::vector<OptionScores> before, const EvaluationProgress& progress) {
+  const auto groups = groups_to_score(data, config.eval.batch_size, before);
+  const auto mine = share_of(groups, ranks);
+  const auto rounds = (std::ssize(groups) + ranks.size() - 1) / ranks.size();
+  int64_t total = 0;
+  for (const auto& group : mine) total += std::ssize(group);
+  Prefetcher<Batch> batches(batch_producer(data, mine),
+                            static_cast<size_t>(config.run.prefetch_batches));
+  Evaluation evaluation{std::move(before), {}};
   std::vector<OptionScores> scores;
-  run_together(ranks, [&] {
-    auto total = int64_t{0};
-    for (const auto& group : mine) total += static_cast<int64_t>(group.size());
-    Prefetcher<Batch> batches(
-        [&, next = size_t{0}]() mutable -> std::optional<Batch> {
-          if (next == mine.size()) return std::nullopt;
-          Batch batch;
-          for (const int64_t row : mine[next++]) batch.push_back(data.options(row));
-          return batch;
-        },
-        static_cast<size_t>(config.run.prefetch_batches));
-    while (const auto batch = batches.next()) {
+  LocalError error;
+  for (int64_t round = 0; round < rounds && !evaluation.stopped; ++round) {
+    evaluation.stopped = preemption.agreed(ranks);
+    if (evaluation.stopped || error.code != ExitCode::kSuccess) continue;
+    error = run_local([&] {
+      const auto batch = batches.next();
+      if (!batch) return;  // other ranks have one batch more
       auto scored = score_options(model, *batch, config.loss);
       require_finite(data, scored);
       std::ranges::move(scored, std::back_inserter(scores));
-      progress(static_cast<int64_t>(scores.size()), total);
-    }
-  });
-  std::vector<OptionScores> all;
-  for (const std::string& bytes : ranks.all_gather(to_bytes(scores))) from_bytes(bytes, all);
-  std::ranges::sort(all, {}, &OptionScores::row);
-  BOVILA_CHECK(static_cast<int64_t>(all.size()) == data.size(),
-               "{} questions were scored, the split has {}", all.size(), data.size());
-  return all;
+      progress(std::ssize(scores), total);
+    });
+  }
+  agree(ranks, error);
+  for (const std::string& bytes : ranks.all_gather(to_bytes(scores))) {
+    from_bytes(bytes, evaluation.scores);
+  }
+  std::ranges::sort(evaluation.scores, {}, &OptionScores::row);
+  BOVILA_CHECK(evaluation.stopped || std::ssize(evaluation.scores) == data.size(),
+               "{} questions were scored, the split has {}", evaluation.scores.size(), data.size());
+  return evaluation;
 }
 
 }  // namespace bovila

@@ -46,13 +46,14 @@ std::string describe_over_long(const Dataset& data, const std::map<int64_t, int6
 }
 
 /// This rank's share of the split, measured by all its threads.
-std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicator& ranks) {
+std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicator& ranks,
+                                           const Preemption& preemption) {
   const int64_t threads = torch::get_num_threads();
   std::vector<std::vector<OverLongPrompt>> found(static_cast<size_t>(threads));
   at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      found[static_cast<size_t>(t)] =
-          data.find_over_long(ranks.rank() + t * ranks.size(), threads * ranks.size());
+      found[static_cast<size_t>(t)] = data.find_over_long(
+          ranks.rank() + t * ranks.size(), threads * ranks.size(), [&] { preemption.check(); });
     }
   });
   std::vector<OverLongPrompt> all;
@@ -76,16 +77,18 @@ torch::ScalarType scalar_type(Precision precision) {
   return precision == Precision::kBf16 ? torch::kBFloat16 : torch::kFloat32;
 }
 
-Inputs::Inputs(const Config& config, bool with_train)
+Inputs::Inputs(const Config& config, bool with_train, const Preemption& preemption)
     : tokenizer(load_tokenizer(find_tokenizer(config.model))),
       features(std::make_unique<FeatureStore>(config.data.features)),
       llama(read_llama_params(config.model.llama, tokenizer->vocab_size())) {
+  preemption.check();
   if (with_train) train.emplace(config, config.data.train_split, *features, *tokenizer);
+  preemption.check();
   val.emplace(config, config.data.val_split, *features, *tokenizer);
 }
 
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  Communicator& ranks, Communicator& node) {
+                  Communicator& ranks, Communicator& node, const Preemption& preemption) {
   const auto memory = [&](size_t size, const std::function<void(std::byte*)>& fill) {
     return node_memory(node, size, fill);
   };
@@ -95,12 +98,17 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
                        static_cast<uint64_t>(config.train.seed), torch::kCPU);
     check_llama_files(config.model.llama, llama);
   });
-  return {Llama(load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
-                                   for_training, memory)),
-          std::move(*parameters)};
+  std::optional<LlamaWeights> weights;
+  // The ranks of a node agree among themselves while they load; here with those of other nodes.
+  run_together(ranks, [&] {
+    weights = load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
+                                 for_training, memory, [&] { preemption.check(); });
+  });
+  return {Llama(std::move(*weights)), std::move(*parameters)};
 }
 
-std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks) {
+std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks,
+                                    const Preemption& preemption) {
   std::vector<OverLongPrompt> mine;
   run_together(ranks, [&] {
     for (const Sample& sample : data.samples()) {
@@ -111,7 +119,7 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
             sample.question_id, data.split());
       }
     }
-    mine = find_over_long(data, ranks);
+    mine = find_over_long(data, ranks, preemption);
   });
   const auto over_long_rows = from_texts(ranks.all_gather(to_text(mine)));
   run_together(ranks, [&] {

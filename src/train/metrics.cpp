@@ -89,8 +89,7 @@ std::string to_text(const Accuracy& accuracy) {
                      accuracy.total.questions, by_type, certainty);
 }
 
-void write_predictions(const std::string& path, const Dataset& data,
-                       std::span<const OptionScores> scores) {
+std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {
   auto list = ordered_json::array();
   for (const OptionScores& score : scores) {
     const Sample& sample = data.sample(score.row);
@@ -104,7 +103,15 @@ void write_predictions(const std::string& path, const Dataset& data,
     entry["u"] = score.uncertainty[static_cast<size_t>(chosen)];
     list.push_back(std::move(entry));
   }
-  write_file_durably(path, list.dump(1) + "\n");
+  return list.dump(1) + "\n";
+}
+
+std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
+  ordered_json record = {{"step", step}, {"epoch", epoch}, {"questions", report.num_questions}};
+  for (size_t i = 0; i < report.losses.size(); ++i) record[Losses::kNames[i]] = report.losses[i];
+  record["gradient_norm"] = report.gradient_norm;
+  record["lr"] = report.lr;
+  return record.dump();
 }
 
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val) {
@@ -117,19 +124,6 @@ std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy&
   }
   record["val_uncertainty"] = val.mean_uncertainty;
   return record.dump();
-}
-
-void append_record(const std::string& path, int64_t epoch, const std::string& record) {
-  std::string kept;
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    const auto old = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (old.is_object() && old.contains("epoch") && old["epoch"].is_number_integer() &&
-        old["epoch"].get<int64_t>() < epoch) {
-      kept += line + "\n";
-    }
-  }
-  write_file_durably(path, kept + record + "\n");
 }
 
 std::string clock_text(double seconds) {

@@ -12,18 +12,13 @@ using torch::Tensor;
 
 constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 
-/// Forward and backward of this rank's micro-batches. Returns the sums of their losses
-/// [kNumLosses], fp64 on the CPU; the gradients add up in the parameters' flat gradient.
-Tensor add_up_gradients(Bovila& model, const StepPlan& plan, const NextBatch& next,
-                        const LossConfig& config, const NoiseSource& noise) {
-  auto sums = torch::zeros({kNumLosses}, torch::kFloat64);
-  for (const auto& rows : plan.micro_batches) {
-    if (rows.empty()) continue;
-    const auto losses = compute_losses(model, next(), config, noise);
-    losses.total.backward();
-    sums += losses.values().to(torch::kFloat64).cpu();
-  }
-  return sums;
+/// Forward and backward of one micro-batch. Its losses go to `sums` [kNumLosses], fp64 on the CPU,
+/// its gradients to the parameters' flat gradient.
+void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& config,
+            const NoiseSource& noise, Tensor& sums) {
+  const auto losses = compute_losses(model, batch, config, noise);
+  losses.total.backward();
+  sums += losses.values().to(torch::kFloat64).cpu();
 }
 
 void require_finite(const StepReport& report) {
@@ -47,12 +42,18 @@ void require_finite(const StepReport& report) {
 
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
-                      Communicator& ranks) {
+                      Communicator& ranks, const Preemption& preemption) {
   auto& parameters = model.parameters();
   auto gradient = parameters.gradient();
   gradient.zero_();
-  Tensor sums;
-  run_together(ranks, [&] { sums = add_up_gradients(model, plan, next, config, noise); });
+  auto sums = torch::zeros({kNumLosses}, torch::kFloat64);
+  LocalError error;
+  for (const auto& rows : plan.micro_batches) {
+    if (const StopReason reason = preemption.agreed(ranks)) return {.stopped = reason};
+    if (rows.empty() || error.code != ExitCode::kSuccess) continue;
+    error = run_local([&] { add_up(model, next(), config, noise, sums); });
+  }
+  agree(ranks, error);
   ranks.all_reduce(gradient, ReduceOp::kSum);
   ranks.all_reduce(sums, ReduceOp::kSum);
   const auto count = static_cast<double>(plan.num_local_losses);

@@ -1,11 +1,12 @@
 // Epochs and what happens between them; the step itself is train/train_step.h.
 #include "bovila/train/trainer.h"
 
+#include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
 #include "bovila/data/prefetcher.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
-#include "bovila/train/checkpoint_fit.h"
+#include "bovila/train/run_folder.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
 
@@ -13,8 +14,6 @@ namespace bovila {
 namespace {
 
 using Batch = std::vector<Example>;
-
-constexpr int64_t kKeptCheckpoints = 2;
 
 /// The plans of an epoch's steps from `position` on.
 std::vector<StepPlan> plan_epoch(std::span<const int64_t> order, int64_t position,
@@ -54,40 +53,65 @@ std::string losses_text(const StepReport& report) {
   return text;
 }
 
+/// A moment of the optimizer, under its name in a checkpoint.
+struct Moment {
+  const char* name;
+  torch::Tensor AdamW::*member;
+};
+constexpr Moment kMoments[] = {{"adamw/first_moment", &AdamW::first_moment},
+                               {"adamw/second_moment", &AdamW::second_moment}};
+
 }  // namespace
 
-Trainer::Trainer(const Config& config, std::string deck, const Inputs& inputs, Bovila& model,
-                 Communicator& ranks)
+Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& inputs, Bovila& model,
+                 Communicator& ranks, const Preemption& preemption)
     : config_(config),
-      deck_(std::move(deck)),
+      identity_(std::move(identity)),
       inputs_(inputs),
       model_(model),
       ranks_(ranks),
+      preemption_(preemption),
       optimizer_(model.parameters().num_trained(), model.parameters().num_decayed(),
-                 config.train.weight_decay, model.llama().device()) {
-  if (inputs.train) rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks);
+                 config.train.weight_decay, model.llama().device()),
+      results_(config.output.folder),
+      schedule_(config.checkpoint, SaveSchedule::Clock::now()) {
+  if (inputs.train) {
+    rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks, preemption);
+  }
   if (is_root()) {
-    writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(), kKeptCheckpoints);
+    writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(config), config.checkpoint.keep);
   }
 }
 
 void Trainer::restore(const Checkpoint& checkpoint) {
+  run_together(ranks_, [&] {
+    if (is_root()) {
+      const auto changes = require_fit(checkpoint.folder.string(), checkpoint.state, identity_);
+      for (const Difference& change : changes) {
+        log::info("changed since the checkpoint: {}", change.text());
+      }
+    }
+    restore_state(checkpoint.state);
+  });
+  run_together(ranks_, [&] {
+    if (!is_root()) return;
+    for (const auto& path : set_aside(checkpoint_root(config_), step_)) {
+      log::warn("a checkpoint of a later step was in the way: it is {} now", path.string());
+    }
+  });
+}
+
+void Trainer::restore_state(const TrainState& state) {
   const torch::NoGradGuard no_grad;
-  const TrainState& state = checkpoint.state;
-  for (const Difference& change :
-       require_fit(checkpoint.folder.string(), state, {deck_, {}, ranks_.size()})) {
-    if (is_root()) log::info("changed since the checkpoint: {}", change.text());
-  }
   from_arrays(state, model_.parameters());
-  const auto restore_moment = [&](const char* name, torch::Tensor& moment) {
+  for (const auto& [name, member] : kMoments) {
+    torch::Tensor& moment = optimizer_.*member;
     const NamedArray* array = state.find(name);
-    if (array == nullptr || static_cast<int64_t>(array->values.size()) != moment.numel()) {
+    if (array == nullptr || std::ssize(array->values) != moment.numel()) {
       throw UserError("the checkpoint's '{}' does not fit this deck's trained parameters", name);
     }
     moment.copy_(torch::tensor(array->values));
-  };
-  restore_moment("adamw/first_moment", optimizer_.first_moment);
-  restore_moment("adamw/second_moment", optimizer_.second_moment);
+  }
   if (state.loss_sums.size() != means_.sums.size()) {
     throw UserError("the checkpoint has {} running means, this program keeps {}",
                     state.loss_sums.size(), means_.sums.size());
@@ -98,6 +122,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   position_ = state.position;
   means_.sums = state.loss_sums;
   means_.num_micro_batches = state.num_micro_batches;
+  scores_ = state.scores;
   best_accuracy_ = state.best_accuracy;
   best_step_ = state.best_step;
 }
@@ -111,46 +136,67 @@ TrainState Trainer::state() const {
   state.num_ranks = ranks_.size();
   state.loss_sums = means_.sums;
   state.num_micro_batches = means_.num_micro_batches;
+  state.scores = scores_;
   state.best_accuracy = best_accuracy_;
   state.best_step = best_step_;
-  state.deck = deck_;
+  state.deck = identity_.deck;
+  state.identity = identity_.identity;
   state.arrays = to_arrays(model_.parameters());
-  const auto add_moment = [&](const char* name, const torch::Tensor& moment) {
-    const auto host = moment.cpu();
+  for (const auto& [name, member] : kMoments) {
+    const auto host = (optimizer_.*member).cpu();
     const float* values = host.data_ptr<float>();
     state.arrays.push_back({name, {host.numel()}, {values, values + host.numel()}});
-  };
-  add_moment("adamw/first_moment", optimizer_.first_moment);
-  add_moment("adamw/second_moment", optimizer_.second_moment);
+  }
   return state;
 }
 
-std::filesystem::path Trainer::checkpoint_root() const {
-  return std::filesystem::path(config_.output.folder) / "checkpoints";
+/// What the rows tell must be on the disk before a checkpoint says that it was told.
+bool Trainer::flush_results() {
+  const auto reason = results_.flush();
+  if (reason) {
+    log::warn(
+        "RESULTS NOT WRITTEN: {}. Training goes on, they are kept in memory and tried again; "
+        "until then no checkpoint is saved",
+        *reason);
+  }
+  return !reason;
 }
 
-void Trainer::set_aside_other_checkpoints() {
+void Trainer::save() {
+  if (!is_root()) return;
+  schedule_.saved(SaveSchedule::Clock::now());
+  if (flush_results()) writer_->submit(state());
+}
+
+void Trainer::stop(const StopReason& reason) {
   run_together(ranks_, [&] {
-    if (!is_root()) return;
-    const int64_t last = step_ > 0 ? step_ : -1;
-    for (const auto& path : set_aside(checkpoint_root(), last)) {
-      log::warn("a checkpoint of another run was in the way: it is {} now", path.string());
-    }
+    if (!is_root() || !flush_results()) return;
+    if (writer_->save_now(state())) return;  // the log says why; older checkpoints are there
+    log::info("stopped by {} at step {}: the same command goes on from there", reason.text(),
+              step_);
   });
+  throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
 }
 
 Accuracy Trainer::run() {
-  set_aside_other_checkpoints();
-  while (epoch_ < config_.train.epochs) {
+  run_together(ranks_, [&] {
+    if (is_root()) results_.resume_at(step_, epoch_);
+  });
+  while (!is_done()) {
     train_epoch();
     finish_epoch();
   }
-  if (writer_) writer_->wait();
+  run_together(ranks_, [&] {
+    if (!is_root()) return;
+    writer_->wait();
+    if (const auto reason = results_.flush()) throw ProgramError("{}", *reason);
+  });
   return accuracy_;
 }
 
 void Trainer::train_epoch() {
-  const auto total = static_cast<int64_t>(rows_.size());
+  const auto total = std::ssize(rows_);
+  if (position_ == total) return;  // resumed before its evaluation
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
   const auto plans = plan_epoch(order, position_, config_.train, ranks_);
@@ -167,26 +213,32 @@ void Trainer::train_epoch() {
     const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
     const double lr =
         learning_rate(config_.train, peak, static_cast<double>(epoch_) + done / micros);
-    const auto report = train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_);
+    const auto report =
+        train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_, preemption_);
+    if (report.stopped) stop(report.stopped);
     position_ += plan.num_questions;
     ++step_;
     means_.add(report);
+    if (is_root()) results_.add_step(step_record(epoch_, step_, report));
     progress.update(
         fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
                     "{:.3g}",
                     epoch_, step_, position_, total, losses_text(report), lr, report.gradient_norm),
         plan.num_questions, total - position_, position_ == total);
+    if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) save();
   }
 }
 
 void Trainer::finish_epoch() {
-  accuracy_ = evaluate_now(fmt::format("{}/epoch{}.json", config_.output.folder, epoch_));
-  run_together(ranks_, [&] {
-    if (!is_root()) return;
-    append_record(config_.output.folder + "/log.txt", epoch_,
-                  epoch_record(epoch_, means_, accuracy_));
-  });
+  auto [scores, stopped] = score_validation();
+  if (stopped) {
+    scores_ = std::move(scores);
+    stop(stopped);
+  }
+  accuracy_ = measure(*inputs_.val, scores);
   if (is_root()) {
+    results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
+                       predictions_text(*inputs_.val, scores));
     log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_, means_.values()[0].second,
               to_text(accuracy_));
   }
@@ -197,19 +249,24 @@ void Trainer::finish_epoch() {
   ++epoch_;
   position_ = 0;
   means_ = {};
-  if (writer_) writer_->submit(state());
+  scores_.clear();
+  save();
 }
 
-Accuracy Trainer::evaluate_now(const std::string& predictions_path) {
+Evaluation Trainer::score_validation() {
   Progress progress(config_.output.log_every_steps, !is_root());
-  const auto scores =
-      evaluate(model_, *inputs_.val, config_, ranks_,
-               [&, before = int64_t{0}](int64_t done, int64_t total) mutable {
-                 progress.update("evaluating", done - before, total - done, done == total);
-                 before = done;
-               });
-  run_together(ranks_, [&] {
-    if (is_root()) write_predictions(predictions_path, *inputs_.val, scores);
+  return evaluate(model_, *inputs_.val, config_, ranks_, preemption_, std::move(scores_),
+                  [&, before = int64_t{0}](int64_t done, int64_t total) mutable {
+                    progress.update("evaluating", done - before, total - done, done == total);
+                    before = done;
+                  });
+}
+
+Accuracy Trainer::evaluate_to(const std::string& path) {
+  const auto [scores, stopped] = score_validation();
+  if (stopped) throw AgreedError(ExitCode::kPreempted, StopRequested(stopped).what());
+  run_together(ranks_, [&, &scores = scores] {
+    if (is_root()) write_file_durably(path, predictions_text(*inputs_.val, scores));
   });
   return measure(*inputs_.val, scores);
 }

@@ -125,7 +125,10 @@ void check_evaluation(const Run& run) {
   const Parts parts = make_parts(run);
   const Bovila model = make_model(run, *parts.tokenizer);
   MpiCommunicator alone = MpiCommunicator::self();
-  const auto scores = evaluate(model, *parts.val, run.config(), alone, [](int64_t, int64_t) {});
+  const Preemption preemption;
+  const auto [scores, stopped] =
+      evaluate(model, *parts.val, run.config(), alone, preemption, {}, [](int64_t, int64_t) {});
+  REQUIRE_FALSE(stopped);
   const auto loss = run.read("/eval/option_loss"), uncertainty = run.read("/eval/uncertainty");
   const auto prediction = run.read("/eval/prediction");
   REQUIRE(static_cast<int64_t>(scores.size()) == loss.size(0));

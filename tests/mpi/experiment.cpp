@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <csignal>
+
 #include "tests/mpi/golden_parts.h"
 
 using namespace bovila;
@@ -13,7 +15,8 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
-  Bovila model = make_model(star.config, llama, /*for_training=*/true, ranks, node);
+  Bovila model =
+      make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption);
   CHECK(same_on_all(ranks, model.parameters().flat()));
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
   const auto& weights = model.llama().weights();
@@ -32,10 +35,24 @@ TEST_CASE("weights that do not fit are an error of all ranks before any memory i
   MpiCommunicator node(comm.get(), 60);
   auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   llama.dim *= 2;
-  const auto error =
-      agreed_error_of([&] { make_model(star.config, llama, /*for_training=*/true, ranks, node); });
+  const auto error = agreed_error_of(
+      [&] { make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption); });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kUserError);
+}
+
+TEST_CASE("a stop while the weights are loaded ends the loading on all ranks") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const MpiComm comm = test_session->node();
+  MpiCommunicator node(comm.get(), 60);
+  const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
+  if (node.rank() == 0) std::raise(SIGUSR2);
+  const auto error = agreed_error_of(
+      [&] { make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption); });
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kPreempted);
+  CHECK(std::string(error->what()) == "stopped by SIGUSR2");
 }
 
 TEST_CASE("over-long questions are found by the ranks together and the same for all") {
@@ -54,9 +71,10 @@ TEST_CASE("over-long questions are found by the ranks together and the same for 
     if (lengths[static_cast<size_t>(row)] <= config.model.max_seq_len) expected.push_back(row);
   }
   REQUIRE(std::ssize(expected) < data.size());
-  CHECK(trainable_rows(data, OverLong::kSkip, ranks) == expected);
+  CHECK(trainable_rows(data, OverLong::kSkip, ranks, star.preemption) == expected);
 
-  const auto error = agreed_error_of([&] { trainable_rows(data, OverLong::kError, ranks); });
+  const auto error =
+      agreed_error_of([&] { trainable_rows(data, OverLong::kError, ranks, star.preemption); });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kUserError);
   CHECK(std::string(error->what()).find("prompts longer than model.max_seq_len") !=

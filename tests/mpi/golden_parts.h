@@ -39,6 +39,7 @@ struct StarParts {
   golden::Run run;
   golden::Parts parts;
   bovila::Config config;
+  bovila::Preemption preemption;
 };
 
 /// The first `count` questions, in an order of their own.

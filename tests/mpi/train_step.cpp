@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <csignal>
+
 #include "tests/mpi/golden_parts.h"
 
 using namespace bovila;
@@ -46,7 +48,7 @@ void compare_with_alone(std::span<const int64_t> order, int64_t accum_iter) {
   const auto take = [&](Bovila& model, const StepPlan& plan, Communicator& group) {
     auto optimizer = make_optimizer(model.parameters());
     return train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
-                      kLr, group);
+                      kLr, group, star.preemption);
   };
   Bovila ours = star.model(), theirs = star.model();
   const auto together =
@@ -81,7 +83,8 @@ AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&
       return batch;
     };
     before = model.parameters().flat().clone();
-    train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr, ranks);
+    train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr, ranks,
+               star.preemption);
   });
   REQUIRE(error);
   CHECK(torch::equal(model.parameters().flat().nan_to_num(-1), before.nan_to_num(-1)));
@@ -108,7 +111,7 @@ TEST_CASE("ranks step with the mean of their local gradients") {
   auto optimizer = make_optimizer(model.parameters());
   const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
   const auto report = train_step(model, optimizer, plan, star.source(plan), star.config.loss,
-                                 star.noise(), kLr, ranks);
+                                 star.noise(), kLr, ranks, star.preemption);
   CHECK(relative_error(model.parameters().gradient(), mean) < 1e-6);
   CHECK(report.gradient_norm == doctest::Approx(mean.norm().item<double>()).epsilon(1e-6));
   CHECK(report.lr == kLr);
@@ -125,12 +128,46 @@ TEST_CASE("parameters and moments have the same bits on all ranks after several 
     const auto plan = plan_step(order, position, kBatch, 1, ranks.rank(), ranks.size());
     position += plan.num_questions;
     train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(), kLr,
-               ranks);
+               ranks, star.preemption);
   }
   CHECK(same_on_all(ranks, model.parameters().flat()));
   CHECK(same_on_all(ranks, optimizer.first_moment));
   CHECK(same_on_all(ranks, optimizer.second_moment));
   CHECK_FALSE(torch::equal(model.parameters().flat(), star.model().parameters().flat()));
+}
+
+TEST_CASE("a stop between two micro-batches on one rank leaves the step untaken on all") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const auto before = model.parameters().flat().clone();
+  const auto order = order_of(kBatch * 3 * ranks.size());
+  const auto plan = plan_step(order, 0, kBatch, 3, ranks.rank(), ranks.size());
+  int batches = 0;
+  const auto take = [&](bool is_stopped) {
+    const NextBatch next = [&, source = star.source(plan)] {
+      if (++batches == 2 && is_stopped && ranks.rank() == ranks.size() - 1) std::raise(SIGUSR1);
+      return source();
+    };
+    return train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr, ranks,
+                      star.preemption);
+  };
+  const auto report = take(true);
+  CHECK(report.stopped.code == SIGUSR1);
+  CHECK(report.stopped.text() == "SIGUSR1");
+  CHECK(batches == 2);
+  CHECK(torch::equal(model.parameters().flat(), before));
+  CHECK(optimizer.steps == 0);
+
+  // Whoever takes the step again takes the same one.
+  const StarParts later;
+  Bovila fresh = later.model();
+  auto its_optimizer = make_optimizer(fresh.parameters());
+  train_step(fresh, its_optimizer, plan, later.source(plan), later.config.loss, later.noise(), kLr,
+             ranks, later.preemption);
+  CHECK_FALSE(take(false).stopped);
+  CHECK(torch::equal(model.parameters().flat(), fresh.parameters().flat()));
 }
 
 TEST_CASE("a full accumulation on N ranks is the same step computed alone") {

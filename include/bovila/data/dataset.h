@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,9 @@ class Dataset {
   OptionExample options(int64_t row) const;
 
   /// Over-long training prompts among rows first, first + stride, ... Tokenises them all.
-  std::vector<OverLongPrompt> find_over_long(int64_t first, int64_t stride) const;
+  /// `interrupt` is called before each; what it throws ends the search.
+  std::vector<OverLongPrompt> find_over_long(
+      int64_t first, int64_t stride, const std::function<void()>& interrupt = [] {}) const;
 
  private:
   std::vector<float> frames(const Sample& sample) const;

@@ -46,6 +46,14 @@ using WeightMemory = std::function<std::shared_ptr<std::byte>(
 /// A block of this process alone.
 std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
 
+/// Called between two tensors of a long read; what it throws ends the read.
+using Interrupt = std::function<void()>;
+
+/// What is in the files, whatever folder they lie in: their bytes and a hash over params.json and
+/// the checksums of all tensors. Costs nothing; load_llama_weights checks the checksums. @throws
+/// UserError.
+std::string llama_identity(const std::string& folder);
+
 /// Checks that every part is there and that names, shapes and types are those of `params`, without
 /// reading the values. @throws UserError naming file, tensor and both shapes.
 void check_llama_files(const std::string& folder, const LlamaParams& params);
@@ -53,8 +61,9 @@ void check_llama_files(const std::string& folder, const LlamaParams& params);
 /// Reads the weights in `precision`. Collective when `memory` is. `for_training` adds transposed
 /// copies of the matrices where the backward pass is faster with them (model/frozen_linear.h).
 /// @throws UserError as check_llama_files, and when a file is damaged.
-LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
-                                torch::ScalarType precision, bool for_training,
-                                const WeightMemory& memory = private_memory);
+LlamaWeights load_llama_weights(
+    const std::string& folder, const LlamaParams& params, torch::ScalarType precision,
+    bool for_training, const WeightMemory& memory = private_memory,
+    const Interrupt& interrupt = [] {});
 
 }  // namespace bovila

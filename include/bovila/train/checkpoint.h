@@ -28,7 +28,7 @@
 namespace bovila {
 
 /// Of the files' form. A checkpoint of another version is refused.
-constexpr int64_t kCheckpointVersion = 1;
+constexpr int64_t kCheckpointVersion = 2;
 
 struct Checkpoint {
   std::filesystem::path folder;
@@ -42,8 +42,9 @@ using OnSkip = std::function<void(const std::filesystem::path& folder, const std
 std::filesystem::path checkpoint_folder(const std::filesystem::path& root, int64_t step);
 
 /// Makes the checkpoint of `state.step`, and ROOT where it is missing; removes what killed writers
-/// left there. A valid checkpoint of that step is left alone, an invalid one is replaced.
-/// @return whether it was written: false when there was a valid one.
+/// left there. A valid checkpoint of that step is left alone unless the state is further, within
+/// the evaluation that follows the step or after it; then, and when it is invalid, it is replaced.
+/// @return whether it was written: false when the one there was left alone.
 /// @throws ProgramError with the system's reason (disk full, read-only), also for a state that
 /// cannot be stored (sizes unlike shapes, a name twice). Then no checkpoint is changed.
 bool save_checkpoint(const std::filesystem::path& root, const TrainState& state);

@@ -10,19 +10,11 @@
 #include "bovila/config/config.h"
 #include "bovila/data/dataset.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
+#include "bovila/train/option_scores.h"
 
 namespace bovila {
-
-/// What the model thinks of one question's options.
-struct OptionScores {
-  int64_t row = 0;
-  std::vector<double> loss;         ///< mean negative log-likelihood of the option's label tokens
-  std::vector<double> uncertainty;  ///< mean u of the same tokens
-
-  /// Index of the option with the lowest loss (the first of equals).
-  int64_t prediction() const;
-};
 
 /// Scores a batch of questions in one pass: the options of a question are branches of one row, so
 /// its prefix is computed once. `batch` must not be empty. Without an evidential loss nothing
@@ -33,11 +25,18 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
 /// Called after each batch with the number of questions that this rank has done and has to do.
 using EvaluationProgress = std::function<void(int64_t done, int64_t total)>;
 
+struct Evaluation {
+  std::vector<OptionScores> scores;  ///< by row; all of the split unless it was stopped
+  StopReason stopped;
+};
+
 /// Collective: scores every question of a split once, shared out among the ranks, and returns all
-/// scores on all ranks, by row. Batches are formed before they are shared out, so results do not
-/// depend on the number of ranks. @throws AgreedError on all ranks when one fails, or a score is
-/// not finite.
-std::vector<OptionScores> evaluate(const Bovila& model, const Dataset& data, const Config& config,
-                                   Communicator& ranks, const EvaluationProgress& progress);
+/// scores on all ranks. Those in `before`, of an evaluation that was stopped, are not computed
+/// again. Batches are formed before they are shared out, so results do not depend on the number of
+/// ranks, nor on stops. The ranks agree before each batch whether to stop. @throws AgreedError on
+/// all ranks when one fails, or a score is not finite.
+Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& config,
+                    Communicator& ranks, const Preemption& preemption,
+                    std::vector<OptionScores> before, const EvaluationProgress& progress);
 
 }  // namespace bovila

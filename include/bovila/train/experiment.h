@@ -12,6 +12,7 @@
 #include "bovila/data/feature_store.h"
 #include "bovila/data/tokenizer.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/train_state.h"
 
@@ -27,9 +28,9 @@ torch::ScalarType scalar_type(Precision precision);
 /// The inputs of a run without the weights. Members point into each other: not movable.
 class Inputs {
  public:
-  /// Opens everything that the deck names. Not collective. @throws UserError.
-  /// `with_train`: false leaves the training split out.
-  Inputs(const Config& config, bool with_train);
+  /// Opens everything that the deck names. Not collective. `with_train`: false leaves the training
+  /// split out. @throws UserError, StopRequested.
+  Inputs(const Config& config, bool with_train, const Preemption& preemption);
   Inputs(const Inputs&) = delete;
   Inputs& operator=(const Inputs&) = delete;
 
@@ -41,14 +42,15 @@ class Inputs {
 };
 
 /// Collective: the model with its start values; the frozen weights stand once a node.
-/// @throws AgreedError on all ranks.
+/// @throws AgreedError on all ranks, also for a stop.
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  Communicator& ranks, Communicator& node);
+                  Communicator& ranks, Communicator& node, const Preemption& preemption);
 
 /// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each
 /// its share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the
-/// split hides its answers.
-std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks);
+/// split hides its answers; also for a stop.
+std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks,
+                                    const Preemption& preemption);
 
 /// Warns, once, about videos that have no features.
 void report_missing_videos(const Inputs& inputs);

@@ -1,4 +1,4 @@
-// What a run leaves to look at: log.txt, epoch{n}.json, progress and summary lines.
+// What a run says: the rows of train/result_files.h, progress and summary lines.
 // Fed by train/train_step.h and train/evaluator.h; read by people and their scripts. SPEC 7.
 #pragma once
 
@@ -47,15 +47,13 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
 std::string to_text(const Accuracy& accuracy);
 
 /// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
-/// data set's own id; `ans` is left out where the split hides it. Written whole or not at all.
-void write_predictions(const std::string& path, const Dataset& data,
-                       std::span<const OptionScores> scores);
+/// data set's own id; `ans` is left out where the split hides it.
+std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
 
+/// One JSON object of metrics.jsonl: the step that was just taken, the first being 1.
+std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
 /// One JSON object of log.txt: train_*, epoch, val_*.
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);
-/// Appends a record to log.txt durably, after dropping records of this and later epochs: an epoch
-/// that is done again is there once.
-void append_record(const std::string& path, int64_t epoch, const std::string& record);
 
 /// One line about where a long loop is: rewritten in place on a terminal, a log line now and then
 /// in a job's log.

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "bovila/train/option_scores.h"
+
 namespace bovila {
 
 /// A tensor in row-major order; `values` has as many elements as `shape` says (one when empty).
@@ -34,6 +36,9 @@ struct TrainState {
   // The epoch's log line: mean of a term = its sum / num_micro_batches.
   std::vector<double> loss_sums;
   int64_t num_micro_batches = 0;
+
+  /// Of the evaluation that follows the epoch's last step: what is scored already.
+  std::vector<OptionScores> scores;
 
   double best_accuracy = -1;  ///< of the evaluations so far; -1 before the first
   int64_t best_step = -1;     ///< the step that reached it; -1 before the first

@@ -10,6 +10,7 @@
 #include "bovila/config/config.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/adamw.h"
 #include "bovila/train/objective.h"
@@ -23,17 +24,20 @@ struct StepReport {
   double lr = 0;
   int64_t num_questions = 0;      ///< of all ranks
   int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions
+  StopReason stopped;             ///< set: the step was not taken, and all of the above is 0
 };
 
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
 using NextBatch = std::function<std::vector<Example>()>;
 
 /// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and
-/// micro-batches that have questions, and steps. A rank's error becomes every rank's AgreedError,
-/// and so does a loss or gradient that is not finite; parameters and moments are then as before the
-/// step.
+/// micro-batches that have questions, and steps. Before each micro-batch the ranks agree whether to
+/// stop: then the step is not taken, parameters and moments are as before it, and whoever resumes
+/// computes its micro-batches again, to the same bits. A rank's error becomes every rank's
+/// AgreedError, and so does a loss or gradient that is not finite; parameters and moments are then
+/// as before the step.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
-                      Communicator& ranks);
+                      Communicator& ranks, const Preemption& preemption);
 
 }  // namespace bovila

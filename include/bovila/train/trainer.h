@@ -1,64 +1,84 @@
-// The run: epochs of optimizer steps, an evaluation and a saved state after each.
-// Fed by train/experiment.h; feeds output.folder (log.txt, epoch{n}.json, checkpoints).
+// The run: epochs of optimizer steps, an evaluation after each, checkpoints all along.
+// Fed by train/experiment.h; feeds train/result_files.h and train/checkpoint_writer.h.
+//
+// A run is a function of the deck and the number of ranks: stopped, killed and resumed anywhere, it
+// leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json) as in one go. What
+// makes it so: the state is saved between two optimizer steps, or between two batches of an
+// evaluation; everything random has a key of its own (core/random.h); rows for people are on the
+// disk before the checkpoint that follows them, and dropped when an older one is resumed from.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/adamw.h"
 #include "bovila/train/checkpoint.h"
+#include "bovila/train/checkpoint_fit.h"
 #include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/metrics.h"
+#include "bovila/train/result_files.h"
+#include "bovila/train/save_schedule.h"
 #include "bovila/train/train_state.h"
 
 namespace bovila {
 
 /// Trains a model. All member functions are collective, and an error on any rank is an AgreedError
-/// on all.
+/// on all; a stop (dist/preemption.h) is one with ExitCode::kPreempted, thrown when the state is
+/// saved.
 class Trainer {
  public:
-  /// `deck` is the resolved deck that is kept with each checkpoint.
-  Trainer(const Config& config, std::string deck, const Inputs& inputs, Bovila& model,
-          Communicator& ranks);
+  /// `deck` and `identity` (rank 0's counts) are kept with each checkpoint.
+  Trainer(const Config& config, RunIdentity identity, const Inputs& inputs, Bovila& model,
+          Communicator& ranks, const Preemption& preemption);
 
-  /// Continues from a state that was saved between two steps. Not collective.
-  /// @throws UserError listing every key of the deck that would make it another run, or when its
+  /// Continues from a saved state, and takes checkpoints of later steps out of the way.
+  /// @throws AgreedError listing every difference that would make it another run, or when the
   /// arrays do not fit the model.
   void restore(const Checkpoint& checkpoint);
+  /// Whether all epochs are done: run() would return at once.
+  bool is_done() const { return epoch_ >= config_.train.epochs; }
   /// Trains to the last epoch. Returns the last evaluation's accuracy.
   Accuracy run();
-  /// Scores the validation split and logs the accuracy; writes predictions to `predictions_path`.
-  Accuracy evaluate_now(const std::string& predictions_path);
+  /// Scores the validation split and returns the accuracy; writes the predictions to `path`.
+  Accuracy evaluate_to(const std::string& path);
 
  private:
-  /// Renames checkpoints that are not of this run: those after the step it starts from.
-  void set_aside_other_checkpoints();
-  std::filesystem::path checkpoint_root() const;
   void train_epoch();
   void finish_epoch();
+  Evaluation score_validation();
   TrainState state() const;
+  void restore_state(const TrainState& state);
+  /// Saves in the background. Rank 0 alone does something.
+  void save();
+  /// Saves at once, and throws on all ranks.
+  [[noreturn]] void stop(const StopReason& reason);
+  bool flush_results();
   bool is_root() const { return ranks_.rank() == 0; }
 
   const Config& config_;
-  std::string deck_;
+  RunIdentity identity_;
   const Inputs& inputs_;
   Bovila& model_;
   Communicator& ranks_;
+  const Preemption& preemption_;
   AdamW optimizer_;
   std::vector<int64_t> rows_;                 ///< of the training split that are trained on
   std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
+  ResultFiles results_;                       ///< rank 0's
+  SaveSchedule schedule_;
   Accuracy accuracy_;
 
   int64_t step_ = 0;
   int64_t epoch_ = 0;
   int64_t position_ = 0;  ///< questions of this epoch that all ranks have used
   EpochMeans means_;
+  std::vector<OptionScores> scores_;  ///< of this epoch's evaluation, when it was stopped
   double best_accuracy_ = -1;
   int64_t best_step_ = -1;
 };

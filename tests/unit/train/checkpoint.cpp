@@ -101,6 +101,25 @@ TEST_CASE("the arrays are an HDF5 file with parameters and moments in their grou
         std::vector<int64_t>{1, 12, 1, 1});
 }
 
+TEST_CASE("a state that is further in the evaluation after a step, or beyond it, takes its place") {
+  const Saved saved;
+  TrainState state = make_state(100);
+  const auto is_written = [&] { return save_checkpoint(saved.root, state); };
+  CHECK_FALSE(is_written());
+  state.scores.push_back({9, {1}, {0}});
+  CHECK(is_written());
+  CHECK_FALSE(is_written());
+  CHECK(same(load_checkpoint(saved.folder), state));
+  state.scores.clear();
+  CHECK_FALSE(is_written());
+  ++state.epoch;
+  state.position = 0;
+  CHECK(is_written());
+  CHECK(same(load_checkpoint(saved.folder), state));
+  CHECK_FALSE(save_checkpoint(saved.root, make_state(100)));
+  CHECK(list_checkpoints(saved.root).size() == 1);
+}
+
 TEST_CASE("a valid checkpoint of the same step is left alone, an invalid one is replaced") {
   const Saved saved;
   TrainState other = make_state(100);
@@ -227,9 +246,9 @@ TEST_CASE("one flipped bit anywhere is found") {
 TEST_CASE("another version is refused with what to do") {
   const Saved saved;
   const std::string manifest = (saved.folder / "manifest.json").string();
-  CHECK(saved.manifest_error_with("/format_version", 2) ==
+  CHECK(saved.manifest_error_with("/format_version", 3) ==
         manifest +
-            ": expected format version 1, got 2: it was written by a newer bovila; use that one to "
+            ": expected format version 2, got 3: it was written by a newer bovila; use that one to "
             "go on from it");
   CHECK(contains(saved.manifest_error_with("/format_version", 0), "by an older bovila"));
   CHECK(contains(saved.manifest_error_with("/format_version", "1"),
@@ -295,6 +314,11 @@ TEST_CASE("progress with wrong types is refused, also when its hash is right") {
   CHECK(contains(saved.error_with("/loss_scale", "bits:000000000000000x"), "expected a number"));
   CHECK(contains(saved.error_with("/loss_sums", 1), "'loss_sums': expected a list"));
   CHECK(contains(saved.error_with("/loss_sums/0", "x"), "'loss_sums': expected a number"));
+  CHECK(contains(saved.error_with("/scores", 1), "'scores': expected a list"));
+  CHECK(contains(saved.error_with("/scores/0/row", -1), "'row': expected an integer from 0"));
+  CHECK(contains(saved.error_with("/scores/0/loss", {1}),
+                 "'scores': row 3 has 1 losses and 2 uncertainties"));
+  CHECK(contains(saved.error_with("/scores/0", {{"row", 0}}), "'loss' is missing"));
   CHECK(contains(saved.error_with("/identity", 1), "'identity': expected an object"));
   CHECK(contains(saved.error_with("/identity/model.llama", 1), "expected a string, got 1"));
   CHECK(contains(saved.error_with("/surprise", 1), "\"surprise\" is unknown"));

@@ -115,5 +115,5 @@ TEST_CASE("a run that does not fit is an error that lists every key with both va
         "step-1: this checkpoint is of another run:\n"
         "  train.seed: 0 in the checkpoint, 1 now\n"
         "  model.llama (contents): 1 a in the checkpoint, 1 b now\n"
-        "Give the old values, or start over without --resume");
+        "Give the old values, or start over with --fresh or another output.folder");
 }

@@ -26,6 +26,7 @@ inline TrainState make_state(int64_t step, int64_t size = 12) {
   state.num_ranks = 4;
   state.loss_sums = {0.1 * static_cast<double>(step), -0.0, 5e-324, 1e300 / 3};
   state.num_micro_batches = step * 2;
+  state.scores = {{3, {0.1, -0.0}, {1.0 / 3, 0.5}}, {7, {5e-324, 1, 2}, {0, 1, 0.25}}};
   state.best_accuracy = 1.0 / 3;
   state.best_step = step / 2;
   state.deck = "[train]\nseed = " + std::to_string(step) + "\n";
@@ -54,6 +55,11 @@ inline bool same(const TrainState& a, const TrainState& b) {
   const auto numbers = [](const TrainState& state) {
     std::vector<double> all = state.loss_sums;
     all.insert(all.end(), {state.loss_scale, state.best_accuracy});
+    for (const OptionScores& scores : state.scores) {
+      all.push_back(static_cast<double>(scores.row));
+      all.insert(all.end(), scores.loss.begin(), scores.loss.end());
+      all.insert(all.end(), scores.uncertainty.begin(), scores.uncertainty.end());
+    }
     return all;
   };
   const auto integers = [](const TrainState& s) {

@@ -109,10 +109,12 @@ TEST_CASE("every question of a split is scored once, in order, the same in batch
   params.vocab_size = star.tokenizer->vocab_size();
   const Bovila model = tiny_bovila(params);
   auto alone = MpiCommunicator::self();
+  const Preemption preemption;
   std::vector<std::vector<OptionScores>> runs;
   for (const int64_t batch_size : {1, 3, 16}) {
     star.config.eval.batch_size = batch_size;
-    runs.push_back(evaluate(model, *star.data, star.config, alone, no_progress));
+    runs.push_back(
+        evaluate(model, *star.data, star.config, alone, preemption, {}, no_progress).scores);
     REQUIRE(runs.back().size() == 7);
     for (size_t i = 0; i < 7; ++i) {
       CHECK(runs.back()[i].row == static_cast<int64_t>(i));

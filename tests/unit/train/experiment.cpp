@@ -71,7 +71,9 @@ TEST_CASE("a checkpoint that lacks a parameter, or has one of another shape, is 
 TEST_CASE("a split that hides an answer cannot be trained on") {
   const SmallStar star(nlohmann::json::array({star_question("Sequence_1", -1)}));
   auto alone = MpiCommunicator::self();
-  const auto message = agreed_error_of([&] { trainable_rows(*star.data, OverLong::kSkip, alone); });
+  const Preemption preemption;
+  const auto message =
+      agreed_error_of([&] { trainable_rows(*star.data, OverLong::kSkip, alone, preemption); });
   CHECK(contains(message, "question 'Sequence_1' of the split 'val' has no answer"));
   CHECK(contains(message, "can be scored with --eval, not trained on"));
 }
@@ -87,9 +89,11 @@ TEST_CASE("over-long questions are an error with the longest, or skipped, as the
   }
   const SmallStar star(questions, length);
   auto alone = MpiCommunicator::self();
-  CHECK(trainable_rows(*star.data, OverLong::kSkip, alone) == std::vector<int64_t>{0, 2});
+  const Preemption preemption;
+  CHECK(trainable_rows(*star.data, OverLong::kSkip, alone, preemption) ==
+        std::vector<int64_t>{0, 2});
   const auto message =
-      agreed_error_of([&] { trainable_rows(*star.data, OverLong::kError, alone); });
+      agreed_error_of([&] { trainable_rows(*star.data, OverLong::kError, alone, preemption); });
   CHECK(contains(message,
                  "1 of 3 questions of the split 'val' have prompts longer than "
                  "model.max_seq_len, the longest is question 'Sequence_qqq"));

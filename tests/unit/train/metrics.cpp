@@ -7,14 +7,8 @@ using namespace bovila;
 using nlohmann::json;
 using testing::SmallStar;
 using testing::star_question;
-using testing::TempFolder;
 
 namespace {
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 /// Scores in which `option` wins, with uncertainty 0.1 * (option + 1) at each option.
 OptionScores choosing(int64_t row, size_t option) {
@@ -91,9 +85,7 @@ TEST_CASE("a split that hides its answers has no accuracy, but an uncertainty") 
 
 TEST_CASE("predictions have a user's fields, letters for options, and every question once") {
   const SmallStar star(four_questions());
-  const TempFolder out;
-  write_predictions(out.path() + "/epoch0.json", *star.data, three_right());
-  const auto list = json::parse(read_text(out.path() + "/epoch0.json"));
+  const auto list = json::parse(predictions_text(*star.data, three_right()));
   REQUIRE(list.size() == 4);
   CHECK(list[1] == json({{"vid", "V1"},
                          {"qid", 1},
@@ -107,9 +99,7 @@ TEST_CASE("predictions have a user's fields, letters for options, and every ques
 
 TEST_CASE("predictions of a split that hides its answers have no answer") {
   const SmallStar star(json::array({star_question("Sequence_1", -1)}));
-  const TempFolder out;
-  write_predictions(out.path() + "/eval.json", *star.data, std::vector{choosing(0, 2)});
-  const auto list = json::parse(read_text(out.path() + "/eval.json"));
+  const auto list = json::parse(predictions_text(*star.data, std::vector{choosing(0, 2)}));
   CHECK(list[0]["pre"] == "C");
   CHECK_FALSE(list[0].contains("ans"));
 }
@@ -129,25 +119,13 @@ TEST_CASE("an epoch's record has the losses, the epoch and the accuracies") {
   CHECK_FALSE(record.contains("val_Pre"));
 }
 
-TEST_CASE("an epoch that is done again is in the log once, and later ones go") {
-  const TempFolder folder;
-  const std::string path = folder.path() + "/log.txt";
-  const auto record = [](int epoch, int mark) {
-    return json({{"epoch", epoch}, {"mark", mark}}).dump();
-  };
-  for (int epoch = 0; epoch < 3; ++epoch) append_record(path, epoch, record(epoch, 1));
-  CHECK(read_text(path) == record(0, 1) + "\n" + record(1, 1) + "\n" + record(2, 1) + "\n");
-  append_record(path, 1, record(1, 2));
-  CHECK(read_text(path) == record(0, 1) + "\n" + record(1, 2) + "\n");
-  append_record(path, 0, record(0, 3));
-  CHECK(read_text(path) == record(0, 3) + "\n");
-}
-
-TEST_CASE("lines of a log that are no records of an epoch are dropped") {
-  const TempFolder folder;
-  const auto path = folder.write("log.txt", "{\"epoch\": 0}\ncut sho\n[1]\n{\"epoch\": \"1\"}\n");
-  append_record(path, 1, "{\"epoch\":1}");
-  CHECK(read_text(path) == "{\"epoch\": 0}\n{\"epoch\":1}\n");
+TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradient norm") {
+  const auto record = json::parse(step_record(4, 17, report_of(2, 1)));
+  CHECK(record["step"] == 17);
+  CHECK(record["epoch"] == 4);
+  for (const std::string_view name : Losses::kNames) CHECK(record.at(std::string(name)) == 2.0);
+  CHECK(record.contains("lr"));
+  CHECK(record.contains("gradient_norm"));
 }
 
 TEST_CASE("durations are read as clocks") {

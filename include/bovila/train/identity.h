@@ -1,0 +1,23 @@
+// What is in the files that a run reads, in a few words for each: a run goes on only with the same.
+// Fed by the opened inputs; kept in TrainState::identity and compared by train/checkpoint_fit.h.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+
+#include "bovila/config/config.h"
+#include "bovila/data/sample.h"
+#include "bovila/train/experiment.h"
+
+namespace bovila {
+
+/// Size and SHA-256 of what the questions say, not of the files that they came from: blanks in a
+/// JSON file do not make another run, a changed subtitle does.
+std::string samples_identity(std::span<const Sample> samples);
+
+/// By the deck's key: model.llama, model.tokenizer, data.features, data.train_split,
+/// data.val_split. Not collective. @throws UserError when a file cannot be read.
+std::map<std::string, std::string> make_identity(const Config& config, const Inputs& inputs);
+
+}  // namespace bovila

@@ -1,0 +1,41 @@
+// The output folder: what a run finds there when it starts, and where it starts from.
+// Fed by the deck and the command line; feeds main.cpp with a checkpoint or nothing. On rank 0.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "bovila/config/config.h"
+#include "bovila/train/checkpoint.h"
+
+namespace bovila {
+
+/// output.folder/checkpoints
+std::filesystem::path checkpoint_root(const Config& config);
+
+/// Makes output.folder where it is missing and writes the resolved settings, config.json, to it.
+/// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
+void make_run_folder(const Config& config);
+
+/// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
+/// epoch{n}.json, eval.json, checkpoints) to a new `folder`/previous-N. @return that folder, or
+/// nothing when there was no such thing. @throws ProgramError with the system's reason.
+std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);
+
+/// What the command line says about the start.
+struct Start {
+  std::string resume;         ///< --resume PATH, or ""
+  bool fresh = false;         ///< --fresh
+  bool eval = false;          ///< --eval
+  bool is_restarted = false;  ///< Slurm runs the same command line again (SLURM_RESTART_COUNT)
+};
+
+/// The checkpoint to start from; nothing means the start values. A restarted job goes on with what
+/// it has itself saved, whatever --resume or --fresh said the first time: else a requeued job would
+/// begin again and again. Skipped checkpoints, and what was moved by --fresh, are in the log.
+/// @throws UserError when --resume names none, when all checkpoints are invalid, or when there are
+/// some and checkpoint.resume is "never".
+std::optional<Checkpoint> choose_start(const Config& config, const Start& start);
+
+}  // namespace bovila

@@ -1,0 +1,102 @@
+// Appending to metrics.jsonl, rewriting the short log.txt, and dropping rows that come again.
+#include "bovila/train/result_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSteps = "metrics.jsonl";
+constexpr const char* kEpochs = "log.txt";
+
+/// The lines of a file whose number under `key` is less than `end`. Others, and what a kill has cut
+/// short, are left out.
+std::string lines_before(const fs::path& path, const char* key, int64_t end) {
+  std::string kept;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!row.is_object() || !row.contains(key) || !row[key].is_number_integer()) continue;
+    if (row[key].get<int64_t>() < end) kept += line + "\n";
+  }
+  return kept;
+}
+
+[[noreturn]] void fail(const fs::path& path) {
+  throw ProgramError("{}: cannot be written: {}", path.string(), std::strerror(errno));
+}
+
+/// Appends all of a text and syncs it, or leaves the file as it was.
+void append_durably(const fs::path& path, const std::string& text) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) fail(path);
+  const off_t before = lseek(file, 0, SEEK_END);
+  size_t done = 0;
+  while (before >= 0 && done < text.size()) {
+    const ssize_t put = write(file, text.data() + done, text.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) break;
+    done += static_cast<size_t>(put);
+  }
+  const bool whole = before >= 0 && done == text.size() && fsync(file) == 0;
+  const int reason = errno;
+  // A row that is half there would spoil the next one; should this fail too, resume_at() drops it.
+  if (!whole && before >= 0 && ftruncate(file, before) != 0) errno = reason;
+  close(file);
+  errno = reason;
+  if (!whole) fail(path);
+}
+
+}  // namespace
+
+void ResultFiles::resume_at(int64_t step, int64_t epoch) {
+  const auto drop = [&](const char* name, const char* key, int64_t end) {
+    const fs::path path = folder_ / name;
+    if (fs::exists(path)) write_file_durably(path, lines_before(path, key, end));
+  };
+  drop(kSteps, "step", step + 1);
+  drop(kEpochs, "epoch", epoch);
+}
+
+void ResultFiles::add_step(const std::string& row) {
+  steps_ += row + "\n";
+}
+
+void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions) {
+  epochs_.push_back({epoch, record, std::move(predictions)});
+}
+
+void ResultFiles::append_steps() {
+  if (steps_.empty()) return;
+  append_durably(folder_ / kSteps, steps_);
+  steps_.clear();
+}
+
+std::optional<std::string> ResultFiles::flush() {
+  try {
+    append_steps();
+    while (!epochs_.empty()) {
+      const Epoch& epoch = epochs_.front();
+      write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
+      const fs::path log = folder_ / kEpochs;
+      write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
+      epochs_.erase(epochs_.begin());
+    }
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace bovila

@@ -1,0 +1,98 @@
+// Choosing where to start is a list of cases, first match first.
+#include "bovila/train/run_folder.h"
+
+#include <algorithm>
+#include <regex>
+#include <system_error>
+#include <vector>
+
+#include "bovila/config/dump.h"
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/core/log.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_of_a_run(const std::string& name) {
+  constexpr std::string_view kNames[] = {"config.json", "log.txt", "metrics.jsonl", "eval.json",
+                                         "checkpoints"};
+  if (std::ranges::count(kNames, name) > 0) return true;
+  static const std::regex epoch_file("epoch[0-9]+\\.json");
+  return std::regex_match(name, epoch_file);
+}
+
+fs::path unused_previous(const fs::path& folder) {
+  for (int64_t number = 1;; ++number) {
+    fs::path path = folder / fmt::format("previous-{}", number);
+    if (!fs::exists(fs::symlink_status(path))) return path;
+  }
+}
+
+std::optional<fs::path> move_aside(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (is_of_a_run(entry.path().filename().string())) found.push_back(entry.path());
+  }
+  if (found.empty()) return std::nullopt;
+  const fs::path target = unused_previous(folder);
+  fs::create_directory(target);
+  for (const fs::path& path : found) rename_durably(path, target / path.filename());
+  return target;
+}
+
+void say_skipped(const fs::path&, const std::string& reason) {
+  log::warn("a checkpoint is passed over: {}", reason);
+}
+
+}  // namespace
+
+fs::path checkpoint_root(const Config& config) {
+  return fs::path(config.output.folder) / "checkpoints";
+}
+
+void make_run_folder(const Config& config) {
+  std::error_code error;
+  fs::create_directories(config.output.folder, error);
+  if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
+  write_file_durably(config.output.folder + "/config.json", to_json(config));
+}
+
+std::optional<fs::path> move_run_aside(const fs::path& folder) {
+  try {
+    return fs::exists(folder) ? move_aside(folder) : std::nullopt;
+  } catch (const fs::filesystem_error& error) {
+    throw ProgramError("{}: the old run cannot be moved aside: {}", folder.string(), error.what());
+  }
+}
+
+std::optional<Checkpoint> choose_start(const Config& config, const Start& start) {
+  const fs::path root = checkpoint_root(config);
+  const bool has_checkpoints = !list_checkpoints(root).empty();
+  if (start.is_restarted && has_checkpoints && !start.eval) {
+    if (start.fresh || !start.resume.empty()) {
+      log::info("this is a restart by Slurm: --fresh and --resume counted for the first start");
+    }
+    return find_newest_valid(root, say_skipped);
+  }
+  if (start.fresh) {
+    if (const auto moved = move_run_aside(config.output.folder)) {
+      log::info("--fresh: the old run of {} is in {} now", config.output.folder, moved->string());
+    }
+    return std::nullopt;
+  }
+  if (!start.resume.empty()) return resolve_checkpoint(start.resume, say_skipped);
+  if (config.checkpoint.resume == "never" && has_checkpoints && !start.eval) {
+    throw UserError(
+        "{} holds checkpoints of a run, and checkpoint.resume is \"never\": choose another "
+        "output.folder, give --fresh to move that run aside, or set checkpoint.resume = \"auto\" "
+        "to "
+        "go on with it",
+        root.string());
+  }
+  return find_newest_valid(root, say_skipped);
+}
+
+}  // namespace bovila

@@ -1,0 +1,191 @@
+"""Interrupts runs of bovila at random moments and compares what they leave with an undisturbed run.
+
+    interrupt.py killed TIMES COMMAND...    SIGKILL to all ranks, once a run, then resumed to the end
+    interrupt.py stopped TIMES COMMAND...   a stop signal to one rank, again and again to the end
+
+COMMAND is a whole command line of bovila without --output; each run gets a folder below the present
+one. Half of the kills wait for a checkpoint being written. Used by resume.sh; seeds are fixed.
+"""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+LIMIT_S = 90
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+PREEMPTED = 75
+MOST_STOPS = 8  # then a run may reach its end
+
+
+class Run:
+    """One start of the program in a session of its own."""
+
+    def __init__(self, command, out):
+        self.out = out
+        self.log = open(out + ".said", "a")
+        self.log_size = os.path.getsize(out + ".said")
+        self.process = subprocess.Popen(
+            command + ["--output", out], stdout=self.log, stderr=self.log,
+            stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def members(self):
+        """Process ids of the session, the started one first."""
+        found = []
+        for name in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{name}/stat") as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+                if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                    found.append(int(name))
+            except (OSError, ValueError, IndexError):
+                continue
+        return sorted(found, key=lambda pid: pid != self.process.pid)
+
+    def ranks(self):
+        """Those of the session that are the program and not its starter."""
+        found = []
+        for pid in self.members():
+            try:
+                if os.readlink(f"/proc/{pid}/exe").endswith("/bovila"):
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
+
+    def wait_for_words(self):
+        """Until it says something: before, it has not even begun to catch signals."""
+        while self.running() and os.path.getsize(self.out + ".said") == self.log_size:
+            time.sleep(0.001)
+
+    def running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        """True when it was killed before it ended by itself."""
+        was_running = self.running()
+        while members := self.members():
+            for pid in members:
+                send(pid, signal.SIGKILL)
+        self.process.wait()
+        return was_running and self.process.returncode != 0
+
+    def end(self):
+        try:
+            return self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            fail(self.out, f"still ran after {LIMIT_S} s")
+
+
+def send(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has just ended
+
+
+def fail(out, reason):
+    with open(out + ".said") as log:
+        sys.stdout.write(log.read()[-6000:])
+    sys.exit(f"{out}: {reason}")
+
+
+def left_by(out):
+    """What a run leaves, byte by byte, but for the paths in the settings."""
+    found = {}
+    for name in sorted(os.listdir(out)):
+        if name.startswith("epoch") or name in ("log.txt", "metrics.jsonl"):
+            found[name] = open(os.path.join(out, name), "rb").read()
+    for name in sorted(os.listdir(out + "/checkpoints")):
+        if name.startswith("step-"):
+            path = f"{out}/checkpoints/{name}/state.h5"
+            found[name] = open(path, "rb").read()
+    return found
+
+
+def require_equal(out, expected):
+    got = left_by(out)
+    if got.keys() != expected.keys():
+        fail(out, f"left {list(got)}, the undisturbed run {list(expected)}")
+    for name, content in expected.items():
+        if got[name] != content:
+            fail(out, f"{name} is not the undisturbed run's")
+
+
+def is_writing(out):
+    try:
+        return any(name.startswith(".step-") for name in os.listdir(out + "/checkpoints"))
+    except FileNotFoundError:
+        return False
+
+
+def undisturbed(command):
+    start = time.monotonic()
+    run = Run(command, "undisturbed")
+    if run.end() != 0:
+        fail("undisturbed", "failed")
+    return left_by("undisturbed"), time.monotonic() - start
+
+
+def killed(times, command):
+    expected, seconds = undisturbed(command)
+    inside_writes = early = 0
+    for number in range(times):
+        dice = random.Random(number)
+        run = Run(command, f"killed{number}")
+        until = time.monotonic() + dice.uniform(0.1, 1) * seconds
+        writes = dice.randrange(1, 8) if number % 2 else 0
+        was_writing = False
+        while run.running() and (writes > 0 or time.monotonic() < until):
+            writing = is_writing(run.out)
+            if writing and not was_writing:
+                writes -= 1
+                if writes == 0:
+                    break
+            was_writing = writing
+            time.sleep(0.0005)
+        if run.kill():
+            inside_writes += is_writing(run.out)
+        else:
+            early += 1
+        if Run(command, run.out).end() != 0:
+            fail(run.out, "was not resumed")
+        require_equal(run.out, expected)
+    print(f"{times} runs, {inside_writes} killed inside a write, {early} had ended before")
+    if inside_writes < times // 10 or early > times // 2:
+        sys.exit("the kills did not come at the moments that this test is about")
+
+
+def stopped(times, command):
+    expected, seconds = undisturbed(command)
+    longest, stops = 0, 0
+    for number in range(times):
+        dice = random.Random(1000 + number)
+        out = f"stopped{number}"
+        status, mine = PREEMPTED, 0
+        while status == PREEMPTED:
+            run = Run(command, out)
+            if mine < MOST_STOPS:
+                run.wait_for_words()
+                time.sleep(dice.uniform(0, 0.6) * seconds)
+                ranks = run.ranks()
+                sent = time.monotonic()
+                if ranks:
+                    send(dice.choice(ranks), dice.choice(STOP_SIGNALS))
+            status = run.end()
+            if status == PREEMPTED:
+                longest = max(longest, time.monotonic() - sent)
+                mine += 1
+        if status != 0:
+            fail(out, f"ended with exit code {status}")
+        require_equal(out, expected)
+        stops += mine
+    print(f"{times} runs stopped {stops} times, at most {longest:.2f} s from signal to exit")
+    if stops < times:
+        sys.exit("too few of the signals came while the program ran")
+
+
+if __name__ == "__main__":
+    {"killed": killed, "stopped": stopped}[sys.argv[1]](int(sys.argv[2]), sys.argv[3:])

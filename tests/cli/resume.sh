@@ -1,0 +1,259 @@
+#!/usr/bin/env bash
+# Runs that are stopped, killed and resumed, as typed: what they leave is what an undisturbed run
+# leaves. What a start does with an old run's files, and which checkpoints are refused.
+. "$(dirname "$0")/helpers.bash"
+
+# same ONE TWO: two output folders hold the same results and the same newest checkpoint.
+same() {
+  local name newest
+  for name in log.txt metrics.jsonl epoch0.json epoch1.json; do cmp "$1/$name" "$2/$name"; done
+  newest=$(basename "$(ls -d "$1"/checkpoints/step-* | tail -1)")
+  cmp "$1/checkpoints/$newest/state.h5" "$2/checkpoints/$newest/state.h5"
+}
+
+# start COMMAND...: in the background, what it says in `said`; its process id in `job`.
+start() {
+  "$@" >said 2>&1 </dev/null &
+  job=$!
+}
+# wait_for TEXT: until it stands in `said`.
+wait_for() {
+  local i
+  for ((i = 0; i < 3000; ++i)); do
+    grep -qF -- "$1" said && return
+    sleep 0.02
+  done
+  cat said
+  echo "waited in vain for: $1"
+  return 1
+}
+# ends STATUS: the job does, within some seconds.
+ends() {
+  local status=0
+  timeout 20 tail --pid="$job" -f /dev/null
+  wait "$job" || status=$?
+  [[ $status == "$1" ]] && return
+  cat said
+  echo "expected exit code $1, got $status"
+  return 1
+}
+long=(--set train.epochs=100000 --set checkpoint.every_minutes=0)
+
+test_25_random_kills_inside_and_outside_of_writes_leave_no_trace() {
+  inputs star
+  python3 "$root/tests/cli/interrupt.py" killed 25 mpirun -np 2 "$bin/bovila" "${deck[@]}" \
+    --set checkpoint.every_steps=1 --set train.batch_size=2
+}
+
+test_random_stops_within_accumulations_and_evaluations_leave_no_trace() {
+  inputs star
+  python3 "$root/tests/cli/interrupt.py" stopped 3 mpirun -np 2 "$bin/bovila" "${deck[@]}" \
+    --set train.batch_size=2 --set train.accum_iter=4 --set eval.batch_size=1
+}
+
+test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_on() {
+  inputs star
+  start mpirun -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
+  wait_for "epoch 1 done"
+  kill -USR1 "$(pgrep -P "$job" | tail -1)"
+  ends 75
+  says_once "stopped by SIGUSR1 at step"
+  says_once "stopped by SIGUSR1: exit code 75, run me again"
+  exits 0 ranks 3 "${deck[@]}" --set train.epochs=2 --eval
+}
+
+test_mpirun_passes_a_signal_on_to_all_ranks() {
+  inputs star
+  start mpirun -np 2 "$bin/bovila" "${deck[@]}" "${long[@]}"
+  wait_for "epoch 0 step 2"
+  kill -USR2 "$job"
+  ends 75
+  says_once "stopped by SIGUSR2 at step"
+}
+
+test_a_signal_while_loading_ends_with_exit_code_75_and_no_checkpoint() {
+  inputs star
+  start "$bin/bovila" "${deck[@]}" "${long[@]}"
+  wait_for "log_every_steps"
+  kill -TERM "$job"
+  ends 75
+  if grep -q "at step" said; then says_once "at step 0"; fi
+  says_once "stopped by SIGTERM: exit code 75, run me again"
+}
+
+test_a_signal_that_the_deck_does_not_name_kills_as_ever() {
+  inputs star
+  start "$bin/bovila" "${deck[@]}" "${long[@]}" --set 'run.stop_signals=["USR2"]'
+  wait_for "epoch 0 step 2"
+  kill -USR1 "$job"
+  ends 138
+}
+
+test_the_interrupt_key_stops_a_run_on_a_terminal_and_a_second_one_ends_it_at_once() {
+  inputs star
+  python3 - "$bin/bovila" "${deck[@]}" "${long[@]}" <<'END'
+import os, pty, signal, sys
+def run(keys):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+        signal.alarm(60)  # outlives exec
+        os.execv(sys.argv[1], sys.argv[1:])
+    seen = b""
+    while b"epoch 0 step 3" not in seen:
+        seen += os.read(terminal, 4096)
+    os.write(terminal, b"\x03" * keys)
+    try:
+        while data := os.read(terminal, 4096):
+            seen += data
+    except OSError:
+        pass
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen
+code, seen = run(1)
+assert code == 75 and b"stopped by SIGINT at step" in seen, (code, seen[-500:])
+code, seen = run(2)
+assert code == -2, (code, seen[-500:])
+END
+}
+
+test_a_run_stops_itself_in_time_for_the_end_of_its_slurm_job() {
+  inputs star
+  local start=$SECONDS
+  exits 75 env SLURM_JOB_END_TIME=$(($(date +%s) + 12)) "$bin/bovila" "${deck[@]}" "${long[@]}" \
+    --set run.stop_before_limit_s=5
+  ((SECONDS - start < 12))
+  says_once "stopped by its time limit at step"
+}
+
+test_a_run_stops_itself_in_time_for_the_limit_of_its_deck() {
+  inputs star
+  exits 75 ranks 2 "${deck[@]}" "${long[@]}" --set run.time_limit_minutes=0.1 \
+    --set run.stop_before_limit_s=1
+  says_once "stopped by its time limit at step"
+}
+
+test_checkpoints_by_steps_are_kept_as_the_deck_says() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set checkpoint.every_steps=2 --set checkpoint.keep=3
+  says "checkpoint of step 2 saved" "checkpoint of step 10 saved"
+  local best=$(python3 -c "import json; r = [json.loads(l)['val_acc'] for l in open('out/log.txt')]
+print(6 * (1 + r.index(max(r))))")
+  [[ $(ls out/checkpoints) == "$(printf 'step-%08d\n' $best 8 10 12 | sort -u)" ]]
+}
+
+test_a_run_that_is_complete_is_left_alone_and_more_epochs_go_on() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  cp -r out before
+  exits 0 bovila "${deck[@]}"
+  says_once "this run is complete, all 2 epochs"
+  same out before
+  exits 0 ranks 2 "${deck[@]}" --set train.epochs=3
+  says_once "changed since the checkpoint: train.epochs: 2 in the checkpoint, 3 now"
+  says_once "changed since the checkpoint: number of ranks: 1 in the checkpoint, 2 now"
+  holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1, 2]"
+}
+
+test_another_number_of_ranks_uses_each_question_once_and_gives_equal_losses() {
+  inputs star
+  deck+=(--set train.batch_size=2 --set train.accum_iter=2)
+  exits 0 ranks 2 "${deck[@]}" --output two --set checkpoint.every_steps=1 --set checkpoint.keep=9
+  cp -r two/checkpoints/step-00000002 two-steps
+  exits 0 bovila "${deck[@]}" --set train.accum_iter=4 --output one --resume two-steps ||
+    says_once "train.accum_iter: 2 in the checkpoint, 4 now"
+  exits 0 bovila "${deck[@]}" --set train.batch_size=2 --output one --resume two-steps
+  holds "sum(r['questions'] for r in lines('one/metrics.jsonl') if r['epoch'] == 0) == 24 - 16"
+  holds "sum(r['questions'] for r in lines('one/metrics.jsonl') if r['epoch'] == 1) == 24"
+  holds "all(abs(a['val_uncertainty'] - b['val_uncertainty']) < 0.05
+             for a, b in zip(lines('one/log.txt'), lines('two/log.txt')))"
+}
+
+test_an_invalid_checkpoint_is_named_with_the_reason_and_the_one_before_is_taken() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --output whole
+  exits 0 bovila "${deck[@]}"
+  truncate -s -1 out/checkpoints/step-00000012/state.h5
+  exits 0 bovila "${deck[@]}"
+  says_once "a checkpoint is passed over: out/checkpoints/step-00000012/state.h5: expected"
+  says_once "going on from out/checkpoints/step-00000006"
+  says_once "a checkpoint of a later step was in the way: it is out/checkpoints/step-00000012.aside-1"
+  same out whole
+}
+
+test_when_no_checkpoint_is_valid_the_run_is_refused() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  rm out/checkpoints/*/manifest.json
+  exits 2 ranks 2 "${deck[@]}"
+  says_once "none of its checkpoints is valid, so there is nothing to go on from"
+}
+
+test_a_deck_of_another_run_is_refused_with_every_difference() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  exits 2 ranks 2 "${deck[@]}" --set train.seed=1 --set model.max_feats=5 --set loss.vaq=0.25 \
+    --set train.epochs=5
+  says_once "this checkpoint is of another run:"
+  says_once "  train.seed: 0 in the checkpoint, 1 now"
+  says_once "  model.max_feats: 6 in the checkpoint, 5 now"
+  says_once "  loss.vaq: 0.5 in the checkpoint, 0.25 now"
+  says "start over with --fresh"
+  ! grep -q "  train.epochs: " said
+}
+
+test_changed_annotations_are_another_run_wherever_they_lie() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  cp -r "$mini/data/star" moved
+  exits 0 bovila "${deck[@]}" --set data.folder=moved
+  sed -i '0,/"question": "What/s//"question": "Which/' moved/STAR_train.json
+  ! cmp -s moved/STAR_train.json "$mini/data/star/STAR_train.json"
+  exits 2 bovila "${deck[@]}" --set data.folder=moved
+  says "data.train_split (contents): 24 questions, SHA-256 "
+}
+
+test_fresh_moves_the_old_run_aside_and_says_so() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  cp -r out before
+  exits 0 bovila "${deck[@]}" --fresh --set train.seed=1
+  says_once "--fresh: the old run of"
+  same out/previous-1 before
+  holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
+  exits 2 bovila "${deck[@]}" --fresh --resume before
+}
+
+test_a_job_that_slurm_restarts_goes_on_though_fresh_was_typed() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  exits 0 env SLURM_RESTART_COUNT=1 "$bin/bovila" "${deck[@]}" --fresh
+  says_once "this is a restart by Slurm"
+  [[ ! -e out/previous-1 ]]
+}
+
+test_resume_never_refuses_a_folder_with_checkpoints() {
+  inputs star
+  deck+=(--set checkpoint.resume=never)
+  exits 0 bovila "${deck[@]}"
+  exits 2 ranks 2 "${deck[@]}"
+  says_once "checkpoint.resume is \"never\": choose another output.folder"
+}
+
+test_a_checkpoint_folder_that_cannot_be_written_is_a_warning_and_training_goes_on() {
+  inputs star
+  mkdir out
+  echo "not a folder" >out/checkpoints
+  exits 0 bovila "${deck[@]}"
+  says "CHECKPOINT NOT SAVED: step 12"
+  holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
+}
+
+test_results_that_cannot_be_written_are_kept_and_said() {
+  inputs star
+  mkdir out
+  ln -s /dev/full out/metrics.jsonl
+  exits 1 bovila "${deck[@]}"
+  says "RESULTS NOT WRITTEN: " "No space left on device"
+}
+
+run_tests resume

@@ -1,0 +1,114 @@
+// Where a run starts: its newest checkpoint, a named one, afresh, and what a restarted job does.
+#include "bovila/train/run_folder.h"
+
+#include <doctest/doctest.h>
+
+#include "bovila/core/error.h"
+#include "tests/unit/train/checkpoint_helpers.h"
+
+using namespace bovila;
+using namespace bovila::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+const Start kEval{"", false, true, false};
+const Start kFresh{"", true, false, false};
+const Start kFreshAgain{"", true, false, true};
+
+struct Folder {
+  TemporaryFolder temporary;
+  Config config;
+  explicit Folder(const std::vector<int64_t>& steps) {
+    config.output.folder = temporary / "out";
+    for (const int64_t step : steps) save_checkpoint(checkpoint_root(config), make_state(step));
+  }
+  fs::path operator/(const std::string& name) const {
+    return config.output.folder / fs::path(name);
+  }
+  /// The step to start from, -1 for the start values.
+  int64_t step(const Start& start) const {
+    const auto checkpoint = choose_start(config, start);
+    return checkpoint ? checkpoint->state.step : -1;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a run goes on from its newest valid checkpoint, or from the start values") {
+  CHECK(Folder({}).step({}) == -1);
+  const Folder folder({3, 7});
+  CHECK(folder.step({}) == 7);
+  CHECK(folder.step(kEval) == 7);
+  put(folder / "checkpoints/step-00000007/state.h5", "");
+  CHECK(folder.step({}) == 3);
+}
+
+TEST_CASE("checkpoints that are all invalid are an error, not a new start") {
+  const Folder folder({3});
+  fs::remove(folder / "checkpoints/step-00000003/manifest.json");
+  CHECK(contains(error_of([&] { folder.step({}); }), "none of its checkpoints is valid"));
+}
+
+TEST_CASE("--resume names a checkpoint, of this folder or another") {
+  const Folder folder({3, 7}), other({5});
+  CHECK(folder.step({other.config.output.folder, false, false, false}) == 5);
+  CHECK(folder.step({(folder / "checkpoints/step-00000003").string(), false, false, false}) == 3);
+  CHECK(contains(error_of([&] {
+                   folder.step({"nowhere", false, false, false});
+                 }),
+                 "nowhere: expected a"));
+}
+
+TEST_CASE("checkpoint.resume = never refuses a folder that has checkpoints, but not to score one") {
+  Folder folder({3}), empty({});
+  folder.config.checkpoint.resume = empty.config.checkpoint.resume = "never";
+  const auto message = error_of([&] { folder.step({}); });
+  CHECK(contains(message, "holds checkpoints of a run, and checkpoint.resume is \"never\""));
+  CHECK(contains(message, "--fresh"));
+  CHECK(folder.step(kEval) == 3);
+  CHECK(empty.step({}) == -1);
+}
+
+TEST_CASE("--fresh moves all that a run left to a folder of its own, and nothing else") {
+  const Folder folder({3});
+  for (const char* name : {"log.txt", "metrics.jsonl", "config.json", "eval.json", "epoch0.json",
+                           "epoch12.json", "epoch.json", "epochs.json", "notes.txt"}) {
+    put(folder / name, name);
+  }
+  CHECK(folder.step(kFresh) == -1);
+  for (const char* name :
+       {"log.txt", "metrics.jsonl", "config.json", "eval.json", "epoch0.json", "epoch12.json"}) {
+    CHECK_FALSE(fs::exists(folder / name));
+    CHECK(read_text(folder / ("previous-1/" + std::string(name))) == name);
+  }
+  for (const char* name : {"epoch.json", "epochs.json", "notes.txt"})
+    CHECK(fs::exists(folder / name));
+  CHECK(load_checkpoint(folder / "previous-1/checkpoints/step-00000003").step == 3);
+
+  save_checkpoint(checkpoint_root(folder.config), make_state(1));
+  CHECK(folder.step(kFresh) == -1);
+  CHECK(fs::exists(folder / "previous-2/checkpoints/step-00000001"));
+  CHECK(folder.step(kFresh) == -1);
+  CHECK_FALSE(fs::exists(folder / "previous-3"));
+}
+
+TEST_CASE("a job that Slurm starts again goes on, whatever its command line said the first time") {
+  const Folder folder({3, 7}), other({5});
+  CHECK(folder.step(kFreshAgain) == 7);
+  CHECK(folder.step({other.config.output.folder, false, false, true}) == 7);
+  CHECK_FALSE(fs::exists(folder / "previous-1"));
+  const Folder killed_early({});
+  CHECK(killed_early.step({other.config.output.folder, false, false, true}) == 5);
+  CHECK(killed_early.step(kFreshAgain) == -1);
+}
+
+TEST_CASE("the settings are written to a folder that is made when missing") {
+  const Folder folder({});
+  make_run_folder(folder.config);
+  CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
+  Config config;
+  put(folder / "file", "");
+  config.output.folder = (folder / "file/out").string();
+  CHECK(contains(error_of([&] { make_run_folder(config); }), "output.folder"));
+}
