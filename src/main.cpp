@@ -101,7 +101,7 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
     checkpoint = choose_start(config, start);
-    make_run_folder(config);
+    make_run_folder(config, /*keep_settings=*/start.eval);
   });
   const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
   run_together(ranks, [&] {

@@ -63,7 +63,9 @@ void append_durably(const fs::path& path, const std::string& text) {
 void ResultFiles::resume_at(int64_t step, int64_t epoch) {
   const auto drop = [&](const char* name, const char* key, int64_t end) {
     const fs::path path = folder_ / name;
-    if (fs::exists(path)) write_file_durably(path, lines_before(path, key, end));
+    if (!fs::exists(path)) return;
+    if (!fs::is_regular_file(path)) throw ProgramError("{}: is no plain file", path.string());
+    write_file_durably(path, lines_before(path, key, end));
   };
   drop(kSteps, "step", step + 1);
   drop(kEpochs, "epoch", epoch);

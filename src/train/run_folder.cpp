@@ -53,11 +53,12 @@ fs::path checkpoint_root(const Config& config) {
   return fs::path(config.output.folder) / "checkpoints";
 }
 
-void make_run_folder(const Config& config) {
+void make_run_folder(const Config& config, bool keep_settings) {
   std::error_code error;
   fs::create_directories(config.output.folder, error);
   if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
-  write_file_durably(config.output.folder + "/config.json", to_json(config));
+  const fs::path settings = fs::path(config.output.folder) / "config.json";
+  if (!keep_settings || !fs::exists(settings)) write_file_durably(settings, to_json(config));
 }
 
 std::optional<fs::path> move_run_aside(const fs::path& folder) {

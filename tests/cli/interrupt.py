@@ -54,9 +54,14 @@ class Run:
                 continue
         return found
 
-    def wait_for_words(self):
-        """Until it says something: before, it has not even begun to catch signals."""
-        while self.running() and os.path.getsize(self.out + ".said") == self.log_size:
+    def num_lines(self):
+        """That it has said. Before the first it does not even catch signals."""
+        with open(self.out + ".said", "rb") as log:
+            log.seek(self.log_size)
+            return log.read().count(b"\n")
+
+    def wait_for_lines(self, number):
+        while self.running() and self.num_lines() < number:
             time.sleep(0.001)
 
     def running(self):
@@ -122,15 +127,16 @@ def is_writing(out):
 
 
 def undisturbed(command):
+    """What it leaves, the seconds that it took, and the lines that it said."""
     start = time.monotonic()
     run = Run(command, "undisturbed")
     if run.end() != 0:
         fail("undisturbed", "failed")
-    return left_by("undisturbed"), time.monotonic() - start
+    return left_by("undisturbed"), time.monotonic() - start, run.num_lines()
 
 
 def killed(times, command):
-    expected, seconds = undisturbed(command)
+    expected, seconds, _ = undisturbed(command)
     inside_writes = early = 0
     for number in range(times):
         dice = random.Random(number)
@@ -159,7 +165,7 @@ def killed(times, command):
 
 
 def stopped(times, command):
-    expected, seconds = undisturbed(command)
+    expected, _, lines = undisturbed(command)
     longest, stops = 0, 0
     for number in range(times):
         dice = random.Random(1000 + number)
@@ -168,8 +174,8 @@ def stopped(times, command):
         while status == PREEMPTED:
             run = Run(command, out)
             if mine < MOST_STOPS:
-                run.wait_for_words()
-                time.sleep(dice.uniform(0, 0.6) * seconds)
+                run.wait_for_lines(dice.randrange(1, lines))
+                time.sleep(dice.uniform(0, 0.05))
                 ranks = run.ranks()
                 sent = time.monotonic()
                 if ranks:

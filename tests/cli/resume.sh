@@ -7,7 +7,7 @@
 same() {
   local name newest
   for name in log.txt metrics.jsonl epoch0.json epoch1.json; do cmp "$1/$name" "$2/$name"; done
-  newest=$(basename "$(ls -d "$1"/checkpoints/step-* | tail -1)")
+  newest=$(ls "$1/checkpoints" | grep -E '^step-[0-9]+$' | tail -1)
   cmp "$1/checkpoints/$newest/state.h5" "$2/checkpoints/$newest/state.h5"
 }
 
@@ -91,8 +91,9 @@ test_a_signal_that_the_deck_does_not_name_kills_as_ever() {
 
 test_the_interrupt_key_stops_a_run_on_a_terminal_and_a_second_one_ends_it_at_once() {
   inputs star
-  python3 - "$bin/bovila" "${deck[@]}" "${long[@]}" <<'END'
-import os, pty, signal, sys
+  # A large batch: the second key has to come before the micro-batch of the first one ends.
+  python3 - "$bin/bovila" "${deck[@]}" "${long[@]}" --set train.batch_size=24 <<'END'
+import os, pty, signal, sys, time
 def run(keys):
     pid, terminal = pty.fork()
     if pid == 0:
@@ -100,9 +101,11 @@ def run(keys):
         signal.alarm(60)  # outlives exec
         os.execv(sys.argv[1], sys.argv[1:])
     seen = b""
-    while b"epoch 0 step 3" not in seen:
+    while b"questions/s" not in seen:
         seen += os.read(terminal, 4096)
-    os.write(terminal, b"\x03" * keys)
+    for key in range(keys):
+        os.write(terminal, b"\x03")
+        time.sleep(0.02)  # two that are pending together are one
     try:
         while data := os.read(terminal, 4096):
             seen += data
@@ -174,9 +177,9 @@ test_an_invalid_checkpoint_is_named_with_the_reason_and_the_one_before_is_taken(
   exits 0 bovila "${deck[@]}"
   truncate -s -1 out/checkpoints/step-00000012/state.h5
   exits 0 bovila "${deck[@]}"
-  says_once "a checkpoint is passed over: out/checkpoints/step-00000012/state.h5: expected"
-  says_once "going on from out/checkpoints/step-00000006"
-  says_once "a checkpoint of a later step was in the way: it is out/checkpoints/step-00000012.aside-1"
+  says_once "a checkpoint is passed over: $PWD/out/checkpoints/step-00000012/state.h5: expected"
+  says_once "going on from $PWD/out/checkpoints/step-00000006"
+  says_once "was in the way: it is $PWD/out/checkpoints/step-00000012.aside-1 now"
   same out whole
 }
 
@@ -206,8 +209,7 @@ test_changed_annotations_are_another_run_wherever_they_lie() {
   exits 0 bovila "${deck[@]}"
   cp -r "$mini/data/star" moved
   exits 0 bovila "${deck[@]}" --set data.folder=moved
-  sed -i '0,/"question": "What/s//"question": "Which/' moved/STAR_train.json
-  ! cmp -s moved/STAR_train.json "$mini/data/star/STAR_train.json"
+  sed -i 's/what did the boy do/which did the boy do/' moved/STAR_train.json
   exits 2 bovila "${deck[@]}" --set data.folder=moved
   says "data.train_split (contents): 24 questions, SHA-256 "
 }
@@ -242,18 +244,21 @@ test_resume_never_refuses_a_folder_with_checkpoints() {
 test_a_checkpoint_folder_that_cannot_be_written_is_a_warning_and_training_goes_on() {
   inputs star
   mkdir out
-  echo "not a folder" >out/checkpoints
+  ln -s /proc out/checkpoints
   exits 0 bovila "${deck[@]}"
-  says "CHECKPOINT NOT SAVED: step 12"
+  says "CHECKPOINT NOT SAVED: step 6" "CHECKPOINT NOT SAVED: step 12"
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
 }
 
 test_results_that_cannot_be_written_are_kept_and_said() {
   inputs star
-  mkdir out
-  ln -s /dev/full out/metrics.jsonl
+  mkdir -p out/epoch0.json/in-the-way
   exits 1 bovila "${deck[@]}"
-  says "RESULTS NOT WRITTEN: " "No space left on device"
+  says "RESULTS NOT WRITTEN: " "Is a directory"
+  holds "[r['step'] for r in lines('out/metrics.jsonl')] == list(range(1, 13))"
+  rmdir out/epoch0.json/in-the-way out/epoch0.json
+  exits 0 bovila "${deck[@]}"
+  holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
 }
 
 run_tests resume

@@ -14,9 +14,10 @@ namespace bovila {
 /// output.folder/checkpoints
 std::filesystem::path checkpoint_root(const Config& config);
 
-/// Makes output.folder where it is missing and writes the resolved settings, config.json, to it.
+/// Makes output.folder where it is missing and writes the resolved settings, config.json, to it;
+/// with `keep_settings` only where there are none, as --eval does in a trained run's folder.
 /// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
-void make_run_folder(const Config& config);
+void make_run_folder(const Config& config, bool keep_settings);
 
 /// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
 /// epoch{n}.json, eval.json, checkpoints) to a new `folder`/previous-N. @return that folder, or

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "bovila/core/error.h"
 #include "tests/unit/config/helpers.h"
 #include "tests/unit/data/files.h"
 
@@ -58,6 +59,20 @@ TEST_CASE("resuming where nothing was written yet writes nothing") {
   const TempFolder folder;
   ResultFiles(folder.path()).resume_at(5, 5);
   CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("resuming refuses a file that is no plain file: a pipe would wait for ever") {
+  const TempFolder folder;
+  std::filesystem::create_symlink("/dev/full", folder.path() + "/metrics.jsonl");
+  const auto message = [&]() -> std::string {
+    try {
+      ResultFiles(folder.path()).resume_at(0, 0);
+    } catch (const ProgramError& error) {
+      return error.what();
+    }
+    return "";
+  }();
+  CHECK(contains(message, "metrics.jsonl: is no plain file"));
 }
 
 TEST_CASE("an epoch that is evaluated again is in the log once") {

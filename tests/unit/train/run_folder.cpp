@@ -105,10 +105,16 @@ TEST_CASE("a job that Slurm starts again goes on, whatever its command line said
 
 TEST_CASE("the settings are written to a folder that is made when missing") {
   const Folder folder({});
-  make_run_folder(folder.config);
+  make_run_folder(folder.config, true);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
+  Config other = folder.config;
+  other.train.epochs = 11;
+  make_run_folder(other, true);
+  CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
+  make_run_folder(other, false);
+  CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 11"));
   Config config;
   put(folder / "file", "");
   config.output.folder = (folder / "file/out").string();
-  CHECK(contains(error_of([&] { make_run_folder(config); }), "output.folder"));
+  CHECK(contains(error_of([&] { make_run_folder(config, false); }), "output.folder"));
 }
