@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|all]...; without a word, all of them.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|gpu|all]...; without a word, all of them but gpu,
+# which fails on a machine without a GPU.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
@@ -66,6 +67,17 @@ mpi() {
   for ranks in 1 2 3 4; do
     suite "mpi_tests, $ranks ranks" 300 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
       mpirun -np $ranks "$BUILD/bin/mpi_tests"
+    suite "nccl_tests, $ranks ranks" 300 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
+      mpirun -np $ranks "$BUILD/bin/nccl_tests"
+  done
+}
+
+# One rank without a GPU too: it says what is missing.
+gpu() {
+  local ranks devices
+  devices=$("$BUILD/bin/gpu_tests" --devices)
+  for ((ranks = 1; ranks <= (devices > 1 ? devices : 1); ++ranks)); do
+    suite "gpu_tests, $ranks ranks" 600 mpirun -np $ranks "$BUILD/bin/gpu_tests"
   done
 }
 
@@ -79,7 +91,7 @@ cli() {
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli) $kind ;;
+    unit | golden | mpi | cli | gpu) $kind ;;
     all)
       unit
       golden
@@ -87,7 +99,7 @@ for kind in "$@"; do
       cli
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli or all, got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, gpu or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

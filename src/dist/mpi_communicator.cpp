@@ -1,20 +1,15 @@
 // Non-blocking MPI collectives, each waited for with a time limit.
-#include <chrono>
 #include <limits>
 #include <numeric>
-#include <thread>
 
 #include "bovila/core/error.h"
 #include "bovila/dist/communicator.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/dist/polling.h"
 
 namespace bovila {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr auto kSpin = std::chrono::milliseconds(2);   // a step's ranks are rarely further apart
-constexpr auto kNap = std::chrono::microseconds(200);  // then leave the core to others
 constexpr int64_t kMaxCount = std::numeric_limits<int>::max();  // MPI's counts are ints
 
 MPI_Datatype mpi_type(const torch::Tensor& tensor) {
@@ -32,18 +27,16 @@ MPI_Datatype mpi_type(const torch::Tensor& tensor) {
 }
 
 int checked_count(const torch::Tensor& tensor) {
-  BOVILA_CHECK(tensor.is_cpu() && tensor.is_contiguous() && tensor.numel() <= kMaxCount,
-               "MPI takes contiguous CPU tensors of at most 2^31 - 1 elements");
+  BOVILA_CHECK(tensor.is_cpu(),
+               "MPI takes tensors in host memory only, got one on {}; a GPU's tensors go through "
+               "the NcclCommunicator of that GPU",
+               tensor.device().str());
+  BOVILA_CHECK(tensor.is_contiguous() && tensor.numel() <= kMaxCount,
+               "MPI takes contiguous tensors of at most 2^31 - 1 elements");
   return static_cast<int>(tensor.numel());
 }
 
 }  // namespace
-
-int64_t Communicator::max(int64_t value) {
-  auto tensor = torch::full({1}, value, torch::kInt64);
-  all_reduce(tensor, ReduceOp::kMax);
-  return tensor.item<int64_t>();
-}
 
 MpiCommunicator::MpiCommunicator(MPI_Comm comm, double timeout_s)
     : comm_(comm), timeout_s_(timeout_s) {
@@ -51,28 +44,24 @@ MpiCommunicator::MpiCommunicator(MPI_Comm comm, double timeout_s)
   MPI_CHECK(MPI_Comm_size(comm_, &size_));
 }
 
-void MpiCommunicator::wait(MPI_Request request, const char* what) const {
-  const auto start = Clock::now();
-  for (int done = 0;;) {
+void MpiCommunicator::wait(MPI_Request request, const std::string& what) const {
+  const bool came = poll_until(timeout_s_, [&] {
+    int done = 0;
     MPI_CHECK(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
-    if (done) return;
-    const auto waited = Clock::now() - start;
-    if (std::chrono::duration<double>(waited).count() > timeout_s_) {
-      throw ProgramError(
-          "rank {} of {} waited {:.0f} s for the others in {}; one of them has died or hangs",
-          rank_, size_, timeout_s_, what);
-    }
-    waited < kSpin ? std::this_thread::yield() : std::this_thread::sleep_for(kNap);
-  }
+    return done != 0;
+  });
+  if (!came) throw ProgramError(waited_in_vain(who(), timeout_s_, what));
 }
 
 void MpiCommunicator::all_reduce(torch::Tensor& tensor, ReduceOp op) {
+  check_reduction(tensor, op);
   const int count = checked_count(tensor);
   if (size_ == 1) return;
   MPI_Request request;
   MPI_CHECK(MPI_Iallreduce(MPI_IN_PLACE, tensor.data_ptr(), count, mpi_type(tensor),
-                           op == ReduceOp::kSum ? MPI_SUM : MPI_MAX, comm_, &request));
-  wait(request, "an all-reduce");
+                           op == ReduceOp::kMax ? MPI_MAX : MPI_SUM, comm_, &request));
+  wait(request, describe("an all-reduce", tensor));
+  if (op == ReduceOp::kMean) tensor.div_(size_);
 }
 
 void MpiCommunicator::broadcast(torch::Tensor& tensor, int root) {
@@ -80,7 +69,7 @@ void MpiCommunicator::broadcast(torch::Tensor& tensor, int root) {
   if (size_ == 1) return;
   MPI_Request request;
   MPI_CHECK(MPI_Ibcast(tensor.data_ptr(), count, mpi_type(tensor), root, comm_, &request));
-  wait(request, "a broadcast");
+  wait(request, describe("a broadcast", tensor));
 }
 
 void MpiCommunicator::barrier() {

@@ -1,7 +1,9 @@
 // Thin owners around MPI's handles.
 #include "bovila/dist/mpi_session.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "bovila/core/error.h"
 
@@ -46,6 +48,7 @@ std::string MpiSession::name() const {
 }
 
 void MpiSession::abort(int exit_code) const {
+  std::this_thread::sleep_for(std::chrono::seconds(1));
   MPI_Abort(MPI_COMM_WORLD, exit_code);
   std::_Exit(exit_code);
 }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <functional>
 #include <thread>
 
 #include "bovila/core/error.h"
@@ -39,6 +40,16 @@ TEST_CASE("a sum and a maximum over the ranks are exact in fp32, fp64 and int64"
     auto max = torch::full({5}, -ranks.rank(), type);
     ranks.all_reduce(max, ReduceOp::kMax);
     CHECK(torch::equal(max, torch::zeros({5}, type)));
+  }
+}
+
+TEST_CASE("a mean over the ranks is their sum divided by their number") {
+  auto ranks = all_ranks();
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    auto mean = torch::full({2, 3}, ranks.rank() + 1, type);
+    ranks.all_reduce(mean, ReduceOp::kMean);
+    const auto expected = static_cast<double>(sum_to(ranks.size())) / ranks.size();
+    CHECK(torch::equal(mean, torch::full({2, 3}, expected, type)));
   }
 }
 
@@ -100,13 +111,15 @@ TEST_CASE("a rank that does not come is an error within the time limit") {
   MPI_CHECK(MPI_Comm_dup(MPI_COMM_WORLD, &copy));
   const MpiComm owner(copy);
   MpiCommunicator impatient(copy, /*timeout_s=*/0.3);
+  impatient.set_stage("step 12");
   ranks.barrier();
   const auto start = Clock::now();
   if (ranks.rank() == 0) {
     const std::string message = error_of([&] { impatient.barrier(); });
     const std::chrono::duration<double> waited = Clock::now() - start;
-    CHECK(message.find(fmt::format("rank 0 of {}", ranks.size())) != std::string::npos);
-    CHECK(message.find("in a barrier; one of them has died or hangs") != std::string::npos);
+    CHECK(message == fmt::format("rank 0 of {} (step 12) waited 0.3 s for the others in a barrier; "
+                                 "one of them has died or hangs",
+                                 ranks.size()));
     CHECK(waited.count() > 0.25);
     CHECK(waited.count() < 5);
   }
@@ -122,11 +135,30 @@ TEST_CASE("tensors that MPI cannot take are refused before anything is sent") {
   CHECK(error_of([&] { ranks.all_reduce(strided, ReduceOp::kSum); }).find("contiguous") !=
         std::string::npos);
   CHECK(error_of([&] { ranks.broadcast(strided, 0); }).find("contiguous") != std::string::npos);
+  auto elsewhere = torch::zeros({4}, torch::kMeta);
+  for (const auto& send :
+       {std::function<void()>([&] { ranks.broadcast(elsewhere, 0); }),
+        std::function<void()>([&] { ranks.all_reduce(elsewhere, ReduceOp::kSum); })}) {
+    CHECK(error_of(send).find("MPI takes tensors in host memory only, got one on meta; a GPU's "
+                              "tensors go through the NcclCommunicator") != std::string::npos);
+  }
+  auto integers = torch::zeros({4}, torch::kInt64);
+  CHECK(error_of([&] {
+          ranks.all_reduce(integers, ReduceOp::kMean);
+        }).find("the mean of a tensor of type Long is not defined") != std::string::npos);
   if (ranks.size() == 1) return;
   auto half = torch::zeros({4}, torch::kFloat16);
   CHECK(error_of([&] {
           ranks.all_reduce(half, ReduceOp::kSum);
         }).find("of type Half cannot be reduced") != std::string::npos);
+}
+
+TEST_CASE("a rank's name for messages says what the ranks are doing once that is known") {
+  auto ranks = all_ranks();
+  const std::string name = fmt::format("rank {} of {}", ranks.rank(), ranks.size());
+  CHECK(ranks.who() == name);
+  ranks.set_stage("evaluation");
+  CHECK(ranks.who() == name + " (evaluation)");
 }
 
 TEST_CASE("a process alone needs no other: what it sends is what it gets") {

@@ -1,9 +1,11 @@
 // doctest's main for tests that run on several ranks: mpirun -np N mpi_tests. Every rank runs every
-// test; rank 0 reports, and another rank only when a test failed there, which fails on all.
+// test; rank 0 reports, and another rank only when a test failed there, which fails on all. No rank
+// sees a GPU, so that these tests prove the same on every machine; tests/gpu is for GPUs.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <sstream>
 
 #include "bovila/core/log.h"
@@ -13,6 +15,7 @@
 const bovila::MpiSession* test_session = nullptr;
 
 int main(int argc, char** argv) {
+  setenv("CUDA_VISIBLE_DEVICES", "", /*overwrite=*/1);
   const bovila::MpiSession session(&argc, &argv);
   bovila::set_up_log(session.rank());
   test_session = &session;

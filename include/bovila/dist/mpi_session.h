@@ -40,8 +40,9 @@ class MpiSession {
   MpiComm node() const;
   /// "host:rank" for messages.
   std::string name() const;
-  /// Ends every rank of the job with this exit code, at once. For errors that the ranks could not
-  /// agree on; does not return.
+  /// Ends every rank of the job with this exit code, a second later: ranks that fail for the same
+  /// reason, such as a peer that died, still say so. For errors that the ranks could not agree on;
+  /// does not return.
   [[noreturn]] void abort(int exit_code) const;
 
  private:

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# A rank that dies or stops never leaves the others hanging: they end within the time limit, and
+# where mpirun does not end them itself each of them says what it waited for.
+# Uses the program rank_death (tests/ranks).
+source "$(dirname "$0")/helpers.bash"
+
+limit=2 # run.collective_timeout_s of the ranks
+slack=8 # seconds on top of it for starting to abort, the last words and mpirun's own end
+
+# start RANKS MPIRUN_OPTION... -- ARGUMENT...: runs rank_death in the background and waits until all
+# of its ranks take steps. Sets `job`, mpirun's process id, and `pids`, the ranks'.
+start() {
+  local number=$1 options=() tries=0
+  shift
+  while [[ $1 != -- ]]; do options+=("$1") && shift; done
+  shift
+  rm -rf pids && mkdir pids
+  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$@" >said 2>&1 </dev/null &
+  job=$!
+  until [[ $(cat pids/* 2>/dev/null | wc -l) == "$number" ]]; do
+    ((++tries < 600)) || { cat said && echo "the ranks did not start" && return 1; }
+    sleep 0.1
+  done
+  pids=$(cat pids/*)
+}
+
+# ends STATUS: the job ends with this exit code within the time limit and leaves no process behind.
+ends() {
+  local status=0 deadline=$((SECONDS + limit + slack)) pid
+  while kill -0 "$job" 2>/dev/null && ((SECONDS < deadline)); do sleep 0.1; done
+  if kill -0 "$job" 2>/dev/null; then
+    kill -KILL $job $pids 2>/dev/null
+    cat said
+    echo "mpirun has not ended within $((limit + slack)) s"
+    return 1
+  fi
+  wait "$job" || status=$?
+  [[ $status == "$1" ]] || { cat said && echo "expected exit code $1, got $status" && return 1; }
+  for pid in $pids; do
+    ! kill -0 "$pid" 2>/dev/null || { echo "process $pid is left" && return 1; }
+  done
+}
+
+# survivors_say N STEP: ranks 0 to N - 2 of N have each named themselves, step, call and limit.
+survivors_say() {
+  local rank
+  for ((rank = 0; rank < $1 - 1; ++rank)); do
+    says_once "rank $rank of $1 (step $2) waited $limit s for the others in an all-reduce of 100000 Float; one of them has died or hangs"
+  done
+}
+
+test_mpirun_ends_the_others_when_a_rank_is_killed() {
+  for number in 2 3 4; do
+    start "$number" -- kill 50
+    ends 137
+  done
+}
+
+test_ranks_that_mpirun_leaves_alone_end_themselves_and_say_why() {
+  for number in 2 3 4; do
+    start "$number" --enable-recovery -- kill 50
+    ends 1
+    survivors_say "$number" 50
+  done
+}
+
+test_a_stopped_rank_ends_the_others_within_the_limit() {
+  for number in 2 3 4; do
+    start "$number" -- stop 50
+    ends 1
+    survivors_say "$number" 50
+  done
+}
+
+test_a_kill_at_any_of_20_moments_ends_the_job() {
+  for i in {1..20}; do
+    start 3 --
+    sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+    kill -KILL "$(cat "pids/pid-$((i % 3))")"
+    ends 137
+  done
+}
+
+run_tests rank_death

@@ -1,0 +1,8 @@
+// What main of the GPU tests has set up: MPI's session and this rank's device.
+#pragma once
+
+#include <torch/torch.h>
+
+#include "tests/mpi/session.h"
+
+extern const torch::Device* test_device;

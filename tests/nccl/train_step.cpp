@@ -1,0 +1,60 @@
+// Training through the double is training over MPI, bit for bit.
+#include "bovila/train/train_step.h"
+
+#include <doctest/doctest.h>
+
+#include "bovila/dist/nccl_communicator.h"
+#include "tests/mpi/golden_parts.h"
+#include "tests/nccl/double.h"
+
+using namespace bovila;
+
+namespace {
+
+constexpr int64_t kBatch = 2;
+
+/// The parameters after three steps.
+torch::Tensor train(const StarParts& star, Communicator& ranks) {
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const auto order = order_of(star.parts.train->size());
+  int64_t position = 0;
+  for (int step = 0; step < 3; ++step) {
+    const auto plan = plan_step(order, position, kBatch, 1, ranks.rank(), ranks.size());
+    position += plan.num_questions;
+    train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
+               /*lr=*/0.01, ranks);
+  }
+  return model.parameters().flat().clone();
+}
+
+}  // namespace
+
+TEST_CASE("three optimizer steps give the bits that they give over MPI, and break no rule") {
+  const StarParts star;
+  auto host = all_ranks();
+  const auto by_mpi = train(star, host);
+  reset_nccl_double();
+  NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
+  const auto by_nccl = train(star, nccl);
+  CHECK(torch::equal(by_nccl, by_mpi));
+  CHECK(same_on_all(nccl, by_nccl));
+  CHECK(nccl_double().violations.empty());
+}
+
+TEST_CASE("a collective that fails in a step ends it with NCCL's reason") {
+  const StarParts star;
+  auto host = all_ranks();
+  reset_nccl_double();
+  NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
+  nccl_double().failing_call = "ncclAllReduce";
+  nccl.set_stage("step 1");
+  std::string message;
+  try {
+    train(star, nccl);
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  CHECK(message.find("(step 1): NCCL failed in an all-reduce of ") != std::string::npos);
+  host.barrier();
+}
