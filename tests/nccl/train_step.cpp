@@ -13,6 +13,15 @@ namespace {
 
 constexpr int64_t kBatch = 2;
 
+std::string error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const ProgramError& error) {
+    return error.what();
+  }
+  return "";
+}
+
 /// The parameters after three steps.
 torch::Tensor train(const StarParts& star, Communicator& ranks) {
   Bovila model = star.model();
@@ -49,12 +58,23 @@ TEST_CASE("a collective that fails in a step ends it with NCCL's reason") {
   NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
   nccl_double().failing_call = "ncclAllReduce";
   nccl.set_stage("step 1");
-  std::string message;
-  try {
-    train(star, nccl);
-  } catch (const std::exception& error) {
-    message = error.what();
-  }
+  const std::string message = error_of([&] { train(star, nccl); });
   CHECK(message.find("(step 1): NCCL failed in an all-reduce of ") != std::string::npos);
+  host.barrier();
+}
+
+TEST_CASE("a rank that leaves the others alone in a step ends it within the time limit") {
+  const StarParts star;
+  auto host = all_ranks();
+  reset_nccl_double();
+  NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
+  nccl_double().patience_s = 0.1;
+  nccl_double().skips_work = host.rank() == host.size() - 1;
+  nccl.set_stage("step 1");
+  host.set_timeout(1);
+  const std::string message = error_of([&] { train(star, nccl); });
+  CHECK(message.find("(step 1) waited 1 s for the others in an all-reduce of ") !=
+        std::string::npos);
+  host.set_timeout(60);
   host.barrier();
 }
