@@ -74,6 +74,16 @@ TEST_CASE("every rank's tensor can be the one that all get") {
   CHECK(nccl_double().violations.empty());
 }
 
+TEST_CASE("what computes after a reduction sees its result, before the host has asked for it") {
+  auto host = all_ranks();
+  auto nccl = nccl_over(host);
+  auto tensor = torch::full({4}, host.rank() + 1, torch::kInt64);
+  nccl.all_reduce(tensor, ReduceOp::kMax);
+  const auto doubled = tensor * 2;
+  CHECK(torch::equal(doubled, torch::full({4}, 2 * host.size(), torch::kInt64)));
+  nccl.synchronize();
+}
+
 TEST_CASE("all ranks make the same calls with the same sizes in the same order") {
   auto host = all_ranks();
   auto nccl = nccl_over(host);
