@@ -79,6 +79,9 @@ gpu() {
   for ((ranks = 1; ranks <= (devices > 1 ? devices : 1); ++ranks)); do
     suite "gpu_tests, $ranks ranks" 600 mpirun -np $ranks "$BUILD/bin/gpu_tests"
   done
+  ((devices > 1)) || return 0
+  suite "rank_death.sh on GPUs" 900 env DEVICE=cuda \
+    RANKS="$(seq -s ' ' 2 $((devices < 4 ? devices : 4)))" "$root/tests/cli/rank_death.sh"
 }
 
 cli() {

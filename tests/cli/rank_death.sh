@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # A rank that dies or stops never leaves the others hanging: they end within the time limit, and
 # where mpirun does not end them itself each of them says what it waited for.
-# Uses the program rank_death (tests/ranks).
+# Uses the program rank_death (tests/ranks). Settings, for tests/run.sh gpu:
+#   DEVICE   cpu (default) or cuda: where the ranks' tensors are, and so whether MPI or NCCL is used
+#   RANKS    numbers of ranks to try (default: "2 3 4")
 source "$(dirname "$0")/helpers.bash"
 
 limit=2 # run.collective_timeout_s of the ranks
-slack=8 # seconds on top of it for starting to abort, the last words and mpirun's own end
+slack=8 # seconds on top of it for the last words and mpirun's own end
+DEVICE=${DEVICE:-cpu}
+RANKS=${RANKS:-2 3 4}
+[[ $DEVICE == cuda ]] && slack=20 # ncclCommAbort is waited for, up to 10 s
 
 # start RANKS MPIRUN_OPTION... -- ARGUMENT...: runs rank_death in the background and waits until all
 # of its ranks take steps. Sets `job`, mpirun's process id, and `pids`, the ranks'.
@@ -15,7 +20,7 @@ start() {
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
   rm -rf pids && mkdir pids
-  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$@" >said 2>&1 </dev/null &
+  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$DEVICE" "$@" >said 2>&1 </dev/null &
   job=$!
   until [[ $(cat pids/* 2>/dev/null | wc -l) == "$number" ]]; do
     ((++tries < 600)) || { cat said && echo "the ranks did not start" && return 1; }
@@ -45,23 +50,28 @@ ends() {
   return 1
 }
 
-# survivors_say N STEP: ranks 0 to N - 2 of N have each named themselves, step, call and limit.
+# survivors_say N STEP: ranks 0 to N - 2 of N have each named themselves, step, call and limit. Where
+# NCCL sees by itself that the peer is gone it gives its own reason instead of the limit.
 survivors_say() {
   local rank
+  if [[ $DEVICE == cuda ]]; then
+    says "(step $2)"
+    return
+  fi
   for ((rank = 0; rank < $1 - 1; ++rank)); do
     says_once "rank $rank of $1 (step $2) waited $limit s for the others in an all-reduce of 100000 Float; one of them has died or hangs"
   done
 }
 
 test_mpirun_ends_the_others_when_a_rank_is_killed() {
-  for number in 2 3 4; do
+  for number in $RANKS; do
     start "$number" -- kill 50
     ends 137
   done
 }
 
 test_ranks_that_mpirun_lets_live_end_themselves_and_say_why() {
-  for number in 2 3 4; do
+  for number in $RANKS; do
     start "$number" --mca orte_abort_on_non_zero_status 0 -- kill 50
     ends 137 # mpirun's status is that of the first rank that ended, the killed one
     survivors_say "$number" 50
@@ -69,7 +79,7 @@ test_ranks_that_mpirun_lets_live_end_themselves_and_say_why() {
 }
 
 test_a_stopped_rank_ends_the_others_within_the_limit() {
-  for number in 2 3 4; do
+  for number in $RANKS; do
     start "$number" -- stop 50
     ends 1
     survivors_say "$number" 50
@@ -77,10 +87,12 @@ test_a_stopped_rank_ends_the_others_within_the_limit() {
 }
 
 test_a_kill_at_any_of_20_moments_ends_the_job() {
+  local number=3
+  [[ " $RANKS " == *" 3 "* ]] || number=${RANKS##* }
   for i in {1..20}; do
-    start 3 --
+    start "$number" --
     sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
-    kill -KILL "$(cat "pids/pid-$((i % 3))")"
+    kill -KILL "$(cat "pids/pid-$((i % number))")"
     ends 137
   done
 }

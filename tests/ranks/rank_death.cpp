@@ -1,50 +1,81 @@
 // Ranks that take steps together until one of them dies or stops: mpirun -np N rank_death FOLDER
-// TIMEOUT_S [kill|stop STEP]. Each rank writes its process id to FOLDER/pid-RANK when all have
-// started; with kill or stop the last rank ends or halts itself before that step. Errors end the
-// job as in bovila's main. Used by tests/cli/rank_death.sh.
+// TIMEOUT_S cpu|cuda [kill|stop STEP]. Each rank writes its process id to FOLDER/pid-RANK when all
+// have started; with kill or stop the last rank ends or halts itself before that step. Errors end
+// the job as in bovila's main. Used by tests/cli/rank_death.sh.
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
 
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
-#include "bovila/dist/communicator.h"
+#include "bovila/dist/device.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/dist/nccl_communicator.h"
 
 namespace {
 
+using namespace bovila;
+
+constexpr double kStart_s = 120;  // time limit until all ranks have taken a first step
 constexpr int kNever = -1;
 constexpr int kNumSteps = 100000;  // some minutes: longer than the test that started this waits
+constexpr int64_t kNumbers = 100000;
 
-void take_steps(bovila::Communicator& ranks, int death, int signal) {
-  auto gradient = torch::ones({100000});
+struct Death {
+  int step = kNever;
+  int signal = SIGKILL;
+};
+
+void take_step(Communicator& ranks, torch::Tensor& gradient) {
+  ranks.all_reduce(gradient, ReduceOp::kMean);
+  ranks.synchronize();
+}
+
+void take_steps(Communicator& ranks, torch::Tensor& gradient, const Death& death) {
   for (int step = 0; step < kNumSteps; ++step) {
     ranks.set_stage(fmt::format("step {}", step));
-    if (step == death && ranks.rank() == ranks.size() - 1) raise(signal);
-    ranks.all_reduce(gradient, bovila::ReduceOp::kMean);
+    if (step == death.step && ranks.rank() == ranks.size() - 1) raise(death.signal);
+    take_step(ranks, gradient);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+void run(const MpiSession& session, const std::string& folder, double timeout_s,
+         DeviceRequest request, const Death& death) {
+  MpiCommunicator host(MPI_COMM_WORLD, kStart_s);
+  const MpiComm node_ranks = session.node();
+  MpiCommunicator node(node_ranks.get(), kStart_s);
+  const auto device = choose_device(request, host, node);
+  std::unique_ptr<NcclCommunicator> nccl;
+  if (device.is_cuda()) nccl = std::make_unique<NcclCommunicator>(host, device);
+  Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
+  auto gradient = torch::ones({kNumbers}, device);
+  take_step(ranks, gradient);  // NCCL's first one takes long
+  ranks.barrier();
+  host.set_timeout(timeout_s);
+  std::ofstream(fmt::format("{}/pid-{}", folder, session.rank())) << getpid() << std::endl;
+  take_steps(ranks, gradient, death);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bovila::MpiSession session(&argc, &argv);
-  bovila::set_up_log(session.rank());
+  const MpiSession session(&argc, &argv);
+  set_up_log(session.rank());
   torch::set_num_threads(1);
-  const std::string folder = argv[1];
-  const int signal = argc > 3 && std::string(argv[3]) == "stop" ? SIGSTOP : SIGKILL;
+  const auto word = [&](int i) { return std::string(i < argc ? argv[i] : ""); };
+  const auto request = word(3) == "cuda" ? DeviceRequest::kCuda : DeviceRequest::kCpu;
+  Death death;
+  if (argc > 5) death = {std::stoi(word(5)), word(4) == "stop" ? SIGSTOP : SIGKILL};
   try {
-    bovila::MpiCommunicator ranks(MPI_COMM_WORLD, std::stod(argv[2]));
-    ranks.barrier();
-    std::ofstream(fmt::format("{}/pid-{}", folder, session.rank())) << getpid() << std::endl;
-    take_steps(ranks, argc > 4 ? std::stoi(argv[4]) : kNever, signal);
+    run(session, word(1), std::stod(word(2)), request, death);
   } catch (const std::exception& error) {
-    bovila::log::error("rank {}: {}", session.name(), error.what());
+    log::error("rank {}: {}", session.name(), error.what());
     session.abort(1);
   }
   return 0;
