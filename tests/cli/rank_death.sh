@@ -20,7 +20,8 @@ start() {
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
   rm -rf pids && mkdir pids
-  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$DEVICE" "$@" >said 2>&1 </dev/null &
+  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$DEVICE" "$@" \
+    >said 2>&1 </dev/null &
   job=$!
   until [[ $(cat pids/* 2>/dev/null | wc -l) == "$number" ]]; do
     ((++tries < 600)) || { cat said && echo "the ranks did not start" && return 1; }
@@ -50,8 +51,8 @@ ends() {
   return 1
 }
 
-# survivors_say N STEP: ranks 0 to N - 2 of N have each named themselves, step, call and limit. Where
-# NCCL sees by itself that the peer is gone it gives its own reason instead of the limit.
+# survivors_say N STEP: ranks 0 to N - 2 of N have each named themselves, step, call and limit.
+# Where NCCL sees by itself that the peer is gone it gives its own reason instead of the limit.
 survivors_say() {
   local rank
   if [[ $DEVICE == cuda ]]; then
