@@ -10,7 +10,10 @@
 #include "bovila/core/log.h"
 #include "bovila/data/report.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/determinism.h"
+#include "bovila/dist/device.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/dist/nccl_communicator.h"
 #include "bovila/dist/threads.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/run_folder.h"
@@ -138,11 +141,18 @@ void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Tr
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
 }
 
+/// Collective: the device of this rank, with what the deck says about its numbers in force.
+torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Communicator& node) {
+  if (config.deterministic) make_deterministic();  // before the first use of a GPU
+  at::globalContext().setAllowTF32CuBLAS(config.tf32);
+  return choose_device(config.device, ranks, node);
+}
+
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
-  MpiCommunicator ranks(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
-  const Deck deck = share_deck(line, ranks);
+  MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
+  const Deck deck = share_deck(line, host);
   const Config& config = deck.config;
-  ranks.set_timeout(config.run.collective_timeout_s);
+  host.set_timeout(config.run.collective_timeout_s);
   preemption.configure(config.run);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
@@ -150,12 +160,16 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
                           ? static_cast<int>(config.run.threads_per_rank)
                           : choose_threads(node);
   torch::set_num_threads(threads);
-  if (line.check) return check(config, ranks, threads, preemption);
+  if (line.check) return check(config, host, threads, preemption);
 
+  const torch::Device device = set_up_device(config.run, host, node);
+  std::unique_ptr<NcclCommunicator> nccl;
+  if (device.is_cuda()) nccl = std::make_unique<NcclCommunicator>(host, device);
+  Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   if (ranks.rank() == 0) {
     std::cerr << deck.resolved << std::flush;
-    log::info("{} rank{} of {} thread{}", ranks.size(), ranks.size() == 1 ? "" : "s", threads,
-              threads == 1 ? "" : "s");
+    log::info("{} rank{} of {} thread{} on {}", ranks.size(), ranks.size() == 1 ? "" : "s", threads,
+              threads == 1 ? "" : "s", device.is_cuda() ? "a GPU each" : "the CPU");
   }
   const bool with_train = !line.start.eval;
   const auto checkpoint = find_start(config, line.start, ranks);
@@ -166,7 +180,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     if (with_train && ranks.rank() == 0) identity.identity = make_identity(config, *inputs);
   });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
-  Bovila model = make_model(config, inputs->llama, with_train, ranks, node, preemption);
+  Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
   if (line.start.eval) {
     evaluate_only(config, checkpoint, model, trainer, ranks);

@@ -14,8 +14,10 @@
 namespace bovila {
 namespace {
 
-constexpr EnumName<Precision> kPrecisions[] = {{Precision::kFp32, "fp32"},
-                                               {Precision::kBf16, "bf16"}};
+constexpr EnumName<Precision> kPrecisions[] = {
+    {Precision::kFp32, "fp32"}, {Precision::kBf16, "bf16"}, {Precision::kFp16, "fp16"}};
+constexpr EnumName<DeviceRequest> kDevices[] = {
+    {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
                                              {OverLong::kSkip, "skip"}};
 
@@ -66,6 +68,8 @@ constexpr Key kKeys[] = {
     KEY(model.attention_bias,
         .doc = "gate2, the extra attention on video tokens, starts at minus this",
         .published = "bias"),
+    KEY(model.recompute_activations,
+        .doc = "keep each layer's input only and compute the layer again in the backward pass"),
 
     KEY(data.dataset, .required = true, .words = kDatasetNames,
         .doc = "whose annotations data.folder holds", .published = "dataset"),
@@ -123,6 +127,11 @@ constexpr Key kKeys[] = {
     KEY(eval.batch_size, .range = kCount, .unit = "questions",
         .doc = "questions of a rank in one forward pass"),
 
+    KEY(run.device,
+        .doc = "where ranks compute; auto = one rank a GPU, or the CPU where no rank sees a GPU"),
+    KEY(run.deterministic,
+        .doc = "the same bits from the same run on GPUs too: slower algorithms, fixed NCCL algorithm"),
+    KEY(run.tf32, .doc = "fp32 products on GPUs may round their factors to 10 bits"),
     KEY(run.threads_per_rank, .range = kCountOrZero, .unit = "threads",
         .doc = "0 = the node's cores shared out among its ranks"),
     KEY(run.prefetch_batches, .range = kCount, .unit = "batches",
@@ -173,6 +182,9 @@ std::span<const EnumName<Precision>> names_of(Precision) {
 }
 std::span<const EnumName<OverLong>> names_of(OverLong) {
   return kOverLongs;
+}
+std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest) {
+  return kDevices;
 }
 
 bool Range::contains(double value) const {

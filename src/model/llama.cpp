@@ -20,6 +20,48 @@ struct Pass {
   AttentionScope scope;  // every position queries
 };
 
+/// A layer as a function of what has gradients.
+using LayerFunction = std::function<Tensor(const Tensor& x_BSD, const AdapterSlots& adapter)>;
+
+struct HeldFunction : torch::CustomClassHolder {
+  explicit HeldFunction(LayerFunction held) : function(std::move(held)) {}
+  LayerFunction function;
+};
+
+/// Runs a layer without a graph and keeps its inputs; the backward pass runs it again with one.
+struct Recomputed : torch::autograd::Function<Recomputed> {
+  static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
+                        const Tensor& key, const Tensor& value, const Tensor& gate1,
+                        const Tensor& gate2, const LayerFunction& layer) {
+    context->save_for_backward({x, key, value, gate1, gate2});
+    context->saved_data["layer"] =
+        torch::IValue::make_capsule(c10::make_intrusive<HeldFunction>(layer));
+    return layer(x, {key, value, gate1, gate2});
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list grads) {
+    torch::autograd::variable_list inputs = context->get_saved_variables(), wanted;
+    for (Tensor& input : inputs) {
+      if (!input.defined()) continue;
+      const bool has_gradient = input.requires_grad();
+      input = input.detach();
+      if (has_gradient) wanted.push_back(input.requires_grad_());
+    }
+    const auto held = context->saved_data["layer"].toCapsule();
+    const torch::AutoGradMode with_graph(true);
+    const auto y = static_cast<HeldFunction&>(*held).function(
+        inputs[0], {inputs[1], inputs[2], inputs[3], inputs[4]});
+    const auto found = torch::autograd::grad({y}, wanted, {grads[0]});
+    torch::autograd::variable_list out(inputs.size() + 1);  // the last is the function's: none
+    size_t next = 0;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].defined() && inputs[i].requires_grad()) out[i] = found[next++];
+    }
+    return out;
+  }
+};
+
 class Layer {
  public:
   Layer(const LlamaLayerWeights& weights, const LlamaParams& params)
@@ -78,6 +120,15 @@ class Layer {
   const LlamaParams& params_;
 };
 
+Tensor recomputed(const Layer& layer, const Tensor& x_BSD, const Pass& pass,
+                  const AdapterSlots& adapter) {
+  const LayerFunction function = [=](const Tensor& x, const AdapterSlots& slots) {
+    return layer.forward(x, pass, slots);
+  };
+  return Recomputed::apply(x_BSD, adapter.key, adapter.value, adapter.gate1, adapter.gate2,
+                           function);
+}
+
 }  // namespace
 
 Tensor Llama::embed(const Tensor& ids) const {
@@ -91,7 +142,9 @@ Tensor Llama::forward(Tensor x_BSD, const Sequences& sequences,
                   {sequences.mask, sequences.after_video}};
   const size_t last = weights_.layers.size() - 1;
   for (size_t l = 0; l < last; ++l) {
-    x_BSD = Layer(weights_.layers[l], p).forward(x_BSD, pass, adapters[l]);
+    const Layer layer(weights_.layers[l], p);
+    x_BSD = recompute_ ? recomputed(layer, x_BSD, pass, adapters[l])
+                       : layer.forward(x_BSD, pass, adapters[l]);
   }
   const auto x_BQD =
       Layer(weights_.layers[last], p).forward_at(x_BSD, sequences.outputs, pass, adapters[last]);

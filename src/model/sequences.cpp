@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "bovila/core/error.h"
+#include "bovila/model/device_copy.h"
 
 namespace bovila {
 namespace {
@@ -86,7 +87,7 @@ Sequences lay_out(std::span<const SequenceTree> rows, int64_t max_feats, torch::
     video_start.push_back(row.video_start);
   }
   constexpr int64_t kPadding = -1;
-  const auto move = [&](const torch::Tensor& tensor) { return tensor.to(device); };
+  const auto move = [&](const torch::Tensor& tensor) { return copy_to(tensor, device); };
   out.max_feats = max_feats;
   out.tokens = move(padded(rows, length, 0, &SequenceTree::tokens));
   out.positions = move(padded(rows, length, 0, &SequenceTree::positions));

@@ -21,7 +21,9 @@ constexpr std::string_view kMayChange[] = {
     // Length, and what is only looked at.
     "train.epochs", "data.val_split", "eval.", "output.", "run.", "checkpoint.",
     // Where files lie; what is in them is compared by identity.
-    "model.llama", "model.tokenizer", "data.folder", "data.features"};
+    "model.llama", "model.tokenizer", "data.folder", "data.features",
+    // The same numbers in less memory.
+    "model.recompute_activations"};
 
 constexpr std::string_view kIdentityMayChange[] = {"data.val_split"};
 

@@ -51,6 +51,7 @@ std::string write_progress(const TrainState& state) {
                                  {"position", state.position},
                                  {"adamw_steps", state.adamw_steps},
                                  {"loss_scale", exact(state.loss_scale)},
+                                 {"loss_scale_good_steps", state.loss_scale_good_steps},
                                  {"num_ranks", state.num_ranks},
                                  {"loss_sums", nlohmann::ordered_json::array()},
                                  {"num_micro_batches", state.num_micro_batches},
@@ -74,15 +75,16 @@ std::string write_progress(const TrainState& state) {
 TrainState read_progress(std::string_view text, const std::string& path) {
   const nlohmann::json json = parse_json(text, path);
   const JsonObject root(json, path);
-  root.allow_only({"step", "epoch", "position", "adamw_steps", "loss_scale", "num_ranks",
-                   "loss_sums", "num_micro_batches", "scores", "best_accuracy", "best_step",
-                   "identity", "arrays"});
+  root.allow_only({"step", "epoch", "position", "adamw_steps", "loss_scale",
+                   "loss_scale_good_steps", "num_ranks", "loss_sums", "num_micro_batches", "scores",
+                   "best_accuracy", "best_step", "identity", "arrays"});
   TrainState state;
   state.step = root.integer("step", 0);
   state.epoch = root.integer("epoch", 0);
   state.position = root.integer("position", 0);
   state.adamw_steps = root.integer("adamw_steps", 0);
   state.loss_scale = root.number("loss_scale");
+  state.loss_scale_good_steps = root.integer("loss_scale_good_steps", 0);
   state.num_ranks = root.integer("num_ranks", 1);
   state.loss_sums = root.numbers("loss_sums");
   state.num_micro_batches = root.integer("num_micro_batches", 0);

@@ -10,6 +10,7 @@
 #include "bovila/core/error.h"
 #include "bovila/data/prefetcher.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/model/device_copy.h"
 #include "bovila/train/evidence.h"
 
 namespace bovila {
@@ -56,7 +57,7 @@ SequenceTree option_row(const OptionExample& question, int64_t first_pair,
 /// Means of values_N over the counted tokens of each pair.
 std::vector<double> mean_by_pair(const Tensor& values_N, const Tensor& counted_N,
                                  const Tensor& pair_N, int64_t pairs) {
-  const auto zeros = torch::zeros({pairs}, torch::kFloat64).to(values_N.device());
+  const auto zeros = torch::zeros({pairs}, values_N.options().dtype(torch::kFloat64));
   const auto sums = zeros.index_add(0, pair_N, (values_N * counted_N).to(torch::kFloat64));
   const auto counts = zeros.index_add(0, pair_N, counted_N.to(torch::kFloat64));
   const auto means = (sums / counts).cpu();
@@ -174,13 +175,13 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
     pairs += static_cast<int64_t>(question.options.size());
     frames.push_back(torch::tensor(question.frames).view({-1, kFeatureDim}));
   }
-  const auto video = model.video(torch::stack(frames).to(device));
+  const auto video = model.video(copy_to(torch::stack(frames), device));
   const auto sequences = lay_out(rows, video.size(1), device);
   const auto logits =
       model.llama().logits(model.hidden(sequences, video, model.adapter_slots()));  // [N, V]
 
-  const auto labels_N = torch::tensor(labels, torch::kInt64).to(device);
-  const auto pair_N = torch::tensor(pair, torch::kInt64).to(device);
+  const auto labels_N = copy_to(torch::tensor(labels, torch::kInt64), device);
+  const auto pair_N = copy_to(torch::tensor(pair, torch::kInt64), device);
   const auto counted = (labels_N != 0).to(torch::kFloat32);
   const auto surprise = torch::cross_entropy_loss(logits, labels_N, {}, at::Reduction::None);
   const auto& parameters = model.parameters();

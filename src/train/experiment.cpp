@@ -74,7 +74,15 @@ std::string find_tokenizer(const ModelConfig& config) {
 }
 
 torch::ScalarType scalar_type(Precision precision) {
-  return precision == Precision::kBf16 ? torch::kBFloat16 : torch::kFloat32;
+  switch (precision) {
+    case Precision::kBf16:
+      return torch::kBFloat16;
+    case Precision::kFp16:
+      return torch::kFloat16;
+    case Precision::kFp32:
+      break;
+  }
+  return torch::kFloat32;
 }
 
 Inputs::Inputs(const Config& config, bool with_train, const Preemption& preemption)
@@ -88,23 +96,27 @@ Inputs::Inputs(const Config& config, bool with_train, const Preemption& preempti
 }
 
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  Communicator& ranks, Communicator& node, const Preemption& preemption) {
+                  torch::Device device, Communicator& ranks, Communicator& node,
+                  const Preemption& preemption) {
   const auto memory = [&](size_t size, const std::function<void(std::byte*)>& fill) {
     return node_memory(node, size, fill);
   };
   std::optional<AdapterParameters> parameters;
   run_together(ranks, [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,
-                       static_cast<uint64_t>(config.train.seed), torch::kCPU);
+                       static_cast<uint64_t>(config.train.seed), device);
     check_llama_files(config.model.llama, llama);
   });
   std::optional<LlamaWeights> weights;
   // The ranks of a node agree among themselves while they load; here with those of other nodes.
   run_together(ranks, [&] {
-    weights = load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
-                                 for_training, memory, [&] { preemption.check(); });
+    weights =
+        load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
+                           for_training && device.is_cpu(), memory, [&] { preemption.check(); });
+    if (!device.is_cpu()) weights = copy_to(*weights, device);  // and the node's block goes
   });
-  return {Llama(std::move(*weights)), std::move(*parameters)};
+  return {Llama(std::move(*weights), config.model.recompute_activations && for_training),
+          std::move(*parameters)};
 }
 
 std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks,

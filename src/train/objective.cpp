@@ -7,6 +7,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/random.h"
 #include "bovila/data/feature_store.h"
+#include "bovila/model/device_copy.h"
 #include "bovila/train/evidence.h"
 
 namespace bovila {
@@ -38,7 +39,7 @@ int64_t num_labels(const Prompt& prompt) {
 }
 
 Tensor to_device(const std::vector<int64_t>& values, torch::Device device) {
-  return torch::tensor(values, torch::kInt64).to(device);
+  return copy_to(torch::tensor(values, torch::kInt64), device);
 }
 
 Tensor frames_of(std::span<const Example> batch, torch::Device device) {
@@ -47,7 +48,7 @@ Tensor frames_of(std::span<const Example> batch, torch::Device device) {
   auto out = torch::empty({rows, per_row / kFeatureDim, kFeatureDim});
   float* at = out.data_ptr<float>();
   for (const Example& example : batch) at = std::ranges::copy(example.frames, at).out;
-  return out.to(device);
+  return copy_to(out, device);
 }
 
 Tensor cross_entropy(const Tensor& logits_NV, const Tensor& labels_N,
@@ -110,7 +111,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
       noises.push_back(noise(example, example.vqa.question_len));
     }
     out.embeddings = gumbel_choose(logits.index_select(0, to_device(sampled, micro.device())),
-                                   torch::cat(noises).to(micro.device()),
+                                   copy_to(torch::cat(noises), micro.device()),
                                    micro.model.llama().weights().tok_embeddings);
   }
   return out;

@@ -1,6 +1,7 @@
 // The step reads as its header's first line; the helpers hide the bookkeeping.
 #include "bovila/train/train_step.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "bovila/dist/agreement.h"
@@ -12,30 +13,50 @@ using torch::Tensor;
 
 constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 
-/// Forward and backward of one micro-batch. Its losses go to `sums` [kNumLosses], fp64 on the CPU,
-/// its gradients to the parameters' flat gradient.
+/// Forward and backward of one micro-batch. Its losses are added to `sums` [kNumLosses], fp64 on
+/// the model's device, its scaled gradients to the parameters' flat gradient. No host
+/// synchronisation.
 void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& config,
-            const NoiseSource& noise, Tensor& sums) {
+            const NoiseSource& noise, double scale, Tensor& sums) {
   const auto losses = compute_losses(model, batch, config, noise);
-  losses.total.backward();
-  sums += losses.values().to(torch::kFloat64).cpu();
+  (scale == 1 ? losses.total : losses.total * scale).backward();
+  sums += losses.values().to(torch::kFloat64);
 }
 
-void require_finite(const StepReport& report) {
+void require_finite_losses(const StepReport& report) {
   for (size_t i = 0; i < Losses::kNames.size(); ++i) {
-    if (!std::isfinite(report.losses[i])) {
-      throw AgreedError(ExitCode::kFailure,
-                        fmt::format("{} is {}: training stopped on all ranks before the update. A "
-                                    "smaller lr or precision = \"fp32\" may help",
-                                    Losses::kNames[i], report.losses[i]));
-    }
-  }
-  if (!std::isfinite(report.gradient_norm)) {
+    if (std::isfinite(report.losses[i])) continue;
     throw AgreedError(ExitCode::kFailure,
-                      fmt::format("the gradient's norm is {}: training stopped on all ranks before "
-                                  "the update. A smaller lr may help",
-                                  report.gradient_norm));
+                      fmt::format("{} is {}: training stopped on all ranks before the update. A "
+                                  "smaller lr or precision = \"fp32\" may help",
+                                  Losses::kNames[i], report.losses[i]));
   }
+}
+
+void require_finite_gradient(const StepReport& report, const LossScale& scale) {
+  const bool may_overflow = scale.is_dynamic() && scale.value() > LossScale::kSmallest;
+  if (may_overflow || std::isfinite(report.gradient_norm)) return;
+  throw AgreedError(ExitCode::kFailure,
+                    fmt::format("the gradient's norm is {}: training stopped on all ranks before "
+                                "the update. A smaller lr may help",
+                                report.gradient_norm));
+}
+
+/// Losses and the gradient's norm, in the one transfer to the host of a step.
+StepReport read_report(const Tensor& sums, const Tensor& gradient, const StepPlan& plan, double lr,
+                       Communicator& ranks) {
+  const auto count = static_cast<double>(plan.num_local_losses);
+  const auto numbers = torch::cat({sums / count, gradient.norm().to(torch::kFloat64).view(1)});
+  ranks.synchronize();
+  const auto host = numbers.cpu();
+  const double* values = host.data_ptr<double>();
+  StepReport report;
+  std::copy_n(values, kNumLosses, report.losses.begin());
+  report.gradient_norm = values[kNumLosses];
+  report.lr = lr;
+  report.num_questions = plan.num_questions;
+  report.num_micro_batches = plan.num_local_losses;
+  return report;
 }
 
 }  // namespace
@@ -46,29 +67,29 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   auto& parameters = model.parameters();
   auto gradient = parameters.gradient();
   gradient.zero_();
-  auto sums = torch::zeros({kNumLosses}, torch::kFloat64);
+  LossScale& scale = optimizer.loss_scale;
+  auto sums = torch::zeros({kNumLosses}, gradient.options().dtype(torch::kFloat64));
   LocalError error;
   for (const auto& rows : plan.micro_batches) {
     if (const StopReason reason = preemption.agreed(ranks)) return {.stopped = reason};
     if (rows.empty() || error.code != ExitCode::kSuccess) continue;
-    error = run_local([&] { add_up(model, next(), config, noise, sums); });
+    error = run_local([&] { add_up(model, next(), config, noise, scale.value(), sums); });
   }
   agree(ranks, error);
   ranks.all_reduce(gradient, ReduceOp::kSum);
   ranks.all_reduce(sums, ReduceOp::kSum);
-  const auto count = static_cast<double>(plan.num_local_losses);
-  gradient.div_(count);
+  gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
 
-  StepReport report;
-  for (int64_t i = 0; i < kNumLosses; ++i) {
-    report.losses[static_cast<size_t>(i)] = sums[i].item<double>() / count;
+  StepReport report = read_report(sums, gradient, plan, lr, ranks);
+  require_finite_losses(report);
+  require_finite_gradient(report, scale);
+  report.overflowed = !std::isfinite(report.gradient_norm);
+  if (report.overflowed) {
+    report.gradient_norm = 0;
+  } else {
+    optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, lr);
   }
-  report.gradient_norm = gradient.norm().item<double>();
-  report.lr = lr;
-  report.num_questions = plan.num_questions;
-  report.num_micro_batches = plan.num_local_losses;
-  require_finite(report);
-  optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, lr);
+  scale.update(report.overflowed);
   return report;
 }
 

@@ -6,6 +6,7 @@
 #include "bovila/data/prefetcher.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/memory_use.h"
 #include "bovila/train/run_folder.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
@@ -75,6 +76,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
                  config.train.weight_decay, model.llama().device()),
       results_(config.output.folder),
       schedule_(config.checkpoint, SaveSchedule::Clock::now()) {
+  if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
   if (inputs.train) {
     rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks, preemption);
   }
@@ -117,6 +119,9 @@ void Trainer::restore_state(const TrainState& state) {
                     state.loss_sums.size(), means_.sums.size());
   }
   optimizer_.steps = state.adamw_steps;
+  if (optimizer_.loss_scale.is_dynamic()) {
+    optimizer_.loss_scale = {state.loss_scale, state.loss_scale_good_steps};
+  }
   step_ = state.step;
   epoch_ = state.epoch;
   position_ = state.position;
@@ -133,6 +138,8 @@ TrainState Trainer::state() const {
   state.epoch = epoch_;
   state.position = position_;
   state.adamw_steps = optimizer_.steps;
+  state.loss_scale = optimizer_.loss_scale.value();
+  state.loss_scale_good_steps = optimizer_.loss_scale.good_steps();
   state.num_ranks = ranks_.size();
   state.loss_sums = means_.sums;
   state.num_micro_batches = means_.num_micro_batches;
@@ -213,12 +220,17 @@ void Trainer::train_epoch() {
     const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
     const double lr =
         learning_rate(config_.train, peak, static_cast<double>(epoch_) + done / micros);
+    ranks_.set_stage(fmt::format("step {}", step_ + 1));
     const auto report =
         train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_, preemption_);
     if (report.stopped) stop(report.stopped);
     position_ += plan.num_questions;
     ++step_;
     means_.add(report);
+    if (report.overflowed && is_root()) {
+      log::warn("step {}: fp16 gradients overflowed, no update; the loss scale is {} now", step_,
+                optimizer_.loss_scale.value());
+    }
     if (is_root()) results_.add_step(step_record(epoch_, step_, report));
     progress.update(
         fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
@@ -230,6 +242,7 @@ void Trainer::train_epoch() {
 }
 
 void Trainer::finish_epoch() {
+  ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_));
   auto [scores, stopped] = score_validation();
   if (stopped) {
     scores_ = std::move(scores);
@@ -251,6 +264,15 @@ void Trainer::finish_epoch() {
   means_ = {};
   scores_.clear();
   save();
+  report_memory();
+}
+
+void Trainer::report_memory() {
+  const auto texts = ranks_.all_gather(memory_text(model_.llama().device()));
+  if (!is_root()) return;
+  for (size_t rank = 0; rank < texts.size(); ++rank) {
+    log::info("memory of rank {}: {}", rank, texts[rank]);
+  }
 }
 
 Evaluation Trainer::score_validation() {

@@ -112,6 +112,40 @@ test_bf16_runs_and_stays_near_fp32() {
   holds "abs(lines('wide/log.txt')[0]['train_loss'] - lines('narrow1/log.txt')[0]['train_loss']) < 0.1"
 }
 
+test_fp16_runs_with_a_loss_scale_that_checkpoints_keep() {
+  inputs star
+  train half --set model.precision=fp16
+  train wide
+  holds "abs(lines('wide/log.txt')[0]['train_loss'] - lines('half/log.txt')[0]['train_loss']) < 0.1"
+  holds "load('half/checkpoints/step-00000012/progress.json')['loss_scale'] >= 1024"
+  holds "load('half/checkpoints/step-00000012/progress.json')['loss_scale_good_steps'] > 0"
+  holds "load('wide/checkpoints/step-00000012/progress.json')['loss_scale'] == 1"
+}
+
+test_recomputed_activations_give_the_same_bits() {
+  inputs star
+  train kept
+  train again --set model.recompute_activations=true
+  cmp kept/log.txt again/log.txt
+  cmp kept/checkpoints/step-00000012/state.h5 again/checkpoints/step-00000012/state.h5
+}
+
+test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
+  inputs star
+  local start=$SECONDS
+  exits 2 env CUDA_VISIBLE_DEVICES= mpirun -np 2 "$bin/bovila" "${deck[@]}" --set run.device=cuda
+  says_once "error: "
+  says "CUDA"
+  ((SECONDS - start < 10))
+}
+
+test_memory_is_reported_for_each_rank_once_an_epoch() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --set train.epochs=1
+  says_once "memory of rank 0: host "
+  says_once "memory of rank 1: host "
+}
+
 test_over_long_questions_stop_a_run_or_are_left_out_as_the_deck_says() {
   inputs star
   exits 2 ranks 2 "${deck[@]}" --set model.max_seq_len=80

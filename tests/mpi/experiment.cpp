@@ -15,8 +15,8 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
-  Bovila model =
-      make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption);
+  Bovila model = make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
+                            star.preemption);
   CHECK(same_on_all(ranks, model.parameters().flat()));
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
   const auto& weights = model.llama().weights();
@@ -35,8 +35,10 @@ TEST_CASE("weights that do not fit are an error of all ranks before any memory i
   MpiCommunicator node(comm.get(), 60);
   auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   llama.dim *= 2;
-  const auto error = agreed_error_of(
-      [&] { make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption); });
+  const auto error = agreed_error_of([&] {
+    make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
+               star.preemption);
+  });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kUserError);
 }
@@ -48,8 +50,10 @@ TEST_CASE("a stop while the weights are loaded ends the loading on all ranks") {
   MpiCommunicator node(comm.get(), 60);
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   if (node.rank() == 0) std::raise(SIGUSR2);
-  const auto error = agreed_error_of(
-      [&] { make_model(star.config, llama, /*for_training=*/true, ranks, node, star.preemption); });
+  const auto error = agreed_error_of([&] {
+    make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
+               star.preemption);
+  });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kPreempted);
   CHECK(std::string(error->what()) == "stopped by SIGUSR2");

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <csignal>
 
 #include "tests/mpi/golden_parts.h"
@@ -168,6 +169,67 @@ TEST_CASE("a stop between two micro-batches on one rank leaves the step untaken 
              ranks, later.preemption);
   CHECK_FALSE(take(false).stopped);
   CHECK(torch::equal(model.parameters().flat(), fresh.parameters().flat()));
+}
+
+namespace {
+
+/// The first questions' step on all ranks.
+StepReport take_step(const StarParts& star, Bovila& model, AdamW& optimizer, Communicator& ranks) {
+  const auto order = order_of(kBatch * ranks.size());
+  const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
+  return train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(), kLr,
+                    ranks, star.preemption);
+}
+
+}  // namespace
+
+TEST_CASE("a loss scale changes neither losses nor gradients, and grows when it may") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila plain = star.model(), scaled = star.model();
+  auto plain_optimizer = make_optimizer(plain.parameters());
+  auto optimizer = make_optimizer(scaled.parameters());
+  optimizer.loss_scale = {65536, LossScale::kGrowthSteps - 1};
+  const auto expected = take_step(star, plain, plain_optimizer, ranks);
+  const auto report = take_step(star, scaled, optimizer, ranks);
+  CHECK(report.losses == expected.losses);
+  CHECK(relative_error(scaled.parameters().gradient(), plain.parameters().gradient()) < 1e-6);
+  CHECK_FALSE(report.overflowed);
+  CHECK(optimizer.loss_scale.value() == 2 * 65536);
+  CHECK(optimizer.steps == 1);
+}
+
+TEST_CASE("gradients that overflow leave the parameters alone and halve the loss scale") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  optimizer.loss_scale = {std::ldexp(1.0, 127), 5};  // too much for fp32 as well
+  const auto before = model.parameters().flat().clone();
+  const auto report = take_step(star, model, optimizer, ranks);
+  CHECK(report.overflowed);
+  CHECK(report.gradient_norm == 0);
+  CHECK(std::isfinite(report.losses[0]));
+  CHECK(torch::equal(model.parameters().flat(), before));
+  CHECK(optimizer.steps == 0);
+  CHECK(optimizer.first_moment.abs().max().item<float>() == 0);
+  CHECK(optimizer.loss_scale.value() == std::ldexp(1.0, 126));
+  CHECK(optimizer.loss_scale.good_steps() == 0);
+}
+
+TEST_CASE("layers that are computed again in the backward pass give the same bits") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila kept = star.model();
+  Bovila recomputed(Llama(kept.llama().weights(), /*recompute=*/true), star.model().parameters());
+  auto kept_optimizer = make_optimizer(kept.parameters());
+  auto optimizer = make_optimizer(recomputed.parameters());
+  const auto expected = take_step(star, kept, kept_optimizer, ranks);
+  const auto report = take_step(star, recomputed, optimizer, ranks);
+  CHECK(report.losses == expected.losses);
+  CHECK(report.gradient_norm == expected.gradient_norm);
+  CHECK(report.gradient_norm > 0);
+  CHECK(torch::equal(recomputed.parameters().gradient(), kept.parameters().gradient()));
 }
 
 TEST_CASE("a full accumulation on N ranks is the same step computed alone") {

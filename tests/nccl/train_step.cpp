@@ -32,7 +32,7 @@ torch::Tensor train(const StarParts& star, Communicator& ranks) {
     const auto plan = plan_step(order, position, kBatch, 1, ranks.rank(), ranks.size());
     position += plan.num_questions;
     train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
-               /*lr=*/0.01, ranks);
+               /*lr=*/0.01, ranks, star.preemption);
   }
   return model.parameters().flat().clone();
 }

@@ -12,10 +12,13 @@
 namespace bovila {
 
 /// Compute type of the frozen LLaMA; trained parameters are always fp32 (SPEC 1).
-enum class Precision { kFp32, kBf16 };
+enum class Precision { kFp32, kBf16, kFp16 };
 
 /// What happens to a prompt that stays longer than model.max_seq_len (SPEC D6).
 enum class OverLong { kError, kSkip };
+
+/// Where ranks compute. kAuto: on the GPUs, or on the CPU when no rank sees one.
+enum class DeviceRequest { kAuto, kCuda, kCpu };
 
 struct ModelConfig {
   std::string llama;
@@ -26,6 +29,7 @@ struct ModelConfig {
   int64_t adapter_len = 10;  // A
   int64_t adapter_layers = 0;
   double attention_bias = 3.5;  // SPEC 1, gate2
+  bool recompute_activations = false;
 };
 
 struct DataConfig {
@@ -65,6 +69,9 @@ struct EvalConfig {
 };
 
 struct RunConfig {
+  DeviceRequest device = DeviceRequest::kAuto;
+  bool deterministic = false;
+  bool tf32 = false;
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
   double collective_timeout_s = 1800;

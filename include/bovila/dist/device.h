@@ -8,12 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "bovila/config/config.h"
 #include "bovila/dist/communicator.h"
 
 namespace bovila {
-
-/// What the deck asks for. kAuto: the GPUs, or the CPU when no rank sees one.
-enum class DeviceRequest { kAuto, kCuda, kCpu };
 
 /// What one rank sees of its node.
 struct RankView {

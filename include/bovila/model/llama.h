@@ -19,7 +19,10 @@ namespace bovila {
 
 class Llama {
  public:
-  explicit Llama(LlamaWeights weights) : weights_(std::move(weights)) {}
+  /// `recompute`: a layer keeps its input only and is computed again in the backward pass, to the
+  /// same bits; a third more work for a fraction of the memory.
+  explicit Llama(LlamaWeights weights, bool recompute = false)
+      : weights_(std::move(weights)), recompute_(recompute) {}
 
   const LlamaParams& params() const { return weights_.params; }
   const LlamaWeights& weights() const { return weights_; }
@@ -37,6 +40,7 @@ class Llama {
 
  private:
   LlamaWeights weights_;
+  bool recompute_;
 };
 
 }  // namespace bovila

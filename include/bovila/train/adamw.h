@@ -1,8 +1,10 @@
 // AdamW on one flat vector. SPEC 6.
-// Fed by model/adapters.h's buffer and its gradient; its moments are saved by train/checkpoint.h.
+// Fed by model/adapters.h's buffer and its gradient; its state is saved by train/checkpoint.h.
 #pragma once
 
 #include <torch/torch.h>
+
+#include "bovila/train/loss_scale.h"
 
 namespace bovila {
 
@@ -19,6 +21,7 @@ class AdamW {
 
   torch::Tensor first_moment, second_moment;  // [size] fp32
   int64_t steps = 0;                          ///< taken so far
+  LossScale loss_scale;                       ///< of the gradients that come; off but for fp16
 
  private:
   int64_t num_decayed_;

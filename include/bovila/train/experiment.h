@@ -41,10 +41,12 @@ class Inputs {
   LlamaParams llama;
 };
 
-/// Collective: the model with its start values; the frozen weights stand once a node.
+/// Collective: the model with its start values on `device`. The frozen weights are read from disk
+/// once a node; on the CPU they stand in its memory once, and each GPU has its copy.
 /// @throws AgreedError on all ranks, also for a stop.
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  Communicator& ranks, Communicator& node, const Preemption& preemption);
+                  torch::Device device, Communicator& ranks, Communicator& node,
+                  const Preemption& preemption);
 
 /// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each
 /// its share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the

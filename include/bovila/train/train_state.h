@@ -30,8 +30,9 @@ struct TrainState {
   int64_t epoch = 0;        ///< in progress, from 0
   int64_t position = 0;     ///< questions of this epoch, of all ranks, already consumed
   int64_t adamw_steps = 0;  ///< the optimizer's own count: a skipped step is not one of them
-  double loss_scale = 1;
-  int64_t num_ranks = 1;  ///< that wrote it
+  double loss_scale = 1;    ///< 1: none
+  int64_t loss_scale_good_steps = 0;  ///< since it changed last
+  int64_t num_ranks = 1;              ///< that wrote it
 
   // The epoch's log line: mean of a term = its sum / num_micro_batches.
   std::vector<double> loss_sums;

@@ -20,10 +20,11 @@ namespace bovila {
 /// What one optimizer step did, the same on all ranks.
 struct StepReport {
   std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
-  double gradient_norm = 0;                            ///< of the mean gradient
+  double gradient_norm = 0;                            ///< of the mean gradient; 0 on overflow
   double lr = 0;
   int64_t num_questions = 0;      ///< of all ranks
   int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions
+  bool overflowed = false;        ///< fp16: the update was left out and the loss scale halved
   StopReason stopped;             ///< set: the step was not taken, and all of the above is 0
 };
 

@@ -59,6 +59,8 @@ class Trainer {
   /// Saves at once, and throws on all ranks.
   [[noreturn]] void stop(const StopReason& reason);
   bool flush_results();
+  /// What each rank uses, once an epoch.
+  void report_memory();
   bool is_root() const { return ranks_.rank() == 0; }
 
   const Config& config_;

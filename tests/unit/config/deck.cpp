@@ -115,7 +115,7 @@ TEST_CASE("values of another type are errors, without any conversion") {
   CHECK(problem("data.val_split = 1") ==
         "data.val_split: expected a string (not empty), got integer 1");
   CHECK(problem("model.precision = 32") ==
-        "model.precision: expected a string (fp32, bf16), got integer 32");
+        "model.precision: expected a string (fp32, bf16, fp16), got integer 32");
 }
 
 TEST_CASE("a list of strings has known words only") {

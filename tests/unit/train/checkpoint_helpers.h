@@ -23,6 +23,7 @@ inline TrainState make_state(int64_t step, int64_t size = 12) {
   state.position = step % 10 * 32;
   state.adamw_steps = step - 1 < 0 ? 0 : step - 1;
   state.loss_scale = 65536;
+  state.loss_scale_good_steps = 17;
   state.num_ranks = 4;
   state.loss_sums = {0.1 * static_cast<double>(step), -0.0, 5e-324, 1e300 / 3};
   state.num_micro_batches = step * 2;
@@ -63,8 +64,9 @@ inline bool same(const TrainState& a, const TrainState& b) {
     return all;
   };
   const auto integers = [](const TrainState& s) {
-    return std::vector<int64_t>{s.step,      s.epoch,     s.position,         s.adamw_steps,
-                                s.num_ranks, s.best_step, s.num_micro_batches};
+    return std::vector<int64_t>{
+        s.step,      s.epoch,     s.position,         s.adamw_steps, s.loss_scale_good_steps,
+        s.num_ranks, s.best_step, s.num_micro_batches};
   };
   return integers(a) == integers(b) && same_bits<uint64_t>(numbers(a), numbers(b)) &&
          a.deck == b.deck && a.identity == b.identity &&
