@@ -1,46 +1,151 @@
 #!/usr/bin/env bash
-# What every job does: starts one rank a task under Slurm and ends with the program's exit code.
-# Fed by jobs/*.slurm (which name the deck) and by these variables of sbatch's environment:
-#   DECK         the deck; paths in it are relative to the folder that the job was submitted from
-#   BOVILA       the program (default: build/bin/bovila if it is there, else bovila on the PATH)
-#   BOVILA_ARGS  further arguments, split at blanks: "--set train.epochs=5 --output output/short"
-#   BOVILA_ENV   a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
-#   SRUN_ARGS    further options of srun, split at blanks: "--cpu-bind=cores"
+# What every job does: starts one rank a task under Slurm, puts the job back into the queue when the
+# program says "run me again" (exit code 75), and ends with the program's exit code otherwise.
+# Fed by jobs/*.slurm (which name the deck and pass their arguments on to the program) and by these
+# variables of sbatch's environment:
+#   DECK             the deck; paths in it are relative to the folder that the job was submitted from
+#   BOVILA           the program (default: build/bin/bovila if it is there, else bovila on the PATH)
+#   BOVILA_ARGS      further arguments, split at blanks: "--set train.epochs=5"
+#   BOVILA_OUTPUT    the output folder: overrides the deck's and the arguments'
+#   BOVILA_ENV       a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
+#   SRUN_ARGS        further options of srun, split at blanks: "--cpu-bind=cores"
+#   BOVILA_RESTARTS  how many restarts in a row may save nothing new before the job gives up (5)
 set -uo pipefail
 
+readonly kPreempted=75
+readonly job=${SLURM_JOB_ID:-none}
+arguments=() # of the program
+output=      # its output folder
+
+say() { echo "jobs/run.sh: $1" >&2; }
 stop() {
-  echo "jobs/run.sh: $1" >&2
+  say "$1"
   exit 2
 }
 
-find_program() {
+read_site_file() {
+  [[ -n ${BOVILA_ENV:-} ]] || return 0
+  [[ -r $BOVILA_ENV ]] || stop "BOVILA_ENV: the file '$BOVILA_ENV' cannot be read"
+  # shellcheck disable=SC1090
+  source "$BOVILA_ENV" || stop "BOVILA_ENV: '$BOVILA_ENV' failed"
+}
+
+check_settings() {
+  [[ -n ${DECK:-} ]] || stop "DECK is not set; submit one of jobs/*.slurm, or set it to a deck"
+  [[ -r $DECK ]] ||
+    stop "the deck '$DECK' cannot be read in $PWD; submit from the folder that holds it"
+  max_restarts=${BOVILA_RESTARTS:-5}
+  [[ $max_restarts =~ ^[0-9]+$ ]] ||
+    stop "BOVILA_RESTARTS: expected a number, 0 or more, got '$max_restarts'"
+  command -v srun >/dev/null || stop "srun is not on the PATH; jobs run under Slurm, see sbatch"
   [[ -z ${BOVILA:-} && -x build/bin/bovila ]] && BOVILA=build/bin/bovila
   BOVILA=${BOVILA:-bovila}
   command -v "$BOVILA" >/dev/null ||
     stop "the program '$BOVILA' is not there; run make build, or set BOVILA to its path"
 }
 
-start_ranks() {
-  local -a srun_args program_args
-  read -ra srun_args <<<"${SRUN_ARGS:-}"
-  read -ra program_args <<<"${BOVILA_ARGS:-}"
-  # Since Slurm 22.05 srun does not take --cpus-per-task over from sbatch by itself.
-  [[ -n ${SLURM_CPUS_PER_TASK:-} ]] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
-  srun --mpi=pmix "${srun_args[@]}" "$BOVILA" "$DECK" "${program_args[@]}"
+collect_arguments() {
+  read -ra arguments <<<"${BOVILA_ARGS:-}"
+  arguments+=("$@")
+  [[ -z ${BOVILA_OUTPUT:-} ]] || arguments+=(--output "$BOVILA_OUTPUT")
 }
 
-if [[ -n ${BOVILA_ENV:-} ]]; then
-  [[ -r $BOVILA_ENV ]] || stop "BOVILA_ENV: the file '$BOVILA_ENV' cannot be read"
-  # shellcheck disable=SC1090
-  source "$BOVILA_ENV" || stop "BOVILA_ENV: '$BOVILA_ENV' failed"
-fi
-[[ -n ${DECK:-} ]] || stop "DECK is not set; submit one of jobs/*.slurm, or set it to a deck"
-[[ -r $DECK ]] ||
-  stop "the deck '$DECK' cannot be read in $PWD; submit from the folder that holds it"
-command -v srun >/dev/null || stop "srun is not on the PATH; jobs run under Slurm, see sbatch"
-find_program
+# without_quotes TEXT: a TOML string's text, or a text that came without quotes.
+without_quotes() {
+  local text=$1
+  [[ $text == \"*\" || $text == \'*\' ]] && text=${text:1:-1}
+  echo "$text"
+}
 
+# The deck's line folder = "..." in [output].
+deck_output() {
+  awk '/^[ \t]*\[/ { in_output = /^[ \t]*\[[ \t]*output[ \t]*\]/ }
+       in_output && /^[ \t]*folder[ \t]*=/ { print }' "$DECK" |
+    sed -nE "s/^[^=]*=[ \t]*(\"[^\"\\]*\"|'[^']*').*/\1/p"
+}
+
+# As the program does it: the last --output, else the last --set of output.folder, else the deck.
+find_output() {
+  local given='' set='' i word next
+  for ((i = 0; i < ${#arguments[@]}; ++i)); do
+    word=${arguments[i]} next=${arguments[i + 1]:-}
+    case $word in
+      --output) given=$next ;;
+      --output=*) given=${word#--output=} ;;
+      --set) [[ $next == output.folder=* ]] && set=${next#output.folder=} ;;
+      --set=output.folder=*) set=${word#--set=output.folder=} ;;
+    esac
+  done
+  output=${given:-$(without_quotes "${set:-$(deck_output)}")}
+  [[ -n $output ]] || stop "no line folder = \"...\" in [output] of $DECK; set BOVILA_OUTPUT"
+}
+
+newest_checkpoint() {
+  local path newest=none
+  for path in "$output"/checkpoints/step-*; do
+    [[ $path =~ /step-[0-9]+$ ]] && newest=${path##*/}
+  done
+  echo "$newest"
+}
+
+# A restarted job must have saved something since its last start. The file in the output folder
+# holds job, restarts in a row without a newer checkpoint, and the newest one at the last start.
+check_progress() {
+  local file=$output/slurm-restarts restarts=${SLURM_RESTART_COUNT:-0} of='' count='' last='' newest
+  newest=$(newest_checkpoint)
+  [[ -r $file ]] && read -r of count last <"$file"
+  [[ $of == "$job" && $count =~ ^[0-9]+$ ]] || count=0 last=none
+  if ((restarts > 0)) && [[ $last == "$newest" ]]; then count=$((count + 1)); else count=0; fi
+  if [[ -d $output ]] || ((restarts > 0)); then
+    { mkdir -p "$output" && echo "$job $count $newest" >"$file"; } ||
+      say "$file cannot be written: restarts without progress are not counted"
+  fi
+  ((restarts == 0)) && return
+  say "restart $restarts of job $job, newest checkpoint: $newest"
+  ((count <= max_restarts)) && return
+  say "gives up: $max_restarts restarts in a row saved nothing new in $output/checkpoints; the reason"
+  say "is above. To try again, submit the job again (the limit is BOVILA_RESTARTS)"
+  exit 1
+}
+
+# A rank that was killed leaves the others waiting in MPI: --wait ends them two minutes later. (Not
+# --kill-on-bad-exit: to srun, exit code 75 is a bad one, and a rank may still be saving.)
+start_ranks() {
+  local -a srun_args
+  read -ra srun_args <<<"${SRUN_ARGS:-}"
+  # Since Slurm 22.05 srun does not take --cpus-per-task over from sbatch by itself.
+  [[ -n ${SLURM_CPUS_PER_TASK:-} ]] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
+  srun --mpi=pmix --wait=120 "${srun_args[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
+}
+
+# Only a running job is put back: one that Slurm is already ending was cancelled, and would come
+# back from the dead, or is being requeued by Slurm itself.
+requeue() {
+  local state reason
+  if [[ $job == none ]]; then
+    say "stopped before its end, and not in a Slurm job: start the same command again to go on"
+    return
+  fi
+  state=$(scontrol --oneliner show job "$job" 2>&1 | grep -o 'JobState=[A-Z_]*')
+  if [[ -n $state && $state != JobState=RUNNING ]]; then
+    say "job $job is not put back into the queue by this script: Slurm ends it (${state#*=})"
+  elif reason=$(scontrol requeue "$job" 2>&1); then
+    say "job $job was stopped before its end and is put back into the queue"
+  else
+    say "job $job was stopped before its end and cannot be requeued: ${reason:-no reason given}"
+    say "to go on from its last checkpoint, submit the same job again"
+  fi
+}
+
+# A site may send the stop signal to this script too; bash then waits for srun all the same.
+trap : TERM USR1 USR2
+read_site_file
+check_settings
+collect_arguments "$@"
+find_output
+check_progress
 start_ranks
 status=$?
-echo "jobs/run.sh: bovila ended with exit code $status"
+say "bovila ended with exit code $status"
+((status == kPreempted)) && requeue
 exit $status
