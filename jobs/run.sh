@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What every job does: starts one rank a task under Slurm, puts the job back into the queue when the
-# program says "run me again" (exit code 75), and ends with the program's exit code otherwise.
+# What every job does: starts one rank a task under Slurm, puts the job back into the queue when it
+# was stopped before its end (exit code 75), and ends with the program's exit code otherwise.
 # Fed by jobs/*.slurm (which name the deck and pass their arguments on to the program) and by these
 # variables of sbatch's environment:
 #   DECK             the deck; paths in it are relative to the folder that the job was submitted from
@@ -108,14 +108,22 @@ check_progress() {
   exit 1
 }
 
-# A rank that was killed leaves the others waiting in MPI: --wait ends them two minutes later. (Not
+# A rank that was killed leaves the others waiting in MPI: --wait ends them a minute later. (Not
 # --kill-on-bad-exit: to srun, exit code 75 is a bad one, and a rank may still be saving.)
 start_ranks() {
   local -a srun_args
   read -ra srun_args <<<"${SRUN_ARGS:-}"
   # Since Slurm 22.05 srun does not take --cpus-per-task over from sbatch by itself.
   [[ -n ${SLURM_CPUS_PER_TASK:-} ]] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
-  srun --mpi=pmix --wait=120 "${srun_args[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
+  srun --mpi=pmix --wait=60 "${srun_args[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
+}
+
+# was_stopped STATUS: 75, or that of a stop signal that came while the program was being loaded.
+was_stopped() {
+  case $1 in
+    "$kPreempted" | 138 | 140 | 143) return 0 ;; # 128 + USR1, USR2, TERM
+    *) return 1 ;;
+  esac
 }
 
 # Only a running job is put back: one that Slurm is already ending was cancelled, and would come
@@ -147,5 +155,6 @@ check_progress
 start_ranks
 status=$?
 say "bovila ended with exit code $status"
-((status == kPreempted)) && requeue
-exit $status
+was_stopped $status || exit $status
+requeue
+exit $kPreempted

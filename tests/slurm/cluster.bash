@@ -147,8 +147,9 @@ show_cluster() {
   echo "--- the cluster"
   timeout 10 sinfo --long
   timeout 10 squeue --long
-  for log in "$cluster"/slurmctld.log "$cluster"/slurmctld.out "$cluster"/n?/slurmd.{log,out} \
-    "$cluster"/munge/log; do
+  for log in "$cluster"/slurmctld "$cluster"/n1/slurmd "$cluster"/n2/slurmd "$cluster"/munge/log; do
+    [[ -e $log ]] || log+=.log
+    [[ -e $log ]] || log=${log%.log}.out # it ended before it opened its log
     echo "--- $log"
     tail -n 25 "$log"
   done

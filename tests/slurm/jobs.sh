@@ -21,7 +21,7 @@ unset DECK BOVILA BOVILA_ARGS BOVILA_OUTPUT BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS
 for variable in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN)_'); do unset "$variable"; done
 export OMP_NUM_THREADS=1
 
-# What a site's folder looks like: jobs/, input/, build/, and the program's inputs.
+# site EPOCHS: what a site's folder looks like, with jobs/, the program and a deck.
 site() {
   mkdir input build
   ln -s "$root/jobs" jobs
@@ -38,7 +38,7 @@ dataset = "star"
 folder = "$mini/data/star"
 features = "$(features star)"
 [train]
-epochs = ${1:-8}
+epochs = $1
 batch_size = 4
 lr = 0.01
 warmup_epochs = 0.5
@@ -55,7 +55,7 @@ END
 submit() {
   job=$(sbatch --parsable --gres=none --nodes=2 --ntasks-per-node=1 --cpus-per-task=1 \
     --time=10 "$@")
-  log=$(echo "$PWD"/bovila-star-"$job".log)
+  log=$PWD/bovila-star-$job.log
 }
 
 # field NAME: of the job, as scontrol shows it.
@@ -64,6 +64,8 @@ is() { [[ $(field "$1") == "$2" ]]; }
 has_ended() { [[ $(field JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)$ ]]; }
 is_requeued() { is JobState PENDING && is Restarts "$1"; }
 logged() { grep -qE -- "$1" "$log"; }
+
+is_gone() { [[ -z $(squeue --noheader --jobs="$1") ]]; }
 
 # wait_job SECONDS WHAT COMMAND...: shows the job and the end of its log when it did not come.
 wait_job() {
@@ -82,8 +84,12 @@ ends() {
   return 1
 }
 
-# A requeued job waits two minutes by itself.
-start_now() { scontrol update JobId="$job" StartTime=now; }
+# A requeued job waits two minutes by itself. Started in the second in which it was requeued, it
+# would be taken for the killed one: its credential counts whole seconds.
+start_now() {
+  sleep 2
+  scontrol update JobId="$job" StartTime=now
+}
 
 # A job on the high partition takes both nodes for a second.
 preempt() {
@@ -92,12 +98,12 @@ preempt() {
   high=$(sbatch --parsable --partition=high --nodes=2 --exclusive --output=/dev/null \
     --wrap='sleep 1')
   wait_job 40 "preemption $restarts of job $job" is_requeued "$restarts"
-  wait_for 30 "the end of the preempting job" test -z "$(squeue --noheader --jobs="$high")"
+  wait_for 30 "the end of the preempting job $high" is_gone "$high"
   start_now
 }
 
 test_preempted_twice_it_ends_as_if_nothing_had_been() {
-  site
+  site 8
   submit jobs/star.slurm --output output/undisturbed
   ends COMPLETED 0:0
   submit jobs/star.slurm
@@ -106,9 +112,105 @@ test_preempted_twice_it_ends_as_if_nothing_had_been() {
   wait_job 60 "going on in epoch 3" logged "epoch 3 step"
   preempt 2
   ends COMPLETED 0:0
-  [[ $(grep -c "exit code 75" "$log") == 2 && $(grep -c "going on from" "$log") == 2 ]]
-  [[ $(field Restarts) == 2 ]]
+  is Restarts 2
+  [[ $(grep -c "ended with exit code 75" "$log") == 2 && $(grep -c "going on from" "$log") == 2 ]]
   same_results output/undisturbed output/star
+}
+
+test_before_its_time_limit_a_job_saves_and_is_requeued() {
+  site 1000
+  submit --time=1 --signal=USR2@45 jobs/star.slurm
+  wait_job 80 "the requeued job" is_requeued 1
+  logged "stopped by SIGUSR2.*exit code 75"
+  logged "job $job was stopped before its end and is put back into the queue"
+  has_checkpoint
+  scancel "$job"
+}
+
+test_a_cancelled_job_saves_and_does_not_come_back() {
+  site 1000
+  submit jobs/star.slurm
+  wait_job 60 "a first step" logged "epoch 0 step 1"
+  scancel "$job"
+  ends CANCELLED 75:0
+  logged "job $job is not put back into the queue"
+  has_checkpoint
+  sleep 3
+  is JobState CANCELLED
+  is Restarts 0
+}
+
+test_a_wrong_deck_ends_the_job_with_exit_code_2() {
+  site 1
+  submit jobs/star.slurm --set train.epoch=1
+  ends FAILED 2:0
+  logged "unknown key 'train.epoch'"
+  is Restarts 0
+}
+
+test_a_killed_rank_ends_the_job() {
+  site 1000
+  SRUN_ARGS=--wait=2 submit jobs/star.slurm
+  wait_job 60 "a first step" logged "epoch 0 step 1"
+  kill -KILL "$(process_of_rank 1)"
+  ends FAILED 137:0
+  is Restarts 0
+}
+
+test_a_job_that_may_not_be_requeued_says_what_to_do() {
+  site 1000
+  submit --no-requeue jobs/star.slurm
+  wait_job 60 "a first step" logged "epoch 0 step 1"
+  scancel --signal=USR2 "$job"
+  ends FAILED 75:0
+  logged "cannot be requeued: .*disabled"
+  logged "submit the same job again"
+  has_checkpoint
+}
+
+# What stands in for the program has no state: a job is stopped while it loads.
+test_a_signal_while_the_program_is_loaded_requeues() {
+  site 1
+  BOVILA=$(stand_in "echo loading; sleep 60") submit jobs/star.slurm
+  wait_job 30 "both ranks" logged "loading"
+  sleep 1
+  scancel --signal=TERM "$job"
+  wait_job 30 "the requeued job" is_requeued 1
+  logged "ended with exit code 143"
+  scancel "$job"
+}
+
+test_restarts_that_save_nothing_come_to_an_end() {
+  local restart
+  site 1
+  BOVILA=$(stand_in "exit 75") BOVILA_RESTARTS=2 submit jobs/star.slurm
+  for restart in 1 2 3; do
+    wait_job 30 "restart $restart" is_requeued $restart
+    start_now
+  done
+  ends FAILED 1:0
+  logged "gives up: 2 restarts in a row saved nothing new in output/star/checkpoints"
+  [[ $(grep -c "ended with exit code 75" "$log") == 3 ]]
+}
+
+has_checkpoint() { compgen -G "output/star/checkpoints/step-*/manifest.json" >/dev/null; }
+
+# stand_in COMMANDS: a program that does this; prints its path.
+stand_in() {
+  printf '#!/usr/bin/env bash\n%s\n' "$1" >program
+  chmod +x program
+  echo "$PWD/program"
+}
+
+# process_of_rank RANK: of `job`, and of this cluster.
+process_of_rank() {
+  local process
+  for process in /proc/[0-9]*; do
+    [[ $(readlink "$process/exe") == */bovila ]] || continue
+    grep -qzx "SLURM_CONF=$SLURM_CONF" "$process/environ" &&
+      grep -qzx "SLURM_JOB_ID=$job" "$process/environ" &&
+      grep -qzx "SLURM_PROCID=$1" "$process/environ" && echo "${process#/proc/}" && return
+  done
 }
 
 # same_results FOLDER FOLDER: parameters, log and predictions, byte for byte.
@@ -118,7 +220,7 @@ same_results() {
   for file in "checkpoints/$newest/state.h5" log.txt $(cd "$1" && echo epoch*.json); do
     cmp "$1/$file" "$2/$file"
   done
-  [[ $(ls "$1"/epoch*.json | wc -l) == $(ls "$2"/epoch*.json | wc -l) ]]
+  [[ $(cd "$1" && echo epoch*.json) == $(cd "$2" && echo epoch*.json) ]]
 }
 
 
