@@ -22,7 +22,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-golden test-gpu bench install format lint sanitize
+.PHONY: help deps build demo test test-golden test-slurm test-gpu bench install format lint sanitize
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,11 +39,14 @@ build: deps ## compile the program, the tools and the tests into $(BUILD)
 demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
 	@BUILD=$(BUILD) tools/demo.sh
 
-test: build ## all tests: units, golden numbers, MPI ranks, command line
+test: build ## all tests: units, golden numbers, MPI ranks, command line, Slurm
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh
 
 test-golden: build ## the golden tests on any folder of their form: make test-golden GOLDEN=DIR
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh golden
+
+test-slurm: build ## the jobs on a real Slurm of two virtual nodes, started for the test
+	@BUILD=$(BUILD) tests/run.sh slurm
 
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu

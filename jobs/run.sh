@@ -6,7 +6,6 @@
 #   DECK             the deck; paths in it are relative to the folder that the job was submitted from
 #   BOVILA           the program (default: build/bin/bovila if it is there, else bovila on the PATH)
 #   BOVILA_ARGS      further arguments, split at blanks: "--set train.epochs=5"
-#   BOVILA_OUTPUT    the output folder: overrides the deck's and the arguments'
 #   BOVILA_ENV       a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
 #   SRUN_ARGS        further options of srun, split at blanks: "--cpu-bind=cores"
 #   BOVILA_RESTARTS  how many restarts in a row may save nothing new before the job gives up (5)
@@ -47,7 +46,6 @@ check_settings() {
 collect_arguments() {
   read -ra arguments <<<"${BOVILA_ARGS:-}"
   arguments+=("$@")
-  [[ -z ${BOVILA_OUTPUT:-} ]] || arguments+=(--output "$BOVILA_OUTPUT")
 }
 
 # without_quotes TEXT: a TOML string's text, or a text that came without quotes.
@@ -64,7 +62,7 @@ deck_output() {
     sed -nE "s/^[^=]*=[ \t]*(\"[^\"\\]*\"|'[^']*').*/\1/p"
 }
 
-# As the program does it: the last --output, else the last --set of output.folder, else the deck.
+# As the program does it: --output, else the last --set of output.folder, else the deck.
 find_output() {
   local given='' set='' i word next
   for ((i = 0; i < ${#arguments[@]}; ++i)); do
@@ -77,7 +75,8 @@ find_output() {
     esac
   done
   output=${given:-$(without_quotes "${set:-$(deck_output)}")}
-  [[ -n $output ]] || stop "no line folder = \"...\" in [output] of $DECK; set BOVILA_OUTPUT"
+  [[ -n $output ]] ||
+    stop "$DECK has no line folder = \"...\" in [output]; give the folder with --output"
 }
 
 newest_checkpoint() {

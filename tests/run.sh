@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|gpu|all]...; without a word, all of them but
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|all]...; without a word, all of them but
 # gpu, which fails on a machine without a GPU.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
@@ -91,18 +91,21 @@ cli() {
   done
 }
 
+slurm() { suite "Slurm, two nodes" 600 "$root/tests/slurm/jobs.sh"; }
+
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | gpu) $kind ;;
+    unit | golden | mpi | cli | slurm | gpu) $kind ;;
     all)
       unit
       golden
       mpi
       cli
+      slurm
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, gpu or all, got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

@@ -9,7 +9,8 @@ cd "$(dirname "$0")/.."
 packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
-          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
+          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev
+          slurm-wlm munge) # for `make test-slurm`; they need not run as services
 
 install_system_packages() {
   [[ ${SYSTEM_PACKAGES:-yes} == no ]] && return

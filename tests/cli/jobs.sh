@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# jobs/*.slurm and jobs/run.sh without Slurm: a fake srun notes how it was called and runs one rank.
+# jobs/*.slurm and jobs/run.sh without Slurm: a fake srun notes how it was called and runs one rank,
+# a fake scontrol shows the job as it is told. (On a real Slurm: tests/slurm/jobs.sh.)
 # Uses $BUILD/bin/bovila. Prints one line a check, "ok NAME" or "FAILED NAME: why"; exits 1 when one
 # failed.
 set -uo pipefail
@@ -28,9 +29,21 @@ cat >"$work/bin/rank" <<'RANK' # a program that ends as it is told
 #!/usr/bin/env bash
 exit "${EXIT_WITH:-0}"
 RANK
+cat >"$work/bin/scontrol" <<'SCONTROL'
+#!/usr/bin/env bash
+if [[ $* == "--oneliner show job 17" ]]; then
+  echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1"
+elif [[ $* == "requeue 17" ]]; then
+  echo requeued >>"$NOTES"
+  [[ -z ${REFUSED:-} ]] || { echo "$REFUSED" >&2; exit 1; }
+else
+  exit 3
+fi
+SCONTROL
 chmod +x "$work/bin/"*
-export PATH=$work/bin:$PATH NOTES=$work/notes
-unset DECK BOVILA BOVILA_ARGS BOVILA_ENV SRUN_ARGS SLURM_CPUS_PER_TASK SRUN_CPUS_PER_TASK
+export PATH=$work/bin:$PATH NOTES=$work/notes JOB_STATE=RUNNING
+unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
+unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT
 
 # job STATUS TEXT NAME VARIABLE=VALUE... COMMAND: one check of exit code and output.
 job() {
@@ -62,8 +75,12 @@ called() {
 for script in jobs/*.slurm; do
   name=$(basename "$script" .slurm)
   job 0 "" "$name starts" BOVILA=rank bash "$script"
-  called "$name runs its deck" --mpi=pmix rank "input/$name.toml" "cpus unset"
-  for setting in nodes=1 ntasks-per-node=8 cpus-per-task= time= output=; do
+  called "$name runs its deck" --mpi=pmix --wait=60 rank "input/$name.toml" "cpus unset"
+  job 0 "" "$name takes arguments" BOVILA=rank BOVILA_ARGS=--eval bash "$script" --set a="b c"
+  called "$name passes its arguments on" --mpi=pmix --wait=60 rank "input/$name.toml" --eval --set \
+    "a=b c" "cpus unset"
+  for setting in nodes=1 ntasks-per-node=8 gres=gpu:8 cpus-per-task= time= output= requeue \
+    signal=USR2@120 open-mode=append; do
     grep -q "^#SBATCH --$setting" "$script" || fail "$name sets $setting" "no #SBATCH line for it"
   done
   [[ -r input/$name.toml ]] && ok "$name has a deck" || fail "$name has a deck" "input/$name.toml?"
@@ -74,26 +91,120 @@ done
 
 # --- variables -----------------------------------------------------------------------------------
 job 0 "" "DECK replaces the deck" BOVILA=rank DECK=input/demo.toml bash jobs/star.slurm
-called "the other deck is run" --mpi=pmix rank input/demo.toml "cpus unset"
+called "the other deck is run" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset"
 job 0 "" "BOVILA_ARGS and SRUN_ARGS are split at blanks" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ARGS="--set train.epochs=5  --check" SRUN_ARGS="--label --cpu-bind=cores" jobs/run.sh
-called "arguments arrive in order" --mpi=pmix --label --cpu-bind=cores rank input/demo.toml --set \
+called "arguments arrive in order" --mpi=pmix --wait=60 --label --cpu-bind=cores rank input/demo.toml --set \
   train.epochs=5 --check "cpus unset"
 job 0 "" "arguments with a star stay as they are" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ARGS="--output out/*" jobs/run.sh
-called "no file names for the star" --mpi=pmix rank input/demo.toml --output "out/*" "cpus unset"
+called "no file names for the star" --mpi=pmix --wait=60 rank input/demo.toml --output "out/*" "cpus unset"
 job 0 "" "sbatch's cpus-per-task reaches srun" BOVILA=rank DECK=input/demo.toml \
   SLURM_CPUS_PER_TASK=7 jobs/run.sh
-called "srun has the cpus" --mpi=pmix rank input/demo.toml "cpus 7"
+called "srun has the cpus" --mpi=pmix --wait=60 rank input/demo.toml "cpus 7"
 echo 'export EXIT_WITH=9' >"$work/site"
 job 9 "exit code 9" "BOVILA_ENV is read first" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ENV="$work/site" jobs/run.sh
 
-# --- exit codes are the program's ----------------------------------------------------------------
-for status in 0 1 2 75 137; do
+# --- exit codes are the program's; the stopped are put back into the queue ----------------------
+for status in 0 1 2 137; do
   job $status "exit code $status" "ends with exit code $status" BOVILA=rank EXIT_WITH=$status \
-    DECK=input/demo.toml jobs/run.sh
+    SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
+  called "exit code $status is not requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset"
 done
+for status in 75 138 140 143; do
+  job 75 "is put back into the queue" "requeues after $status" BOVILA=rank EXIT_WITH=$status \
+    SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
+  called "exit code $status is requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset" \
+    requeued
+done
+for state in COMPLETING CANCELLED PREEMPTED TIMEOUT; do
+  job 75 "not put back into the queue by this script: Slurm ends it ($state)" \
+    "leaves a job that is $state" BOVILA=rank EXIT_WITH=75 SLURM_JOB_ID=17 JOB_STATE=$state \
+    DECK=input/demo.toml jobs/run.sh
+  called "a job that is $state is not requeued" --mpi=pmix --wait=60 rank input/demo.toml \
+    "cpus unset"
+done
+job 75 "cannot be requeued: not here" "passes Slurm's refusal on" BOVILA=rank EXIT_WITH=75 \
+  SLURM_JOB_ID=17 REFUSED="not here" DECK=input/demo.toml jobs/run.sh
+job 75 "submit the same job again" "says what to do then" BOVILA=rank EXIT_WITH=75 \
+  SLURM_JOB_ID=17 REFUSED="not here" DECK=input/demo.toml jobs/run.sh
+job 75 "start the same command again" "outside a job it says what to do" BOVILA=rank EXIT_WITH=75 \
+  DECK=input/demo.toml jobs/run.sh
+
+# --- restarts: at most so many in a row without a newer checkpoint -------------------------------
+# restart STATUS TEXT NAME COUNT [VARIABLE=VALUE]...: the job's start after so many restarts.
+restart() {
+  local status=$1 text=$2 name=$3 count=$4
+  shift 4
+  job "$status" "$text" "$name" BOVILA=rank SLURM_JOB_ID=17 SLURM_RESTART_COUNT="$count" \
+    DECK=input/demo.toml BOVILA_ARGS="--output $work/run" BOVILA_RESTARTS=2 "$@" jobs/run.sh
+}
+checkpoints=$work/run/checkpoints
+mkdir -p "$checkpoints"
+restart 0 "" "a first start says nothing of restarts" 0
+grep -q restart "$work/out" && fail "a first start" "it speaks of restarts"
+mkdir "$checkpoints/step-00000009" "$checkpoints/step-00000010"
+restart 0 "newest checkpoint: step-00000010" "names the newest checkpoint" 1
+restart 0 "" "one restart without progress" 2
+restart 0 "" "two restarts without progress" 3
+restart 1 "gives up: 2 restarts in a row saved nothing new" "the third is too much" 4
+[[ -e $NOTES ]] && fail "it gives up" "srun was called" || ok "nothing is started then"
+restart 1 "BOVILA_RESTARTS" "and says what sets the limit" 5
+mkdir "$checkpoints/step-00000011.part" "$checkpoints/step-00000012.aside-1"
+restart 1 "newest checkpoint: step-00000010" "an unfinished checkpoint is none" 6
+mkdir "$checkpoints/step-00000011"
+restart 0 "" "a newer checkpoint starts the count afresh" 7
+restart 0 "" "another job has its own count" 1 SLURM_JOB_ID=18
+echo "17 many a[\$(touch $work/run/hacked)]" >"$work/run/slurm-restarts"
+restart 0 "newest checkpoint" "a spoilt count is taken as none" 8
+[[ -e $work/run/hacked ]] && fail "a spoilt count" "it was executed" || ok "and not executed"
+rm -r "$work/run"
+restart 0 "newest checkpoint: none" "a run that left nothing" 1
+restart 0 "" "left nothing twice" 2
+restart 1 "gives up" "left nothing three times" 3
+touch "$work/file"
+restart 0 "not counted" "an output folder that cannot be made is said" 1 \
+  BOVILA_ARGS="--output $work/file/x"
+restart 2 "expected a number, 0 or more, got 'some'" "checks BOVILA_RESTARTS" 0 \
+  BOVILA_RESTARTS=some
+
+# --- the output folder, as the program finds it --------------------------------------------------
+# output FOLDER NAME [VARIABLE=VALUE]... -- [ARGUMENT]...: where a restart is noted.
+output() {
+  local folder=$1 name=$2
+  local -a variables=()
+  shift 2
+  while [[ $1 != -- ]]; do
+    variables+=("$1")
+    shift
+  done
+  shift
+  (
+    cd "$work/place" || exit 1
+    job 0 "" "$name: starts" BOVILA=rank SLURM_JOB_ID=17 SLURM_RESTART_COUNT=1 DECK=deck.toml \
+      "${variables[@]}" ./run.sh "$@"
+    exit $failed
+  ) || failed=1
+  [[ -e $work/place/$folder/slurm-restarts ]] && ok "$name" || fail "$name" "not in $folder"
+  rm -rf "$work/place/"*/
+}
+mkdir "$work/place"
+cp jobs/run.sh "$work/place"
+printf '[data]\nfolder = "data"\n[ output ] # here\n  folder="from deck"  # "so"\n[run]\n' \
+  >"$work/place/deck.toml"
+output "from deck" "the deck's" --
+output arg "--set" -- --set train.epochs=5 --set output.folder=arg
+output "a b" "--set with quotes" -- '--set=output.folder="a b"'
+output arg2 "the last --set" -- --set output.folder=arg --set output.folder=arg2
+output out "--output before --set" -- --output out --set output.folder=arg
+output out2 "--output=" -- --output=out2
+output out3 "BOVILA_ARGS" BOVILA_ARGS="--output out3" --
+printf "[output]\nfolder = 'single'\n" >"$work/place/deck.toml"
+output single "the deck's in single quotes" --
+printf '[data]\nfolder = "data"\n' >"$work/place/deck.toml"
+job 2 "give the folder with --output" "a deck without the line" BOVILA=rank DECK="$work/place/deck.toml" \
+  jobs/run.sh
 
 # --- what is missing is named, and nothing is started --------------------------------------------
 missing() {

@@ -7,7 +7,8 @@
 # TmpFS is a folder a node because PMIx keeps each node's server there: on one host, two would meet.
 # Each node claims 4 cores, whatever the machine has.
 
-cluster= # its folder, once it is up or coming up
+PATH=$PATH:/usr/sbin # Debian's place for the daemons, not on every user's PATH
+cluster=             # its folder, once it is up or coming up
 daemons=()
 
 free_ports() {
