@@ -91,7 +91,12 @@ cli() {
   done
 }
 
-slurm() { suite "Slurm, two nodes" 600 "$root/tests/slurm/jobs.sh"; }
+slurm() {
+  local script
+  for script in "$root"/tests/slurm/*.sh; do
+    suite "Slurm, $(basename "$script")" 600 "$script"
+  done
+}
 
 (($#)) || set -- all
 for kind in "$@"; do

@@ -1,11 +1,11 @@
 # A private Slurm cluster of two virtual nodes, n1 and n2, on this machine, for as long as a script
-# runs. A script sources this; start_cluster FOLDER brings it up in a new folder and sets SLURM_CONF,
-# stop_cluster ends it, show_cluster prints the ends of its logs. Needs no systemd, no cgroups and
+# runs. A script sources this; start_cluster FOLDER [GPUS A NODE] brings it up in a new folder and
+# sets SLURM_CONF, stop_cluster ends it, show_cluster prints the ends of its logs. Needs no systemd, no cgroups and
 # no installed configuration; whoever starts it is Slurm's user. Own munged, own ports, own files.
 # munged is forced because it asks for a folder that all users may enter; this one is private.
 #
 # TmpFS is a folder a node because PMIx keeps each node's server there: on one host, two would meet.
-# Each node claims 4 cores, whatever the machine has.
+# Each node claims 64 cores, and GPUs as wanted, whatever the machine has.
 
 PATH=$PATH:/usr/sbin # Debian's place for the daemons, not on every user's PATH
 cluster=             # its folder, once it is up or coming up
@@ -20,11 +20,23 @@ print(*[one.getsockname()[1] for one in sockets])
 END
 }
 
+# write_gpus NUMBER: GPUs of both nodes that are files to Slurm and nothing else.
+write_gpus() {
+  local number
+  for ((number = 0; number < $1; ++number)); do
+    touch "$cluster/gpu$number"
+    echo "Name=gpu File=$cluster/gpu$number" >>"$cluster/gres.conf"
+  done
+  echo "GresTypes=gpu" >>"$cluster/slurm.conf"
+}
+
+# write_slurm_conf GPUS
 write_slurm_conf() {
-  local host control n1 n2
+  local host control n1 n2 gpus=
+  (($1)) && write_gpus "$1" && gpus=" Gres=gpu:$1"
   host=$(hostname -s)
   read -r control n1 n2 < <(free_ports 3)
-  cat >"$cluster/slurm.conf" <<END
+  cat >>"$cluster/slurm.conf" <<END
 ClusterName=bovila
 SlurmctldHost=$host(127.0.0.1)
 SlurmctldPort=$control
@@ -55,8 +67,8 @@ ReturnToService=2
 KillWait=20
 MessageTimeout=60
 TCPTimeout=20
-NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n1 CPUs=4
-NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n2 CPUs=4
+NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n1 CPUs=64$gpus
+NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n2 CPUs=64$gpus
 PartitionName=low Nodes=n1,n2 Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes=n1,n2 PriorityTier=2 PreemptMode=OFF
 END
@@ -91,7 +103,7 @@ start_cluster() {
   cluster=$1
   mkdir -p "$cluster/state" "$cluster/n1/spool" "$cluster/n2/spool"
   start_munged || return 1
-  write_slurm_conf
+  write_slurm_conf "${2:-0}"
   export SLURM_CONF=$cluster/slurm.conf
   daemon "$cluster/slurmctld.out" slurmctld -D -f "$SLURM_CONF"
   for node in n1 n2; do
