@@ -79,11 +79,15 @@ find_output() {
     stop "$DECK has no line folder = \"...\" in [output]; give the folder with --output"
 }
 
+# step-NNNNNNNN:CHECKSUM, or none. Within a long evaluation a step's checkpoint is replaced by one
+# that is further; its manifest has the hashes of all that is in it.
 newest_checkpoint() {
-  local path newest=none
+  local path newest=none manifest
   for path in "$output"/checkpoints/step-*; do
     [[ $path =~ /step-[0-9]+$ ]] && newest=${path##*/}
   done
+  manifest=$output/checkpoints/$newest/manifest.json
+  [[ -r $manifest ]] && newest+=:$(cksum <"$manifest" | cut -d' ' -f1)
   echo "$newest"
 }
 
@@ -100,7 +104,7 @@ check_progress() {
       say "$file cannot be written: restarts without progress are not counted"
   fi
   ((restarts == 0)) && return
-  say "restart $restarts of job $job, newest checkpoint: $newest"
+  say "restart $restarts of job $job, newest checkpoint: ${newest%:*}"
   ((count <= max_restarts)) && return
   say "gives up: $max_restarts restarts in a row saved nothing new in $output/checkpoints; the reason"
   say "is above. To try again, submit the job again (the limit is BOVILA_RESTARTS)"

@@ -155,6 +155,12 @@ mkdir "$checkpoints/step-00000011.part" "$checkpoints/step-00000012.aside-1"
 restart 1 "newest checkpoint: step-00000010" "an unfinished checkpoint is none" 6
 mkdir "$checkpoints/step-00000011"
 restart 0 "" "a newer checkpoint starts the count afresh" 7
+restart 0 "" "one restart at that checkpoint" 8
+echo 1 >"$checkpoints/step-00000011/manifest.json"
+restart 0 "newest checkpoint: step-00000011" "the same step with another manifest is newer" 9
+restart 0 "" "one restart at that one" 10
+restart 0 "" "two restarts at that one" 11
+restart 1 "gives up" "the third is too much there too" 12
 restart 0 "" "another job has its own count" 1 SLURM_JOB_ID=18
 echo "17 many a[\$(touch $work/run/hacked)]" >"$work/run/slurm-restarts"
 restart 0 "newest checkpoint" "a spoilt count is taken as none" 8

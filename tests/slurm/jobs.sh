@@ -6,13 +6,13 @@ set -uo pipefail
 source "$(dirname "$0")/helpers.bash"
 
 test_preempted_twice_it_ends_as_if_nothing_had_been() {
-  site 8
+  site 16
   submit jobs/star.slurm --output output/undisturbed
   ends COMPLETED 0:0
   submit jobs/star.slurm
   wait_job 60 "epoch 1" logged "epoch 1 step 4"
   preempt 1
-  wait_job 60 "going on in epoch 3" logged "epoch 3 step"
+  wait_job 60 "epoch 4" logged "epoch 4 step"
   preempt 2
   ends COMPLETED 0:0
   is Restarts 2
@@ -96,10 +96,12 @@ test_restarts_that_save_nothing_come_to_an_end() {
   [[ $(grep -c "ended with exit code 75" "$log") == 3 ]]
 }
 
-# A job on the high partition takes both nodes for a second.
+# A job on the high partition takes both nodes for a second. The ranks are held still, or a fast
+# machine could be done before it: Slurm sends CONT before TERM.
 preempt() {
   local -r restarts=$1
   local high
+  scancel --signal=STOP "$job"
   high=$(sbatch --parsable --partition=high --nodes=2 --exclusive --output=/dev/null \
     --wrap='sleep 1')
   wait_job 40 "preemption $restarts of job $job" is_requeued "$restarts"
