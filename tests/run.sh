@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|all]...; without a word, all of them but
-# gpu, which fails on a machine without a GPU.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|all]...; without a word, all of them
+# but gpu, which fails on a machine without a GPU.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
