@@ -30,6 +30,19 @@ test_before_its_time_limit_a_job_saves_and_is_requeued() {
   scancel "$job"
 }
 
+test_a_job_comes_back_when_a_node_fails() {
+  site 1000
+  submit jobs/star.slurm
+  wait_job 60 "a first epoch" logged "epoch 1 step"
+  scontrol update NodeName=n2 State=DOWN Reason=test
+  wait_job 30 "the requeued job" is_requeued 1
+  scontrol update NodeName=n2 State=RESUME
+  wait_for 30 "two idle nodes" both_idle
+  start_now
+  wait_job 60 "going on" logged "going on from output/star/checkpoints/step-"
+  scancel "$job"
+}
+
 test_a_cancelled_job_saves_and_does_not_come_back() {
   site 1000
   submit jobs/star.slurm
