@@ -3,7 +3,7 @@
 # was stopped before its end (exit code 75), and ends with the program's exit code otherwise.
 # Fed by jobs/*.slurm (which name the deck and pass their arguments on to the program) and by these
 # variables of sbatch's environment:
-#   DECK             the deck; paths in it are relative to the folder that the job was submitted from
+#   DECK             the deck; its paths are relative to the folder that the job is submitted from
 #   BOVILA           the program (default: build/bin/bovila if it is there, else bovila on the PATH)
 #   BOVILA_ARGS      further arguments, split at blanks: "--set train.epochs=5"
 #   BOVILA_ENV       a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
@@ -106,8 +106,8 @@ check_progress() {
   ((restarts == 0)) && return
   say "restart $restarts of job $job, newest checkpoint: ${newest%:*}"
   ((count <= max_restarts)) && return
-  say "gives up: $max_restarts restarts in a row saved nothing new in $output/checkpoints; the reason"
-  say "is above. To try again, submit the job again (the limit is BOVILA_RESTARTS)"
+  say "gives up: $max_restarts restarts in a row saved nothing new in $output/checkpoints;"
+  say "the reason is above. To try again, submit the job again (the limit is BOVILA_RESTARTS)"
   exit 1
 }
 

@@ -94,11 +94,12 @@ job 0 "" "DECK replaces the deck" BOVILA=rank DECK=input/demo.toml bash jobs/sta
 called "the other deck is run" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset"
 job 0 "" "BOVILA_ARGS and SRUN_ARGS are split at blanks" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ARGS="--set train.epochs=5  --check" SRUN_ARGS="--label --cpu-bind=cores" jobs/run.sh
-called "arguments arrive in order" --mpi=pmix --wait=60 --label --cpu-bind=cores rank input/demo.toml --set \
-  train.epochs=5 --check "cpus unset"
+called "arguments arrive in order" --mpi=pmix --wait=60 --label --cpu-bind=cores rank \
+  input/demo.toml --set train.epochs=5 --check "cpus unset"
 job 0 "" "arguments with a star stay as they are" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ARGS="--output out/*" jobs/run.sh
-called "no file names for the star" --mpi=pmix --wait=60 rank input/demo.toml --output "out/*" "cpus unset"
+called "no file names for the star" --mpi=pmix --wait=60 rank input/demo.toml --output "out/*" \
+  "cpus unset"
 job 0 "" "sbatch's cpus-per-task reaches srun" BOVILA=rank DECK=input/demo.toml \
   SLURM_CPUS_PER_TASK=7 jobs/run.sh
 called "srun has the cpus" --mpi=pmix --wait=60 rank input/demo.toml "cpus 7"
@@ -209,8 +210,8 @@ output out3 "BOVILA_ARGS" BOVILA_ARGS="--output out3" --
 printf "[output]\nfolder = 'single'\n" >"$work/place/deck.toml"
 output single "the deck's in single quotes" --
 printf '[data]\nfolder = "data"\n' >"$work/place/deck.toml"
-job 2 "give the folder with --output" "a deck without the line" BOVILA=rank DECK="$work/place/deck.toml" \
-  jobs/run.sh
+job 2 "give the folder with --output" "a deck without the line" BOVILA=rank \
+  DECK="$work/place/deck.toml" jobs/run.sh
 
 # --- what is missing is named, and nothing is started --------------------------------------------
 missing() {

@@ -1,7 +1,8 @@
 # A private Slurm cluster of two virtual nodes, n1 and n2, on this machine, for as long as a script
 # runs. A script sources this; start_cluster FOLDER [GPUS A NODE] brings it up in a new folder and
-# sets SLURM_CONF, stop_cluster ends it, show_cluster prints the ends of its logs. Needs no systemd, no cgroups and
-# no installed configuration; whoever starts it is Slurm's user. Own munged, own ports, own files.
+# sets SLURM_CONF, stop_cluster ends it, show_cluster prints the ends of its logs. Needs no systemd,
+# no cgroups and no installed configuration; whoever starts it is Slurm's user. Own munged, own
+# ports, own files.
 # munged is forced because it asks for a folder that all users may enter; this one is private.
 #
 # TmpFS is a folder a node because PMIx keeps each node's server there: on one host, two would meet.
