@@ -28,7 +28,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@sed -n '/^# Settings/,/^$$/{s/^# \{0,1\}//;p}' $(firstword $(MAKEFILE_LIST))
 
-deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
+deps: ## install what build and tests need: Debian packages (as root), wheels into .deps/
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
 
 build: deps ## compile the program, the tools and the tests into $(BUILD)

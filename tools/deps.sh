@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/.
+# Installs what a build and its tests need: Debian packages (as root), LibTorch's wheels and the
+# libraries that tests compare with into .deps/.
 # Does nothing that is already done. Called by `make deps`; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -38,18 +39,24 @@ EOF
     { tail -20 .deps/apt.log >&2; echo "deps: apt-get failed; all of its output is in .deps/apt.log" >&2; exit 1; }
 }
 
+# install_wheels REQUIREMENTS FOLDER: the packages of a list, without what they ask for themselves.
+install_wheels() {
+  local wanted=$1 folder=$2
+  cmp -s "$wanted" "$folder/.installed-requirements" && return
+  echo "deps: installing $wanted into $folder/"
+  rm -rf "$folder" "$folder.part"
+  python3 -m pip install --quiet --no-deps --no-compile --root-user-action=ignore \
+    --target "$folder.part" -r "$wanted"
+  cp "$wanted" "$folder.part/.installed-requirements"
+  mv "$folder.part" "$folder"
+}
+
 install_libtorch() {
   [[ -n ${LIBTORCH:-} ]] && return
-  local wanted=tools/libtorch-requirements.txt stamp=.deps/python/.installed-requirements
-  cmp -s "$wanted" "$stamp" && return
-  echo "deps: installing LibTorch with its CUDA libraries into .deps/ (about 2 GB to download)"
-  rm -rf .deps/python .deps/python.part
-  python3 -m pip install --quiet --no-deps --no-compile --root-user-action=ignore \
-    --target .deps/python.part -r "$wanted"
-  cp "$wanted" .deps/python.part/.installed-requirements
-  mv .deps/python.part .deps/python
+  install_wheels tools/libtorch-requirements.txt .deps/python # about 2 GB
 }
 
 mkdir -p .deps
 install_system_packages
 install_libtorch
+install_wheels tests/tools/requirements.txt .deps/test-python

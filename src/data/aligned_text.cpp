@@ -3,7 +3,7 @@
 #include "src/data/aligned_text.h"
 
 #include <unicode/bytestream.h>
-#include <unicode/normalizer2.h>
+#include <unicode/uniset.h>
 #include <unicode/utf8.h>
 
 #include <algorithm>
@@ -27,7 +27,7 @@ void append(AlignedText& out, const AlignedText& from, size_t begin, size_t end)
                     from.origin.begin() + static_cast<ptrdiff_t>(end));
 }
 
-const icu::Normalizer2& normalizer(UnicodeForm form) {
+const icu::Normalizer2& all_rules(UnicodeForm form) {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* found = nullptr;
   switch (form) {
@@ -114,13 +114,19 @@ AlignedText replace_all(const AlignedText& text, std::string_view from, std::str
   return out;
 }
 
-AlignedText normalize_unicode(const AlignedText& text, UnicodeForm form) {
-  const icu::Normalizer2& rules = normalizer(form);
+UnicodeNormalizer::UnicodeNormalizer(UnicodeForm form) {
+  UErrorCode status = U_ZERO_ERROR;
+  known_ = std::make_shared<icu::UnicodeSet>(u"[:Age=9.0:]", status);
+  BOVILA_CHECK(U_SUCCESS(status), "ICU: {}", u_errorName(status));
+  rules_ = std::make_shared<icu::FilteredNormalizer2>(all_rules(form), *known_);
+}
+
+AlignedText UnicodeNormalizer::operator()(const AlignedText& text) const {
   AlignedText out;
   for (size_t begin = 0; begin < text.text.size();) {
-    const size_t end = part_end(rules, text.text, begin);
+    const size_t end = part_end(*rules_, text.text, begin);
     const std::string_view part = std::string_view(text.text).substr(begin, end - begin);
-    const std::string changed = normalized(rules, part);
+    const std::string changed = normalized(*rules_, part);
     if (changed == part) {
       append(out, text, begin, end);
     } else {

@@ -2,7 +2,10 @@
 // original that it stands for. Fed by BpeTokenizer; its pieces feed data/bpe.
 #pragma once
 
+#include <unicode/normalizer2.h>
+
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +34,16 @@ AlignedText replace_all(const AlignedText& text, std::string_view from, std::str
 
 enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
 
-AlignedText normalize_unicode(const AlignedText& text, UnicodeForm form);
+/// Brings a text into a Unicode form. Characters younger than Unicode 9 stay as they are, as in the
+/// tokenizers library, whose tables end there. Thread-safe after construction.
+class UnicodeNormalizer {
+ public:
+  explicit UnicodeNormalizer(UnicodeForm form);
+  AlignedText operator()(const AlignedText& text) const;
+
+ private:
+  std::shared_ptr<const icu::UnicodeSet> known_;
+  std::shared_ptr<const icu::Normalizer2> rules_;
+};
 
 }  // namespace bovila

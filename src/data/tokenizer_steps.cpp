@@ -62,7 +62,7 @@ std::string literal_pattern(std::string_view text) {
 
 Normalizer read_unicode_form(const JsonNode& node, UnicodeForm form) {
   node.allow_only({"type"});
-  return [form](const AlignedText& text) { return normalize_unicode(text, form); };
+  return UnicodeNormalizer(form);
 }
 
 Normalizer read_prepend(const JsonNode& node) {
