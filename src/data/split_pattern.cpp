@@ -156,12 +156,14 @@ class Translator {
     const char32_t low = character();
     literal(low);
     if (low == '-') {
-      if (!first && peek() != ']') refuse("a '-' between two characters");
+      if (!first && !at_end() && peek() != ']') refuse("a '-' between two characters");
       return;
     }
     if (!starts("-") || at_ + 1 == pattern_.size() || pattern_[at_ + 1] == ']') return;
     take("-");
-    if (!at_end() && (peek() == '\\' || peek() == '[')) refuse("a range to no character");
+    if (!at_end() && (peek() == '\\' || peek() == '[' || peek() == '-')) {
+      refuse("a range to no character");
+    }
     const char32_t high = character();
     if (high < low) refuse("a range whose ends are swapped");
     out_ += '-';

@@ -210,8 +210,8 @@ class JsonReader {
           path_);
     }
     if (tokens.begin.empty()) tokens.begin = tokens.end;
-    parts_.bos = id_of(tokens.begin, "begins");
     parts_.eos = id_of(tokens.end, "ends");
+    parts_.bos = id_of(tokens.begin, "begins");
     parts_.newline = find_newline();
   }
 

@@ -1,4 +1,4 @@
-// The tokenizer's byte positions, and files that are none.
+// SentencePiece's byte positions, how a file's form is known, and files that are none.
 #include "bovila/data/tokenizer.h"
 
 #include <algorithm>
@@ -105,9 +105,19 @@ TEST_CASE("tokenizer: a missing file and a folder are errors that name the deck'
   CHECK(contains(error_of([] { load_tokenizer("/"); }), "model.tokenizer"));
 }
 
+TEST_CASE("tokenizer: a folder's file is found by its name, its form by its content") {
+  const TempFolder folder;
+  CHECK(find_tokenizer_file(folder.path()).empty());
+  CHECK(find_tokenizer_file("/nowhere").empty());
+  const std::string second = folder.write("tokenizer.json", model_bytes());
+  CHECK(find_tokenizer_file(folder.path()) == second);
+  CHECK(load_tokenizer(second)->vocab_size() == 640);
+  const std::string first = folder.write("tokenizer.model", "");
+  CHECK(find_tokenizer_file(folder.path()) == first);
+}
+
 TEST_CASE("tokenizer: a foreign or empty file is an error") {
-  for (const std::string_view bytes :
-       {"", "hello", "{\"version\": \"1.0\"}", "PK\x03\x04", "\x89HDF"}) {
+  for (const std::string_view bytes : {"", "hello", "PK\x03\x04", "\x89HDF", "a b", "YQ== x"}) {
     CHECK(contains(error_of_bytes(bytes), "no SentencePiece model or not a whole one"));
   }
 }
