@@ -32,6 +32,8 @@ nlohmann::json parse_json_object(const std::string& path, std::string_view bytes
   } catch (const nlohmann::json::parse_error& error) {
     throw UserError("{} is not valid JSON at byte {}: it is cut or damaged, copy it again", path,
                     error.byte);
+  } catch (const nlohmann::json::out_of_range&) {
+    throw UserError("{} holds a number that is too large: it is damaged, copy it again", path);
   }
   if (!document.is_object()) throw UserError("{}: expected a JSON object", path);
   return document;

@@ -11,7 +11,7 @@
 namespace bovila {
 
 /// The document of a JSON file that holds an object.
-/// @throws UserError naming the file and the byte where it is no JSON.
+/// @throws UserError naming the file, and the byte where it is no JSON.
 nlohmann::json parse_json_object(const std::string& path, std::string_view bytes);
 
 /// Points into a document, which must outlive it. What is missing reads as null.

@@ -13,7 +13,7 @@
 namespace bovila {
 namespace {
 
-constexpr int64_t kMaxTokens = int64_t{1} << 24;
+constexpr int64_t kMaxTokens = int64_t{1} << 20;
 
 int32_t read_id(const JsonNode& node) {
   const int64_t id = node.integer();
@@ -141,6 +141,7 @@ class JsonReader {
   }
 
   void read_added_tokens() {
+    auto next_id = static_cast<int32_t>(ids_.size());
     for (const JsonNode& node : root_["added_tokens"].items()) {
       node.allow_only(
           {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
@@ -150,14 +151,13 @@ class JsonReader {
       if (!token.special) check_plain_token(node, token);
       const auto known = ids_.find(token.content);
       if (known == ids_.end()) {
-        // The library numbers them on from the vocabulary's end whatever the file says.
-        if (std::cmp_not_equal(token.id, texts_.size())) {
-          node["id"].fail(fmt::format("{}, the next one", texts_.size()));
-        }
+        // The library numbers them on from the vocabulary's size whatever the file says.
+        if (token.id != next_id) node["id"].fail(fmt::format("{}, the next one", next_id));
         add_token(node["id"], token.content, token.id);
       } else if (known->second != token.id) {
         node["id"].fail(fmt::format("{}, its id in the vocabulary", known->second));
       }
+      next_id = std::max(next_id, token.id + 1);
       parts_.added.push_back(std::move(token));
     }
   }

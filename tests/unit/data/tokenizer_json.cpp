@@ -214,7 +214,10 @@ TEST_CASE("tokenizer.json: words that are tokens, merges as pairs, dropped bytes
     file["model"]["merges"] = json::parse(R"([["h", "e"], ["he", "l"]])");
   };
   CHECK(ids_with(by_bytes(), pairs, "hel w") == Ids{257, ' ', 'w'});
-  const auto no_q = [](json& file) { file["model"]["vocab"].erase("q"); };
+  const auto no_q = [](json& file) {
+    file["model"]["vocab"].erase("q");
+    file["model"]["vocab"]["<|endoftext|>"] = 259;
+  };
   CHECK(ids_with(by_bytes(), no_q, "aqb") == Ids{'a', 'b'});
 }
 
@@ -331,7 +334,10 @@ TEST_CASE("tokenizer.json: begin and end that are missing are errors") {
   CHECK(contains(error_with(by_bytes(), keep, R"({"eos_token)"),
                  "tokenizer_config.json is not valid JSON"));
   CHECK(contains(error_with(by_bytes(), keep, "[]"), "expected a JSON object"));
-  const auto no_feed = [](json& file) { file["model"]["vocab"].erase("\u010A"); };
+  const auto no_feed = [](json& file) {
+    file["model"]["vocab"].erase("\u010A");
+    file["model"]["vocab"]["<|endoftext|>"] = 259;
+  };
   CHECK(contains(error_with(by_bytes(), no_feed), "no token for a line feed"));
 }
 
@@ -356,7 +362,7 @@ TEST_CASE("tokenizer.json: what is not implemented is an error that names it") {
       {"/model/vocab", "[]", "model.vocab is a list, expected an object of tokens"},
       {"/model/vocab/a", "1.5", "model.vocab.a is 1.5, expected a whole number"},
       {"/model/vocab/a", "-1", "model.vocab.a is -1, expected an id from 0"},
-      {"/model/vocab/a", "16777216", "expected an id from 0 to 16777215"},
+      {"/model/vocab/a", "1048576", "expected an id from 0 to 1048575"},
       {"/model/vocab/a", "18446744073709551615", "expected a small number"},
       {"/model/vocab/b", "97", "expected an id of its own: \"a\" has it"},
       {"/model/merges", "null", "model.merges is null, expected a list of merges"},
@@ -439,6 +445,11 @@ TEST_CASE("tokenizer.json: plain added tokens must be found as they are") {
   CHECK(contains(error_with(by_bytes(), normalized), "added_tokens[1].normalized is true"));
 }
 
+TEST_CASE("tokenizer.json: added tokens are numbered on from the vocabulary's size") {
+  const auto hole = [](json& file) { file["model"]["vocab"].erase("q"); };
+  CHECK(contains(error_with(by_bytes(), hole), "added_tokens[0].id is 259, expected 258"));
+}
+
 TEST_CASE("tokenizer.json: byte fallback needs all bytes") {
   const auto no_byte = [](json& file) { file["model"]["vocab"].erase("<0x7F>"); };
   CHECK(contains(error_with(by_characters(), no_byte), "false: <0x7F> is no token"));
@@ -459,6 +470,7 @@ TEST_CASE("tokenizer.json: a file that is cut or damaged anywhere never crashes"
   const std::string bytes = by_bytes().dump();
   CHECK(contains(error_of_bytes("{\"version\": \"1.0\"}"), "this is no tokenizer.json"));
   CHECK(contains(error_of_bytes("  {\"version\""), "is not valid JSON at byte"));
+  CHECK(contains(error_of_bytes("{\"model\": 1e999}"), "a number that is too large"));
   for (size_t at = 1; at < bytes.size(); at += 13) {
     CHECK(!error_of_bytes(std::string_view(bytes).substr(0, at)).empty());
     std::string damaged = bytes;
