@@ -60,7 +60,7 @@ class AddedTokens {
   bool starts_[256] = {};
 };
 
-class BpeTokenizer : public Tokenizer {
+class BpeTokenizer final : public Tokenizer {
  public:
   explicit BpeTokenizer(BpeParts parts)
       : parts_(std::move(parts)), raw_(parts_.added, false), normalized_(parts_.added, true) {

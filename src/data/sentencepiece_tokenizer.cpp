@@ -54,7 +54,7 @@ bool is_whole_model(std::string_view bytes) {
   return field == 0 && seen[1] && seen[2] && seen[3];
 }
 
-class SentencePieceTokenizer : public Tokenizer {
+class SentencePieceTokenizer final : public Tokenizer {
  public:
   SentencePieceTokenizer(const std::string& path, const std::string& bytes) {
     if (!is_whole_model(bytes)) {

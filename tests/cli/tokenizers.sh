@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Our tokens against those of the libraries that models come with, on 10,000 texts each of all kinds
-# of Unicode: sentencepiece, tiktoken (LLaMA-3's real file) and tokenizers. `make deps` installs them.
+# of Unicode: sentencepiece, tiktoken (LLaMA-3's real file) and tokenizers, which `make deps` brings.
 source "$(dirname "$0")/helpers.bash"
 
 compare() {
