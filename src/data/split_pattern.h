@@ -3,8 +3,8 @@
 //
 // The three agree on a part of the language, and only that part is taken: characters, \r \n \t \f,
 // \s \S \d \D, \p{..} of general categories, sets of these, groups, (?i: of ASCII), lookahead, and
-// greedy or possessive repetition; a group may be optional but not repeated. \s is White_Space here
-// as there; ICU's own is smaller.
+// greedy or possessive repetition; a group may be optional but not repeated. \s is Unicode's
+// White_Space.
 #pragma once
 
 #include <memory>
