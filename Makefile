@@ -22,13 +22,14 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-golden test-slurm test-gpu bench install format lint sanitize
+.PHONY: help deps build demo test test-deps test-golden test-slurm test-gpu bench install format lint \
+  sanitize
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@sed -n '/^# Settings/,/^$$/{s/^# \{0,1\}//;p}' $(firstword $(MAKEFILE_LIST))
 
-deps: ## install what build and tests need: Debian packages (as root), wheels into .deps/
+deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
 
 build: deps ## compile the program, the tools and the tests into $(BUILD)
@@ -39,8 +40,11 @@ build: deps ## compile the program, the tools and the tests into $(BUILD)
 demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
 	@BUILD=$(BUILD) tools/demo.sh
 
-test: build ## all tests: units, golden numbers, MPI ranks, command line, Slurm
+test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh
+
+test-deps: deps ## install the libraries that tests compare with into .deps/
+	@tools/deps.sh tests
 
 test-golden: build ## the golden tests on any folder of their form: make test-golden GOLDEN=DIR
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh golden

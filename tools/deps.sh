@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what a build and its tests need: Debian packages (as root), LibTorch's wheels and the
-# libraries that tests compare with into .deps/.
-# Does nothing that is already done. Called by `make deps`; settings come from there:
+# Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
+# word `tests`, the libraries that tests compare with into .deps/, and nothing else.
+# Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
 set -euo pipefail
@@ -57,6 +57,9 @@ install_libtorch() {
 }
 
 mkdir -p .deps
+if [[ ${1:-} == tests ]]; then
+  install_wheels tests/tools/requirements.txt .deps/test-python
+  exit
+fi
 install_system_packages
 install_libtorch
-install_wheels tests/tools/requirements.txt .deps/test-python

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Our tokens against those of the libraries that models come with, on 10,000 texts each of all kinds
-# of Unicode: sentencepiece, tiktoken (LLaMA-3's real file) and tokenizers, which `make deps` brings.
+# of Unicode: sentencepiece, tiktoken (LLaMA-3's real file) and tokenizers, from `make test-deps`.
 source "$(dirname "$0")/helpers.bash"
 
 compare() {
-  PYTHONPATH=$root/.deps/test-python python3 "$root/tests/tools/compare_tokenizers.py" \
+  local libraries=$root/.deps/test-python
+  [[ -d $libraries ]] || { echo "$libraries is missing: run \`make test-deps\`" && return 1; }
+  PYTHONPATH=$libraries python3 "$root/tests/tools/compare_tokenizers.py" \
     "$bin/tokenize" "$1"
 }
 
