@@ -52,7 +52,7 @@ constexpr Key kKeys[] = {
         .doc = "folder with LLaMA's params.json and consolidated.NN.pth",
         .published = "llama_model_path"),
     KEY(model.tokenizer, .text = Text::kFile,
-        .doc = "SentencePiece model; \"\" = tokenizer.model in model.llama or beside that folder"),
+        .doc = "tokenizer file; \"\" = tokenizer.model or tokenizer.json in model.llama or beside that folder"),
     KEY(model.precision,
         .doc = "compute type of the frozen LLaMA; trained parameters are always fp32"),
     KEY(model.max_feats, .range = kCount, .unit = "frames",

@@ -65,12 +65,14 @@ std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicat
 
 std::string find_tokenizer(const ModelConfig& config) {
   if (!config.tokenizer.empty()) return config.tokenizer;
-  const fs::path inside = fs::path(config.llama) / "tokenizer.model";
-  const fs::path beside = fs::path(config.llama).lexically_normal() / ".." / "tokenizer.model";
-  if (fs::exists(inside)) return inside;
-  if (fs::exists(beside)) return beside.lexically_normal();
-  throw UserError("no tokenizer.model in {} or beside it; copy it there or set model.tokenizer",
-                  config.llama);
+  const std::string beside = (fs::path(config.llama).lexically_normal() / "..").lexically_normal();
+  for (const std::string& folder : {config.llama, beside}) {
+    if (auto file = find_tokenizer_file(folder); !file.empty()) return file;
+  }
+  throw UserError(
+      "no tokenizer.model or tokenizer.json in {} or beside it; copy it there or set "
+      "model.tokenizer",
+      config.llama);
 }
 
 torch::ScalarType scalar_type(Precision precision) {

@@ -54,6 +54,16 @@ std::string file_identity(const std::string& path) {
                      sha256_of_file(path));
 }
 
+/// A tokenizer.json's begin and end of a text may stand in the file beside it.
+std::string tokenizer_identity(const std::string& path) {
+  const auto beside = std::filesystem::path(path).replace_filename("tokenizer_config.json");
+  std::string identity = file_identity(path);
+  if (path.ends_with(".json") && std::filesystem::exists(beside)) {
+    identity += ", with " + file_identity(beside);
+  }
+  return identity;
+}
+
 }  // namespace
 
 std::string samples_identity(std::span<const Sample> samples) {
@@ -65,7 +75,7 @@ std::string samples_identity(std::span<const Sample> samples) {
 std::map<std::string, std::string> make_identity(const Config& config, const Inputs& inputs) {
   std::map<std::string, std::string> identity = {
       {"model.llama", llama_identity(config.model.llama)},
-      {"model.tokenizer", file_identity(find_tokenizer(config.model))},
+      {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))},
       {"data.features", fmt::format("{} videos, SHA-256 {}", inputs.features->num_videos(),
                                     inputs.features->source())},
       {"data.val_split", samples_identity(inputs.val->samples())}};

@@ -139,7 +139,7 @@ test_check_refuses_a_missing_tokenizer() {
   inputs star
   mkdir model
   cp "$mini"/llama/mini/* model
-  refused "no tokenizer.model in model or beside it" -- --set model.llama=model
+  refused "no tokenizer.model or tokenizer.json in model or beside it" -- --set model.llama=model
 }
 
 test_check_refuses_a_missing_annotation_file() {

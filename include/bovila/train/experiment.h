@@ -18,9 +18,8 @@
 
 namespace bovila {
 
-/// The tokenizer's file: model.tokenizer, or tokenizer.model in the folder model.llama or beside
-/// it.
-/// @throws UserError naming both places when there is none.
+/// The tokenizer's file: model.tokenizer, or tokenizer.model or tokenizer.json in the folder
+/// model.llama or beside it. @throws UserError naming both places when there is none.
 std::string find_tokenizer(const ModelConfig& config);
 
 torch::ScalarType scalar_type(Precision precision);
