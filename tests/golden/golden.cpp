@@ -7,6 +7,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/data/pth.h"
+#include "bovila/model/llama_copy.h"
 
 namespace golden {
 
@@ -181,8 +182,9 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType 
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  return {Llama(load_llama_weights(config.model.llama, params, precision, /*for_training=*/true)),
-          std::move(parameters)};
+  auto weights = load_llama_weights(config.model.llama, params, precision, /*for_training=*/true);
+  if (!device.is_cpu()) weights = copy_of(weights, device, precision);
+  return {Llama(std::move(weights)), std::move(parameters)};
 }
 
 }  // namespace golden

@@ -56,7 +56,7 @@ struct Parts {
 };
 Parts make_parts(const Run& run);
 
-/// The tiny LLaMA with the run's start values.
+/// The tiny LLaMA with the run's start values, all of it on `device`.
 bovila::Bovila make_model(const Run& run, const bovila::Tokenizer& tokenizer,
                           torch::ScalarType precision = torch::kFloat32,
                           torch::Device device = torch::kCPU);
