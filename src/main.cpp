@@ -17,6 +17,7 @@
 #include "bovila/dist/threads.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/run_folder.h"
+#include "bovila/train/self_check.h"
 #include "bovila/train/trainer.h"
 
 namespace bovila {
@@ -27,13 +28,14 @@ struct CommandLine {
   std::vector<std::string> overrides;
   Start start;
   bool check = false;
+  bool self_check = false;
 };
 
 /// @throws CLI::ParseError, --help among it.
 CommandLine parse(CLI::App& app, int argc, char** argv) {
   CommandLine line;
   std::string output;
-  app.add_option("DECK", line.deck, "settings of the run, TOML (see input/README.md)")->required();
+  app.add_option("DECK", line.deck, "settings of the run, TOML (see input/README.md)");
   app.add_option("--set", line.overrides, "table.key=value: overrides the deck")
       ->expected(1)
       ->take_all();
@@ -46,8 +48,11 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
                              "previous-N/ in it");
   auto* eval = app.add_flag("--eval", line.start.eval, "score the validation split and end");
   app.add_flag("--check", line.check, "check deck, data and weights, report and end");
+  app.add_flag("--self-check", line.self_check,
+               "without a deck: check that libraries, devices and ranks work, report and end");
   fresh->excludes(resume)->excludes(eval);
   app.parse(argc, argv);
+  if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
   const char* restarts = std::getenv("SLURM_RESTART_COUNT");
   line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
   if (!output.empty()) line.overrides.push_back("output.folder=" + output);
@@ -148,6 +153,23 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
   return choose_device(config.device, ranks, node);
 }
 
+/// Collective. Null on the CPU, where `host` does everything.
+std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device) {
+  return device.is_cuda() ? std::make_unique<NcclCommunicator>(host, device) : nullptr;
+}
+
+/// Collective: --self-check.
+void check_machine(const MpiSession& session) {
+  constexpr double kTimeout_s = 60;
+  MpiCommunicator host(MPI_COMM_WORLD, kTimeout_s);
+  const MpiComm node_ranks = session.node();
+  MpiCommunicator node(node_ranks.get(), kTimeout_s);
+  torch::set_num_threads(choose_threads(node));
+  const torch::Device device = choose_device(DeviceRequest::kAuto, host, node);
+  const auto nccl = start_nccl(host, device);
+  self_check(session, nccl ? static_cast<Communicator&>(*nccl) : host, device, std::cout);
+}
+
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
   const Deck deck = share_deck(line, host);
@@ -163,8 +185,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   if (line.check) return check(config, host, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
-  std::unique_ptr<NcclCommunicator> nccl;
-  if (device.is_cuda()) nccl = std::make_unique<NcclCommunicator>(host, device);
+  const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   if (ranks.rank() == 0) {
     std::cerr << deck.resolved << std::flush;
@@ -192,7 +213,11 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
 /// Runs the program; errors that all ranks know are reported by rank 0, others end the whole job.
 ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   try {
-    run(line, session, preemption);
+    if (line.self_check) {
+      check_machine(session);
+    } else {
+      run(line, session, preemption);
+    }
     return ExitCode::kSuccess;
   } catch (const AgreedError& error) {
     if (session.rank() != 0) return error.code;

@@ -34,7 +34,7 @@ for program in "$bin/bovila" "$bin/pth2h5"; do
   [[ -x $program ]] || { echo "demo: $program is missing; run: make build" >&2; exit 1; }
 done
 echo "BoViLA learns to read handwritten digits off videos (input/demo/README.md)."
-echo "This takes about 3 minutes on two free cores; everything is left in $out/."
+echo "This takes 3 to 6 minutes on two free cores; everything is left in $out/."
 rm -rf $out/before $out/checkpoints $out/config.json $out/log.txt $out/epoch*.json $out/training.log
 mkdir -p $out/before
 

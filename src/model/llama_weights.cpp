@@ -224,21 +224,6 @@ std::shared_ptr<std::byte> private_memory(size_t size,
   return block;
 }
 
-LlamaWeights copy_to(const LlamaWeights& weights, torch::Device device) {
-  const torch::NoGradGuard no_grad;
-  const auto matrix = [&](const FrozenMatrix& m) { return FrozenMatrix{m.weight.to(device), {}}; };
-  LlamaWeights copy{weights.params,
-                    weights.tok_embeddings.to(device),
-                    {},
-                    weights.norm.to(device),
-                    weights.output.to(device)};
-  for (const LlamaLayerWeights& layer : weights.layers) {
-    copy.layers.push_back({layer.attention_norm.to(device), matrix(layer.wqkv), matrix(layer.wo),
-                           layer.ffn_norm.to(device), matrix(layer.w13), matrix(layer.w2)});
-  }
-  return copy;
-}
-
 std::string llama_identity(const std::string& folder) {
   const std::string params = folder + "/params.json";
   std::string text = sha256_of_file(params);

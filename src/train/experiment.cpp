@@ -9,6 +9,7 @@
 #include "bovila/data/clip.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/node_memory.h"
+#include "bovila/model/llama_copy.h"
 
 namespace bovila {
 namespace {
@@ -115,7 +116,9 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
     weights =
         load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
                            for_training && device.is_cpu(), memory, [&] { preemption.check(); });
-    if (!device.is_cpu()) weights = copy_to(*weights, device);  // and the node's block goes
+    if (!device.is_cpu())
+      weights =
+          copy_of(*weights, device, weights->norm.scalar_type());  // and the node's block goes
   });
   return {Llama(std::move(*weights), config.model.recompute_activations && for_training),
           std::move(*parameters)};

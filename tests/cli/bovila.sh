@@ -139,6 +139,15 @@ test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
   ((SECONDS - start < 10))
 }
 
+test_self_check_needs_no_deck_and_passes_on_one_rank_and_several() {
+  exits 0 bovila --self-check
+  says_once "self-check passed"
+  exits 0 ranks 3 --self-check
+  says_once "self-check passed"
+  exits 2 bovila
+  says "DECK is required"
+}
+
 test_memory_is_reported_for_each_rank_once_an_epoch() {
   inputs star
   exits 0 ranks 2 "${deck[@]}" --set train.epochs=1

@@ -46,9 +46,6 @@ using WeightMemory = std::function<std::shared_ptr<std::byte>(
 /// A block of this process alone.
 std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
 
-/// The same weights on another device, without the copies that only the CPU multiplies faster with.
-LlamaWeights copy_to(const LlamaWeights& weights, torch::Device device);
-
 /// Called between two tensors of a long read; what it throws ends the read.
 using Interrupt = std::function<void()>;
 

@@ -163,8 +163,9 @@ TEST_CASE("values out of range are errors") {
 }
 
 TEST_CASE("words that are none of the allowed ones are errors with a guess") {
-  CHECK(problems_of(kMinimal + "model.precision = \"fp16\"\n") ==
-        "d.toml:6:19: model.precision: expected a string (fp32, bf16), got string \"fp16\"");
+  CHECK(problems_of(kMinimal + "model.precision = \"double\"\n") ==
+        "d.toml:6:19: model.precision: expected a string (fp32, bf16, fp16), got string "
+        "\"double\"");
   CHECK(contains(problems_of(kMinimal, {"model.precision=bf-16"}), "did you mean \"bf16\"?"));
   CHECK(problems_of(kMinimal, {"data.dataset=dramqa"}) ==
         "--set data.dataset=dramqa: data.dataset: expected a string (star, dramaqa, vlep, tvqa, "
