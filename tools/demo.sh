@@ -35,7 +35,7 @@ for program in "$bin/bovila" "$bin/pth2h5"; do
 done
 echo "BoViLA learns to read handwritten digits off videos (input/demo/README.md)."
 echo "This takes 3 to 6 minutes on two free cores; everything is left in $out/."
-rm -rf $out/before $out/checkpoints $out/config.json $out/log.txt $out/epoch*.json $out/training.log
+rm -rf $out/before $out/checkpoints $out/config.json $out/log.txt $out/metrics.jsonl $out/epoch*.json $out/training.log
 mkdir -p $out/before
 
 step "features: .pth to sharded HDF5"
