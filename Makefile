@@ -43,13 +43,13 @@ demo: build ## train BoViLA on the digits demo with two ranks and show what it l
 test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh
 
-test-deps: deps ## install the libraries that tests compare with into .deps/
+test-deps: deps ## install what tests need besides: Slurm, and libraries to compare with
 	@tools/deps.sh tests
 
 test-golden: build ## the golden tests on any folder of their form: make test-golden GOLDEN=DIR
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh golden
 
-test-slurm: build ## the jobs on a real Slurm of two virtual nodes, started for the test
+test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
 
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
-# word `tests`, the libraries that tests compare with into .deps/, and nothing else.
+# word `tests`, what tests need besides: Slurm, and the libraries that they compare with into .deps/.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -10,10 +10,12 @@ cd "$(dirname "$0")/.."
 packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
-          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev
-          slurm-wlm munge) # for `make test-slurm`; they need not run as services
+          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
+test_packages=(slurm-wlm munge) # they need not run as services
 
+# install_system_packages PACKAGE...
 install_system_packages() {
+  local packages=("$@")
   [[ ${SYSTEM_PACKAGES:-yes} == no ]] && return
   if ! command -v dpkg-query >/dev/null; then
     echo "deps: not a Debian system, its packages are left to you (Debian's names: ${packages[*]})"
@@ -58,8 +60,9 @@ install_libtorch() {
 
 mkdir -p .deps
 if [[ ${1:-} == tests ]]; then
+  install_system_packages "${test_packages[@]}"
   install_wheels tests/tools/requirements.txt .deps/test-python
   exit
 fi
-install_system_packages
+install_system_packages "${packages[@]}"
 install_libtorch
