@@ -97,9 +97,25 @@ Fit compare_identities(const KeyValues& saved, const KeyValues& current) {
   return compare(saved, current, {}, kIdentityMayChange);
 }
 
+namespace {
+
+/// Fewer ranks with as many more micro-batches form the same micro-batches and steps: that
+/// train.accum_iter may change.
+void allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& fit) {
+  const auto found = std::ranges::find(fit.forbidden, "train.accum_iter", &Difference::key);
+  if (found == fit.forbidden.end()) return;
+  const int64_t before = std::stoll(found->saved) * saved.num_ranks;
+  if (before != std::stoll(found->current) * current.num_ranks) return;
+  fit.allowed.push_back(std::move(*found));
+  fit.forbidden.erase(found);
+}
+
+}  // namespace
+
 std::vector<Difference> require_fit(const std::string& folder, const TrainState& saved,
                                     const RunIdentity& current) {
   Fit fit = compare_decks(saved.deck, current.deck);
+  allow_same_steps(saved, current, fit);
   Fit contents = compare_identities(saved.identity, current.identity);
   for (auto [from, to] : {std::pair(&contents.allowed, &fit.allowed),
                           std::pair(&contents.forbidden, &fit.forbidden)}) {

@@ -43,6 +43,11 @@ std::optional<fs::path> move_aside(const fs::path& folder) {
   return target;
 }
 
+bool is_within(const fs::path& path, const fs::path& folder) {
+  const fs::path inner = fs::weakly_canonical(path), outer = fs::weakly_canonical(folder);
+  return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
 void say_skipped(const fs::path&, const std::string& reason) {
   log::warn("a checkpoint is passed over: {}", reason);
 }
@@ -83,6 +88,14 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
       log::info("--fresh: the old run of {} is in {} now", config.output.folder, moved->string());
     }
     return std::nullopt;
+  }
+  if (!start.resume.empty() && has_checkpoints && !start.eval &&
+      !is_within(start.resume, config.output.folder)) {
+    throw UserError(
+        "{} holds checkpoints already, and --resume names another run's: leave --resume out to go "
+        "on "
+        "with these, or choose another output.folder",
+        root.string());
   }
   if (!start.resume.empty()) return resolve_checkpoint(start.resume, say_skipped);
   if (config.checkpoint.resume == "never" && has_checkpoints && !start.eval) {

@@ -179,8 +179,8 @@ void Trainer::stop(const StopReason& reason) {
   run_together(ranks_, [&] {
     if (!is_root() || !flush_results()) return;
     if (writer_->save_now(state())) return;  // the log says why; older checkpoints are there
-    log::info("stopped by {} at step {}: the same command goes on from there", reason.text(),
-              step_);
+    log::info("stopped by {} at step {}: the same command, without --resume, goes on from there",
+              reason.text(), step_);
   });
   throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
 }

@@ -35,8 +35,9 @@ struct Start {
 /// The checkpoint to start from; nothing means the start values. A restarted job goes on with what
 /// it has itself saved, whatever --resume or --fresh said the first time: else a requeued job would
 /// begin again and again. Skipped checkpoints, and what was moved by --fresh, are in the log.
-/// @throws UserError when --resume names none, when all checkpoints are invalid, or when there are
-/// some and checkpoint.resume is "never".
+/// @throws UserError when --resume names none, or another folder's while this one has some (typed
+/// again, the command would begin again); when all checkpoints are invalid; or when there are some
+/// and checkpoint.resume is "never".
 std::optional<Checkpoint> choose_start(const Config& config, const Start& start);
 
 }  // namespace bovila

@@ -105,6 +105,18 @@ TEST_CASE("a run that fits gives what has changed, the number of ranks among it"
   CHECK(changed[2].text() == "number of ranks: 2 in the checkpoint, 4 now");
 }
 
+TEST_CASE("accum_iter may change with the number of ranks when steps stay what they are") {
+  TrainState saved;
+  saved.deck = resolved("train.accum_iter = 2\n");
+  saved.num_ranks = 8;
+  const RunIdentity same{resolved("train.accum_iter = 4\n"), {}, 4};
+  const auto changes = require_fit("step-1", saved, same);
+  REQUIRE(changes.size() == 2);
+  CHECK(changes[0].text() == "train.accum_iter: 2 in the checkpoint, 4 now");
+  const RunIdentity other{resolved("train.accum_iter = 4\n"), {}, 8};
+  CHECK(contains(error_of([&] { require_fit("step-1", saved, other); }), "train.accum_iter: 2"));
+}
+
 TEST_CASE("a run that does not fit is an error that lists every key with both values") {
   TrainState saved;
   saved.deck = resolved();

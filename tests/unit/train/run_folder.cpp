@@ -50,14 +50,19 @@ TEST_CASE("checkpoints that are all invalid are an error, not a new start") {
   CHECK(contains(error_of([&] { folder.step({}); }), "none of its checkpoints is valid"));
 }
 
-TEST_CASE("--resume names a checkpoint, of this folder or another") {
-  const Folder folder({3, 7}), other({5});
-  CHECK(folder.step({other.config.output.folder, false, false, false}) == 5);
-  CHECK(folder.step({(folder / "checkpoints/step-00000003").string(), false, false, false}) == 3);
+TEST_CASE("--resume names a checkpoint of this folder, or another's where this one has none") {
+  const Folder folder({3, 7}), other({5}), empty({});
+  const std::string others = other.config.output.folder;
+  CHECK(empty.step({others, false, false, false}) == 5);
+  CHECK(folder.step({folder / "checkpoints/step-00000003", false, false, false}) == 3);
   CHECK(contains(error_of([&] {
-                   folder.step({"nowhere", false, false, false});
+                   folder.step({"nowhere", false, true, false});
                  }),
                  "nowhere: expected a"));
+  CHECK(folder.step({others, false, true, false}) == 5);
+  const auto message = error_of([&] { folder.step({others, false, false, false}); });
+  CHECK(contains(message, "holds checkpoints already, and --resume names another run's"));
+  CHECK(contains(message, "leave --resume out"));
 }
 
 TEST_CASE("checkpoint.resume = never refuses a folder that has checkpoints, but not to score one") {
