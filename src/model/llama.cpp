@@ -138,7 +138,7 @@ Tensor Llama::embed(const Tensor& ids) const {
 Tensor Llama::forward(Tensor x_BSD, const Sequences& sequences,
                       std::span<const AdapterSlots> adapters) const {
   const auto& p = params();
-  const Pass pass{rotary_turns(sequences.positions, p.head_dim(), p.rope_theta),
+  const Pass pass{rotary_turns(sequences.positions, p.head_dim(), p.rope_theta, p.rope_scaling),
                   {sequences.mask, sequences.after_video}};
   const size_t last = weights_.layers.size() - 1;
   for (size_t l = 0; l < last; ++l) {

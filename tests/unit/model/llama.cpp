@@ -76,6 +76,21 @@ TEST_CASE("another rotary base and another norm epsilon are used") {
   check_against_plain(params);
 }
 
+TEST_CASE("linear scaling divides every rotary frequency") {
+  auto params = tiny_params();
+  params.rope_theta = 50;
+  params.rope_scaling = {.kind = RopeScaling::Kind::kLinear, .factor = 3};
+  check_against_plain(params);
+}
+
+TEST_CASE("LLaMA-3.1's scaling keeps fast frequencies, divides slow ones and blends between") {
+  auto params = tiny_params();
+  params.dim = 64;  // 8 frequencies a head
+  params.rope_theta = 500;
+  params.rope_scaling = {.kind = RopeScaling::Kind::kLlama3, .factor = 8, .original_length = 64};
+  check_against_plain(params);
+}
+
 TEST_CASE("only wanted positions come out, in the order they were asked for") {
   const auto params = tiny_params();
   const auto expected = PlainBovila(params, meta_tensors(params), nullptr).hidden(kIds);

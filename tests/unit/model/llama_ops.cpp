@@ -55,3 +55,18 @@ TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d
       {std::cos(fast), std::sin(fast), -std::sin(slow), std::cos(slow)}, torch::kFloat32);
   CHECK(torch::allclose(y[0][1][0], expected, 1e-5, 1e-6));
 }
+
+TEST_CASE("LLaMA-3.1's scaling leaves the bits of fast frequencies and divides slow ones exactly") {
+  const auto positions = torch::arange(300).unsqueeze(0);
+  const RopeScaling scaling{.kind = RopeScaling::Kind::kLlama3, .factor = 8};
+  const auto plain = rotary_turns(positions, 128, 500000);
+  const auto turns = rotary_turns(positions, 128, 500000, scaling);
+  // Wavelengths of 8B's 64 pairs: below 2048 up to number 28, above 8192 from number 35 on.
+  CHECK(torch::equal(turns.slice(-1, 0, 29), plain.slice(-1, 0, 29)));
+  const auto slow = torch::angle(turns.select(1, 1).slice(-1, 35));
+  CHECK(torch::allclose(slow * 8, torch::angle(plain.select(1, 1).slice(-1, 35)), 1e-6, 0));
+  const auto between = torch::angle(turns.select(1, 1).slice(-1, 29, 35));
+  const auto unscaled = torch::angle(plain.select(1, 1).slice(-1, 29, 35));
+  CHECK((between < unscaled).all().item<bool>());
+  CHECK((between > unscaled / 8).all().item<bool>());
+}

@@ -64,11 +64,26 @@ TEST_CASE("LLaMA-3's keys are read; keys that are not ours are passed over") {
   CHECK(params.hidden_dim() == 14336);
 }
 
+TEST_CASE("use_scaled_rope stands for LLaMA-3.1's factors, and without it nothing is scaled") {
+  const std::string sizes = R"("dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": -1)";
+  for (const char* no : {"", R"(, "use_scaled_rope": false)", R"(, "use_scaled_rope": null)"}) {
+    CHECK((read("{" + sizes + no + "}").rope_scaling.kind == RopeScaling::Kind::kNone));
+  }
+  const auto scaling = read("{" + sizes + R"(, "use_scaled_rope": true})").rope_scaling;
+  CHECK((scaling.kind == RopeScaling::Kind::kLlama3));
+  CHECK(scaling.factor == 8);
+  CHECK(scaling.low == 1);
+  CHECK(scaling.high == 4);
+  CHECK(scaling.original_length == 8192);
+  CHECK(contains(problem("{" + sizes + R"(, "use_scaled_rope": 8})"),
+                 "'use_scaled_rope' must be true or false, got 8"));
+}
+
 TEST_CASE("a folder without params.json is named") {
   const TempFolder folder;
   const auto message = error_of([&] { read_llama_params(folder.path(), 10); });
   CHECK(contains(message, folder.path() + "/params.json cannot be read"));
-  CHECK(contains(message, "must be a folder with Meta's params.json"));
+  CHECK(contains(message, "must be a folder with Meta's params.json and"));
 }
 
 TEST_CASE("a file that is no JSON object is refused") {
@@ -127,4 +142,12 @@ TEST_CASE("a vocabulary smaller than the tokenizer's belongs to another model") 
   const auto message = problem(R"({"dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": 500})");
   CHECK(contains(message, "vocab_size is 500, but the tokenizer has 32000 pieces"));
   CHECK(contains(message, "it belongs to another model"));
+}
+
+TEST_CASE(
+    "a vocabulary far beyond the tokenizer's belongs to another model, reserved rows do not") {
+  const auto message = problem(R"({"dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": 128256})");
+  CHECK(contains(message, "vocab_size is 128256, but the tokenizer has 32000 pieces"));
+  CHECK(read(R"({"dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": 32064})").vocab_size ==
+        32064);
 }

@@ -64,12 +64,26 @@ class PlainBovila {
     return x.narrow(1, h * p_.head_dim(), p_.head_dim());
   }
 
+  double frequency(int64_t j) const {
+    const double f = std::pow(p_.rope_theta, -static_cast<double>(j) / p_.head_dim());
+    const RopeScaling& scaling = p_.rope_scaling;
+    if (scaling.kind == RopeScaling::Kind::kNone) return f;
+    const double wavelength = 2 * M_PI / f;
+    if (scaling.kind == RopeScaling::Kind::kLinear ||
+        wavelength > scaling.original_length / scaling.low) {
+      return f / scaling.factor;
+    }
+    if (wavelength < scaling.original_length / scaling.high) return f;
+    const double smooth =
+        (scaling.original_length / wavelength - scaling.low) / (scaling.high - scaling.low);
+    return (1 - smooth) * f / scaling.factor + smooth * f;
+  }
+
   Tensor rotated(const Tensor& x_Sd) const {
     auto out = x_Sd.clone();
     for (int64_t s = 0; s < x_Sd.size(0); ++s) {
       for (int64_t j = 0; j < p_.head_dim(); j += 2) {
-        const double angle = static_cast<double>(s) *
-                             std::pow(p_.rope_theta, -static_cast<double>(j) / p_.head_dim());
+        const double angle = static_cast<double>(s) * frequency(j);
         const auto a = x_Sd[s][j], b = x_Sd[s][j + 1];
         out[s][j] = a * std::cos(angle) - b * std::sin(angle);
         out[s][j + 1] = a * std::sin(angle) + b * std::cos(angle);

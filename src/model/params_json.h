@@ -1,0 +1,81 @@
+// A JSON object of a model's sizes, read key by key; errors name the file and the key.
+// Fed by params.json, config.json or the program's own file; used by their readers.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "bovila/core/error.h"
+
+namespace bovila {
+
+/// A key whose value is null counts as missing.
+class ParamsJson {
+ public:
+  /// `path` is the file's in messages. @throws UserError when `text` is no JSON object.
+  ParamsJson(std::string path, const std::string& text)
+      : path_(std::move(path)),
+        object_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)) {
+    if (!object_.is_object()) throw UserError("{} is not a JSON object", path_);
+  }
+
+  const std::string& path() const { return path_; }
+  bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+
+  /// A number, bool or std::string. @throws UserError when it is missing or of another type.
+  template <typename Value>
+  Value required(const char* key) const {
+    if (!has(key)) throw UserError("{}: the key '{}' is missing", path_, key);
+    const nlohmann::json& value = object_[key];
+    if (!fits<Value>(value)) {
+      throw UserError("{}: '{}' must be {}, got {}", path_, key, kind<Value>(), shown(value));
+    }
+    return value.get<Value>();
+  }
+  template <typename Value>
+  Value optional(const char* key, Value fallback) const {
+    return has(key) ? required<Value>(key) : fallback;
+  }
+
+  /// The object under a key. @throws UserError when it is none.
+  ParamsJson object(const char* key) const {
+    if (!has(key)) throw UserError("{}: the key '{}' is missing", path_, key);
+    if (!object_[key].is_object()) {
+      throw UserError("{}: '{}' must be an object, got {}", path_, key, shown(object_[key]));
+    }
+    return {fmt::format("{}: {}", path_, key), object_[key]};
+  }
+
+ private:
+  ParamsJson(std::string path, nlohmann::json object)
+      : path_(std::move(path)), object_(std::move(object)) {}
+
+  template <typename Value>
+  static bool fits(const nlohmann::json& value) {
+    if constexpr (std::is_same_v<Value, std::string>) {
+      return value.is_string();
+    } else if constexpr (std::is_same_v<Value, bool>) {
+      return value.is_boolean();
+    } else {
+      return std::is_integral_v<Value> ? value.is_number_integer() : value.is_number();
+    }
+  }
+  template <typename Value>
+  static const char* kind() {
+    if (std::is_same_v<Value, std::string>) return "a text";
+    return std::is_same_v<Value, bool> ? "true or false" : "a number";
+  }
+  static std::string shown(const nlohmann::json& value) {
+    constexpr size_t kMaxShown = 200;
+    const std::string text =
+        value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+    return text.size() <= kMaxShown ? text : text.substr(0, kMaxShown) + "...";
+  }
+
+  std::string path_;
+  nlohmann::json object_;
+};
+
+}  // namespace bovila
