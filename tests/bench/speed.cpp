@@ -1,0 +1,370 @@
+// Seconds a question, tokens a second, memory: the program's training step and option scoring, or
+// the naive forms of tests/naive/, on a random LLaMA and questions of STAR's lengths.
+// Called by tests/bench/speed.py, which sets shapes, ranks and threads and prints the table.
+//
+//   speed prepare FOLDER --dim 512 --layers 8    writes the LLaMA in Meta's form
+//   speed peak --threads 2                       GFLOP/s of the frozen layers' matrix products
+//   speed run FOLDER --work train [--naive] ...  one JSON line
+#define DOCTEST_CONFIG_IMPLEMENT  // the builders of test files check with it
+#include <doctest/doctest.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "bovila/core/heap.h"
+#include "bovila/core/random.h"
+#include "bovila/data/feature_store.h"
+#include "bovila/dist/mpi_session.h"
+#include "bovila/train/evaluator.h"
+#include "bovila/train/train_step.h"
+#include "tests/naive/naive_bovila.h"
+#include "tests/unit/model/tiny_llama.h"
+
+using namespace bovila;
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+using torch::Tensor;
+
+namespace {
+
+constexpr int64_t kVocabSize = 32000;
+constexpr int64_t kFrames = 10, kSlots = 10;
+constexpr int32_t kEos = 2, kNewline = 13;
+
+struct Settings {
+  std::string folder, work = "train";
+  bool naive = false;
+  int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4, threads = 1;
+  int64_t max_seq_len = 160;
+  double length = 1;  // factor on the texts' lengths
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+LlamaParams params_of(const Settings& s) {
+  LlamaParams params;
+  params.dim = s.dim;
+  params.n_layers = s.layers;
+  params.n_heads = params.n_kv_heads = s.dim / 64;
+  params.multiple_of = 32;
+  params.vocab_size = kVocabSize;
+  return params;
+}
+
+void prepare(const Settings& s) {
+  const LlamaParams p = params_of(s);
+  testing::write_parts(s.folder, testing::meta_tensors(p));
+  std::ofstream(s.folder + "/params.json")
+      << json{{"dim", p.dim},      {"n_layers", p.n_layers}, {"n_heads", p.n_heads},
+              {"multiple_of", 32}, {"vocab_size", -1},       {"norm_eps", p.norm_eps}};
+}
+
+/// Random texts of STAR's form: an instruction, the video, a question, its options, the answer.
+class Questions {
+ public:
+  explicit Questions(const Settings& settings) : s_(settings) {}
+
+  Example example() {
+    const Texts texts = make_texts();
+    Example example;
+    example.row = row_++;
+    example.frames = frames();
+    example.vqa = vqa(texts, 0);
+    example.vaq = vaq(texts);
+    return example;
+  }
+
+  OptionExample options() {
+    const Texts texts = make_texts();
+    OptionExample example;
+    example.row = row_++;
+    example.frames = frames();
+    for (int64_t k = 0; k < s_.options; ++k) {
+      example.options.push_back(vqa(texts, static_cast<int32_t>(k)));
+    }
+    return example;
+  }
+
+ private:
+  using Ids = std::vector<int32_t>;
+  struct Texts {
+    Ids question, choices;
+  };
+
+  Ids words(int64_t shortest, int64_t longest) {
+    Ids ids(static_cast<size_t>(std::uniform_int_distribution(
+        static_cast<int64_t>(static_cast<double>(shortest) * s_.length),
+        static_cast<int64_t>(static_cast<double>(longest) * s_.length))(random_)));
+    for (int32_t& id : ids)
+      id = std::uniform_int_distribution<int32_t>(100, kVocabSize - 1)(random_);
+    return ids;
+  }
+
+  Texts make_texts() {
+    Texts texts{words(10, 18), {20, 21, kNewline}};
+    texts.question.push_back(kNewline);
+    for (int64_t k = 0; k < s_.options; ++k) {
+      const Ids option = words(4, 9);
+      texts.choices.insert(texts.choices.end(), {22, static_cast<int32_t>(30 + k), 23});
+      texts.choices.insert(texts.choices.end(), option.begin(), option.end());
+      texts.choices.push_back(kNewline);
+    }
+    return texts;
+  }
+
+  static Prompt start() {
+    Prompt prompt;
+    prompt.tokens = {1};
+    for (int32_t id = 40; id < 58; ++id) prompt.tokens.push_back(id);
+    prompt.video_start = prompt.size();
+    prompt.tokens.insert(prompt.tokens.end(), kFrames, 0);
+    prompt.tokens.push_back(kNewline);
+    return prompt;
+  }
+  static void append(Prompt& prompt, const Ids& ids) {
+    prompt.tokens.insert(prompt.tokens.end(), ids.begin(), ids.end());
+  }
+
+  Prompt vqa(const Texts& texts, int32_t option) {
+    Prompt prompt = start();
+    append(prompt, {60, 61});
+    prompt.question_start = prompt.size();
+    prompt.question_len = std::ssize(texts.question);
+    append(prompt, texts.question);
+    append(prompt, texts.choices);
+    append(prompt, {62, 61, 63, 64, 65});
+    prompt.label_start = prompt.size();
+    append(prompt, {22, 30 + option, 23, kEos});
+    return prompt;
+  }
+
+  Prompt vaq(const Texts& texts) {
+    Prompt prompt = start();
+    append(prompt, texts.choices);
+    append(prompt, {62, 61, 63, 64, 65, 22, 30, 23, kNewline, 60, 61});
+    prompt.label_start = prompt.size();
+    append(prompt, texts.question);
+    prompt.tokens.back() = kEos;
+    return prompt;
+  }
+
+  std::vector<float> frames() {
+    std::vector<float> values(kFrames * kFeatureDim);
+    for (float& value : values) value = std::normal_distribution<float>()(random_);
+    return values;
+  }
+
+  const Settings& s_;
+  std::mt19937 random_{7};
+  int64_t row_ = 0;
+};
+
+Bovila make_model(const Settings& s, const LlamaParams& p) {
+  ModelConfig config;
+  config.max_feats = kFrames;
+  config.max_seq_len = s.max_seq_len;
+  config.adapter_len = kSlots;
+  config.adapter_layers = s.adapters;
+  AdapterParameters parameters(p, config, false, /*seed=*/1, torch::kCPU);
+  for (const NamedParameter& entry : parameters.names()) {
+    if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
+  }
+  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32, s.work == "train")),
+          std::move(parameters)};
+}
+
+/// Elements of the frozen matrices of all layers.
+double layer_weights(const LlamaParams& p) {
+  return static_cast<double>(p.n_layers) *
+         static_cast<double>(2 * p.dim * p.dim + 2 * p.dim * p.kv_dim() +
+                             3 * p.dim * p.hidden_dim());
+}
+
+/// Of all threads of this process, the kernel's time for it too.
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+int64_t peak_memory_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    int64_t kilobytes = 0;
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+/// What one measured run did.
+struct Work {
+  int64_t questions = 0;
+  int64_t tokens = 0;  // of all prompts (in training: of VQA, VAQ and AQA), padding not counted
+  std::vector<double> numbers;  // the last losses or scores, to compare two modes by
+  json parts;                   // seconds by part of the step
+};
+
+Work train(const Settings& s, Bovila& model, Communicator& ranks) {
+  Questions questions(s);
+  auto& parameters = model.parameters();
+  AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, torch::kCPU);
+  const LossConfig config;
+  const auto noise = named_noise(1, 0, kVocabSize);
+  const testing::NaiveBovila naive(model, s.max_seq_len);
+  const Preemption preemption;
+  StepPlan plan;
+  plan.num_questions = s.batch * ranks.size();
+  plan.num_local_losses = ranks.size();
+  plan.micro_batches = {std::vector<int64_t>(static_cast<size_t>(s.batch))};
+  Work work;
+  for (int64_t step = 0; step < s.steps; ++step) {
+    std::vector<Example> batch;
+    for (int64_t i = 0; i < s.batch; ++i) {
+      batch.push_back(questions.example());
+      work.tokens += 2 * batch.back().vqa.size() + batch.back().vaq.size();
+    }
+    work.questions += s.batch;
+    if (s.naive) {
+      parameters.gradient().zero_();
+      const auto losses = naive.losses(batch, config, noise);
+      losses.total.backward();
+      optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()),
+                     parameters.gradient(), 1e-4);
+      const auto values = losses.values().to(torch::kFloat64);
+      work.numbers.assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+    } else {
+      const auto report = train_step(
+          model, optimizer, plan, [&] { return batch; }, config, noise, 1e-4, ranks, preemption);
+      work.numbers.assign(report.losses.begin(), report.losses.end());
+    }
+  }
+  return work;
+}
+
+Work evaluate(const Settings& s, const Bovila& model) {
+  Questions questions(s);
+  const testing::NaiveBovila naive(model, s.max_seq_len);
+  Work work;
+  for (int64_t step = 0; step < s.steps; ++step) {
+    std::vector<OptionExample> batch;
+    for (int64_t i = 0; i < s.batch; ++i) {
+      batch.push_back(questions.options());
+      for (const Prompt& prompt : batch.back().options) work.tokens += prompt.size();
+    }
+    work.questions += s.batch;
+    const auto scores =
+        s.naive ? naive.scores(batch, LossConfig()) : score_options(model, batch, LossConfig());
+    work.numbers.clear();
+    for (const OptionScores& score : scores) {
+      work.numbers.insert(work.numbers.end(), score.loss.begin(), score.loss.end());
+    }
+  }
+  return work;
+}
+
+void run(Settings s, int argc, char** argv) {
+  const MpiSession session(&argc, &argv);
+  MpiCommunicator ranks(MPI_COMM_WORLD, /*timeout_s=*/600);
+  torch::set_num_threads(static_cast<int>(s.threads));
+  const LlamaParams p = read_llama_params(s.folder, kVocabSize);
+  if (s.adapters == 0) s.adapters = p.n_layers;
+  Bovila model = make_model(s, p);
+  const int64_t loaded = peak_memory_bytes();
+  const auto work = [&](int64_t steps) {
+    Settings some = s;
+    some.steps = steps;
+    return s.work == "train" ? train(some, model, ranks) : evaluate(some, model);
+  };
+  work(1);  // threads, kernels and memory are there from here on
+  ranks.barrier();
+  const auto start = Clock::now();
+  const double cpu_start = cpu_seconds();
+  const Work done = work(s.steps);
+  const double cpu = cpu_seconds() - cpu_start;
+  ranks.barrier();
+  const double seconds = seconds_since(start);
+  const double operations = s.work == "train" ? 4 : 2;
+  if (ranks.rank() != 0) return;
+  const auto questions = static_cast<double>(done.questions * ranks.size());
+  std::cout << json{{"dim", p.dim},
+                    {"layers", p.n_layers},
+                    {"work", s.work},
+                    {"mode", s.naive ? "naive" : "fast"},
+                    {"ranks", ranks.size()},
+                    {"threads", s.threads},
+                    {"batch", s.batch},
+                    {"options", s.options},
+                    {"length", s.length},
+                    {"adapter_layers", s.adapters},
+                    {"tokens_a_prompt",
+                     static_cast<double>(done.tokens) / static_cast<double>(done.questions) /
+                         (s.work == "train" ? 3.0 : static_cast<double>(s.options))},
+                    {"seconds_a_question", seconds / questions},
+                    {"cpu_seconds_a_question", cpu / static_cast<double>(done.questions)},
+                    {"questions_a_second", questions / seconds},
+                    {"tokens_a_second", static_cast<double>(done.tokens * ranks.size()) / seconds},
+                    {"layer_gflops", operations * layer_weights(p) *
+                                         static_cast<double>(done.tokens * ranks.size()) / seconds /
+                                         1e9},
+                    {"loaded_bytes", loaded},
+                    {"peak_bytes", peak_memory_bytes()},
+                    {"numbers", done.numbers}}
+                   .dump()
+            << "\n";
+}
+
+/// GFLOP/s of 640 rows times a 4096 x 4096 matrix.
+void peak(const Settings& s) {
+  torch::set_num_threads(static_cast<int>(s.threads));
+  const torch::NoGradGuard no_grad;
+  const auto x = torch::randn({640, 4096});
+  const FrozenMatrix matrix{torch::randn({4096, 4096}), {}};
+  double best = 1e9;
+  for (int i = 0; i < 12; ++i) {
+    const auto start = Clock::now();
+    frozen_linear(x, matrix);
+    best = std::min(best, seconds_since(start));
+  }
+  std::cout
+      << json{{"threads", s.threads}, {"peak_gflops", 2 * 640 * 4096.0 * 4096 / best / 1e9}}.dump()
+      << "\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings s;
+  CLI::App app;
+  app.require_subcommand(1);
+  auto* prepare_command = app.add_subcommand("prepare");
+  auto* peak_command = app.add_subcommand("peak");
+  auto* run_command = app.add_subcommand("run");
+  for (auto* command : {prepare_command, run_command}) {
+    command->add_option("FOLDER", s.folder)->required();
+  }
+  prepare_command->add_option("--dim", s.dim);
+  prepare_command->add_option("--layers", s.layers);
+  for (auto* command : {peak_command, run_command}) command->add_option("--threads", s.threads);
+  run_command->add_option("--work", s.work)->check(CLI::IsMember({"train", "eval"}));
+  run_command->add_flag("--naive", s.naive);
+  run_command->add_option("--batch", s.batch);
+  run_command->add_option("--options", s.options);
+  run_command->add_option("--steps", s.steps);
+  run_command->add_option("--length", s.length);
+  run_command->add_option("--max-seq-len", s.max_seq_len);
+  run_command->add_option("--adapters", s.adapters);
+  CLI11_PARSE(app, argc, argv);
+  doctest::Context checks;
+  checks.setAsDefaultForAssertsOutOfTestCases();
+  keep_freed_memory();
+  if (*prepare_command) prepare(s);
+  if (*peak_command) peak(s);
+  if (*run_command) run(s, argc, argv);
+  return 0;
+}
