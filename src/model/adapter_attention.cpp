@@ -1,8 +1,6 @@
-// The adapter attention with its hand-written backward pass, and the plain form that it must equal.
+// Which form the device's attention takes, and the way from a pass's tokens to padded rows and
+// back.
 #include "bovila/model/adapter_attention.h"
-
-#include <cmath>
-#include <optional>
 
 namespace bovila {
 namespace {
@@ -11,102 +9,63 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-Tensor per_head(const Tensor& gate_H) {
-  return gate_H.view({1, -1, 1, 1});
-}
-
-double scale_of(const Tensor& q) {
-  return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
-}
-
-Tensor text_softmax(const Tensor& q, const Tensor& k, const AttentionScope& scope,
-                    const Tensor& gate2) {
-  auto scores = torch::matmul(q, k.transpose(-2, -1)).to(torch::kFloat32).mul_(scale_of(q));
-  scores.add_(scope.mask);
-  if (gate2.defined()) scores.addcmul_(scope.after_video, per_head(gate2));
-  return torch::_softmax(scores, -1, false);
-}
-
-/// d(softmax input) from d(softmax output) and the output itself.
-Tensor softmax_backward(const Tensor& grad, const Tensor& output) {
-  return torch::_softmax_backward_data(grad, output, -1, torch::kFloat32);
-}
-
-/// Function::apply takes an undefined tensor only in this form.
-using Maybe = std::optional<Tensor>;
-
-struct AdapterAttention : torch::autograd::Function<AdapterAttention> {
-  static Tensor forward(AutogradContext* context, const Tensor& q, const Tensor& k, const Tensor& v,
-                        const Maybe& maybe_key, const Maybe& maybe_value, const Maybe& maybe_gate1,
-                        const Maybe& maybe_gate2, const Tensor& mask, const Tensor& after_video) {
-    const auto key_a = maybe_key.value_or(Tensor()), value_a = maybe_value.value_or(Tensor());
-    const auto gate1 = maybe_gate1.value_or(Tensor()), gate2 = maybe_gate2.value_or(Tensor());
-    const auto text = text_softmax(q, k, {mask, after_video}, gate2);
-    auto out = torch::matmul(text.to(v.scalar_type()), v);
-    Tensor slots;
-    if (key_a.defined()) {
-      slots = torch::_softmax(
-          torch::matmul(q, key_a.transpose(-2, -1)).to(torch::kFloat32).mul_(scale_of(q)), -1,
-          false);
-      const auto gated = slots * torch::tanh(per_head(gate1));
-      out.add_(torch::matmul(gated.to(value_a.scalar_type()), value_a));
-    }
-    context->save_for_backward({q, k, v, key_a, value_a, gate1, after_video, text, slots});
-    return out;
+/// Tokens [n, ...] to rows [B * width, ...]. Backward: each token's gradient is that of its home;
+/// those in every row sum over the rows. No atomic additions, so it repeats bit for bit.
+struct ToRows : torch::autograd::Function<ToRows> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& places,
+                        const Tensor& homes, int64_t num_rows, int64_t num_shared) {
+    context->save_for_backward({homes});
+    context->saved_data["num_rows"] = num_rows;
+    context->saved_data["num_shared"] = num_shared;
+    return x.index_select(0, places);
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
-    const auto saved = context->get_saved_variables();
-    const auto &q = saved[0], &k = saved[1], &v = saved[2], &key_a = saved[3], &value_a = saved[4];
-    const auto &gate1 = saved[5], &after_video = saved[6], &text = saved[7], &slots = saved[8];
     const auto& grad = grads[0];
-    const auto type = q.scalar_type();
-    const double scale = scale_of(q);
-
-    const auto d_v = torch::matmul(text.to(type).transpose(-2, -1), grad);
-    const auto d_scores = softmax_backward(
-        torch::matmul(grad, v.transpose(-2, -1)).to(torch::kFloat32), text);  // [B, H, Q, S]
-    Tensor d_gate1, d_gate2, d_key_a, d_value_a, d_slots;
-    if (key_a.defined()) {
-      d_gate2 = (d_scores * after_video).sum({0, 2, 3});
-      const auto gate = torch::tanh(per_head(gate1));
-      d_value_a = torch::matmul((slots * gate).to(type).transpose(-2, -1), grad).sum(0);
-      const auto d_gated = torch::matmul(grad, value_a.transpose(-2, -1)).to(torch::kFloat32);
-      d_gate1 = (d_gated * slots).sum({0, 2, 3}) * (1 - gate * gate).view(-1);
-      d_slots = softmax_backward(d_gated * gate, slots).mul_(scale).to(type);  // [B, H, Q, A]
-      d_key_a = torch::matmul(d_slots.transpose(-2, -1), q).sum(0);
+    const int64_t rows = context->saved_data["num_rows"].toInt();
+    const int64_t shared = context->saved_data["num_shared"].toInt();
+    auto out = grad.index_select(0, context->get_saved_variables()[0]);
+    if (shared > 0) {
+      out.narrow(0, 0, shared).copy_(grad.unflatten(0, {rows, -1}).narrow(1, 0, shared).sum(0));
     }
-    const auto d_scaled = (d_scores * scale).to(type);
-    auto d_q = torch::matmul(d_scaled, k);
-    if (key_a.defined()) d_q.add_(torch::matmul(d_slots, key_a));
-    const auto d_k = torch::matmul(d_scaled.transpose(-2, -1), q);
-    return {d_q, d_k, d_v, d_key_a, d_value_a, d_gate1, d_gate2, Tensor(), Tensor()};
+    return {out, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
-}  // namespace
+/// Rows [B * width, ...] to tokens [n, ...]. Backward: nothing comes back to padding.
+struct FromRows : torch::autograd::Function<FromRows> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& homes) {
+    context->save_for_backward({homes});
+    context->saved_data["places"] = x.size(0);
+    return x.index_select(0, homes);
+  }
 
-Tensor adapter_attention(const Tensor& q_BHQd, const Tensor& k_BHSd, const Tensor& v_BHSd,
-                         const AdapterSlots& adapter, const AttentionScope& scope) {
-  return AdapterAttention::apply(q_BHQd, k_BHSd, v_BHSd, Maybe(adapter.key), Maybe(adapter.value),
-                                 Maybe(adapter.gate1), Maybe(adapter.gate2), scope.mask,
-                                 scope.after_video);
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    auto sizes = grads[0].sizes().vec();
+    sizes[0] = context->saved_data["places"].toInt();
+    auto out = torch::zeros(sizes, grads[0].options());
+    return {out.index_copy_(0, context->get_saved_variables()[0], grads[0]), Tensor()};
+  }
+};
+
+/// [n, heads, d] to [B, H, width, d].
+Tensor to_rows(const Tensor& x, const PaddedRows& rows, int64_t num_heads) {
+  const auto padded = ToRows::apply(x, rows.places, rows.homes, rows.num_rows, rows.num_shared)
+                          .unflatten(0, {rows.num_rows, -1});
+  const int64_t serves = num_heads / x.size(1);
+  return (serves == 1 ? padded : padded.repeat_interleave(serves, 2)).transpose(1, 2).contiguous();
 }
 
-Tensor adapter_attention_reference(const Tensor& q_BHQd, const Tensor& k_BHSd, const Tensor& v_BHSd,
-                                   const AdapterSlots& adapter, const AttentionScope& scope) {
-  const double scale = scale_of(q_BHQd);
-  auto scores = torch::matmul(q_BHQd, k_BHSd.transpose(-2, -1)).to(torch::kFloat32) * scale;
-  scores = scores + scope.mask;
-  if (adapter.defined()) scores = scores + per_head(adapter.gate2) * scope.after_video;
-  auto out = torch::matmul(torch::softmax(scores, -1).type_as(v_BHSd), v_BHSd);
-  if (adapter.defined()) {
-    const auto slots = torch::softmax(
-        torch::matmul(q_BHQd, adapter.key.transpose(-2, -1)).to(torch::kFloat32) * scale, -1);
-    const auto gated = slots * torch::tanh(per_head(adapter.gate1));
-    out = out + torch::matmul(gated.type_as(adapter.value), adapter.value);
-  }
-  return out;
+}  // namespace
+
+Tensor adapter_attention(const Tensor& q_QHd, const Tensor& k_TGd, const Tensor& v_TGd,
+                         const AdapterSlots& adapter, const AttentionScope& scope) {
+  if (scope.segments) return ragged_attention(q_QHd, k_TGd, v_TGd, adapter, scope);
+  const int64_t heads = q_QHd.size(1);
+  const auto out_BHRd =
+      padded_attention(to_rows(q_QHd, scope.queries, heads), to_rows(k_TGd, scope.keys, heads),
+                       to_rows(v_TGd, scope.keys, heads), adapter, scope);
+  return FromRows::apply(out_BHRd.transpose(1, 2).flatten(0, 1), scope.queries.homes);
 }
 
 }  // namespace bovila

@@ -34,17 +34,12 @@ torch::Tensor Bovila::video(const torch::Tensor& frames_BFC) const {
 torch::Tensor Bovila::hidden(const Sequences& sequences, const torch::Tensor& video_BFD,
                              std::span<const AdapterSlots> adapters,
                              const Overlay& self_question) const {
-  const int64_t rows = sequences.batch(), length = sequences.length();
-  const auto options = sequences.video_start.options();
-  const auto slots_BF = torch::arange(rows, options).unsqueeze(1) * length +
-                        sequences.video_start.unsqueeze(1) +
-                        torch::arange(sequences.max_feats, options);
-  auto x = llama_.embed(sequences.tokens).flatten(0, 1);
-  x = x.index_copy(0, slots_BF.flatten(), video_BFD.flatten(0, 1));
-  if (self_question.places.defined()) {
-    x = x.index_copy(0, self_question.places, self_question.values);
+  auto x_TD = llama_.embed(sequences.tokens);
+  x_TD = x_TD.index_copy(0, sequences.video_slots, video_BFD.flatten(0, 1));
+  if (self_question.tokens.defined()) {
+    x_TD = x_TD.index_copy(0, self_question.tokens, self_question.values);
   }
-  return llama_.forward(x.view({rows, length, -1}), sequences, adapters);
+  return llama_.forward(x_TD, sequences, adapters);
 }
 
 }  // namespace bovila

@@ -20,8 +20,8 @@ double scale_of(const Tensor& q) {
   return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
 }
 
-Tensor text_softmax(const Tensor& q, const Tensor& k, const Tensor& mask,
-                    const Tensor& after_video, const Tensor& gate2) {
+Tensor text_softmax(const Tensor& q, const Tensor& k, const Tensor& mask, const Tensor& after_video,
+                    const Tensor& gate2) {
   auto scores = torch::matmul(q, k.transpose(-2, -1)).to(torch::kFloat32).mul_(scale_of(q));
   scores.add_(mask);
   if (gate2.defined()) scores.addcmul_(after_video, per_head(gate2));
@@ -95,7 +95,7 @@ Tensor padded_attention(const Tensor& q_BHRd, const Tensor& k_BHSd, const Tensor
 }
 
 Tensor padded_attention_reference(const Tensor& q_BHRd, const Tensor& k_BHSd, const Tensor& v_BHSd,
-                                   const AdapterSlots& adapter, const AttentionScope& scope) {
+                                  const AdapterSlots& adapter, const AttentionScope& scope) {
   const double scale = scale_of(q_BHRd);
   auto scores = torch::matmul(q_BHRd, k_BHSd.transpose(-2, -1)).to(torch::kFloat32) * scale;
   scores = scores + scope.mask;

@@ -1,4 +1,4 @@
-// Rotary embedding as a complex product; its gradient is the product with the conjugate.
+// Rotary embedding as a complex product in place; its gradient is the product with the conjugate.
 #include "bovila/model/rotary.h"
 
 #include <numbers>
@@ -7,6 +7,8 @@ namespace bovila {
 namespace {
 
 using torch::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 /// In fp32, as Meta's and Hugging Face's programs have them.
 Tensor scaled(const Tensor& frequencies, const RopeScaling& scaling) {
@@ -18,6 +20,42 @@ Tensor scaled(const Tensor& frequencies, const RopeScaling& scaling) {
   return (1 - kept) * slowed + kept * frequencies;
 }
 
+/// The heads that are turned, as complex numbers [T, heads, d / 2]; a view of fp32 x, else a copy.
+Tensor pairs_of(const Tensor& x, const Tensor& turns, int64_t num_heads) {
+  const int64_t pairs = turns.size(-1);
+  const auto heads = x.narrow(1, 0, num_heads * 2 * pairs).to(torch::kFloat32);
+  return torch::view_as_complex(heads.unflatten(1, {num_heads, pairs, 2}));
+}
+
+struct Rotate : torch::autograd::Function<Rotate> {
+  static Tensor forward(AutogradContext* context, Tensor x, const Tensor& turns,
+                        int64_t num_heads) {
+    context->save_for_backward({turns});
+    context->saved_data["num_heads"] = num_heads;
+    context->mark_dirty({x});
+    turn(x, x, turns, num_heads);
+    return x;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list grads) {
+    const auto turns = context->get_saved_variables()[0];
+    const int64_t num_heads = context->saved_data["num_heads"].toInt();
+    auto out = torch::empty_like(grads[0]);
+    const int64_t turned = num_heads * 2 * turns.size(-1);
+    out.slice(1, turned).copy_(grads[0].slice(1, turned));
+    turn(out, grads[0], torch::conj_physical(turns), num_heads);
+    return {out, Tensor(), Tensor()};
+  }
+
+ private:
+  static void turn(Tensor& out, const Tensor& x, const Tensor& turns, int64_t num_heads) {
+    auto to = pairs_of(out, turns, num_heads);
+    torch::mul_out(to, pairs_of(x, turns, num_heads), turns);
+    if (out.scalar_type() == torch::kFloat32) return;
+    out.narrow(1, 0, num_heads * 2 * turns.size(-1)).copy_(torch::view_as_real(to).flatten(1));
+  }
+};
+
 }  // namespace
 
 Tensor rotary_turns(const Tensor& positions, int64_t head_dim, double theta,
@@ -26,12 +64,11 @@ Tensor rotary_turns(const Tensor& positions, int64_t head_dim, double theta,
   const auto exponents = torch::arange(0, head_dim, 2, options) / static_cast<double>(head_dim);
   const auto frequencies = scaled(1.0 / torch::pow(theta, exponents), scaling);
   const auto angles = positions.to(torch::kFloat32).unsqueeze(-1) * frequencies;
-  return torch::polar(torch::ones_like(angles), angles).unsqueeze(2);
+  return torch::polar(torch::ones_like(angles), angles).unsqueeze(-2);
 }
 
-Tensor rotate(const Tensor& x_BSHd, const Tensor& turns) {
-  const auto pairs = x_BSHd.to(torch::kFloat32).unflatten(-1, {-1, 2});
-  return torch::view_as_real(torch::view_as_complex(pairs) * turns).flatten(-2).type_as(x_BSHd);
+Tensor rotate(const Tensor& x, const Tensor& turns, int64_t num_heads) {
+  return Rotate::apply(x, turns, num_heads);
 }
 
 }  // namespace bovila

@@ -1,8 +1,8 @@
-// Index bookkeeping of rows with shared prefixes, and their attention masks.
+// Index bookkeeping of rows with shared prefixes.
 #include "bovila/model/sequences.h"
 
 #include <algorithm>
-#include <limits>
+#include <numeric>
 
 #include "bovila/core/error.h"
 #include "bovila/model/device_copy.h"
@@ -10,26 +10,45 @@
 namespace bovila {
 namespace {
 
-torch::Tensor padded(std::span<const SequenceTree> rows, int64_t width, int64_t fill,
-                     std::vector<int64_t> SequenceTree::*member) {
-  auto out = torch::full({static_cast<int64_t>(rows.size()), width}, fill, torch::kInt64);
-  int64_t* at = out.data_ptr<int64_t>();
-  for (const SequenceTree& row : rows) {
-    std::ranges::copy(row.*member, at);
-    at += width;
+/// Tokens that all rows start with, before the first video slot and the first branch.
+int64_t common_start(std::span<const SequenceTree> rows) {
+  if (rows.size() == 1) return 0;
+  const auto& first = rows.front().tokens;
+  auto end = first.begin() + std::min(rows.front().video_start, rows.front().prefix_len);
+  for (const SequenceTree& row : rows.subspan(1)) {
+    const auto last = row.tokens.begin() + std::min(row.video_start, row.prefix_len);
+    end = std::mismatch(first.begin(), end, row.tokens.begin(), last).first;
   }
-  return out;
+  return end - first.begin();
 }
 
-/// Places of the real outputs in the flattened [B, Q].
-torch::Tensor real_outputs(std::span<const SequenceTree> rows, int64_t width) {
-  std::vector<int64_t> selected;
-  for (size_t b = 0; b < rows.size(); ++b) {
-    for (size_t q = 0; q < rows[b].outputs.size(); ++q) {
-      selected.push_back(static_cast<int64_t>(b) * width + static_cast<int64_t>(q));
+/// What stands at each place of the rows, and where each row's own tokens begin.
+std::vector<RowLayout> layouts_of(std::span<const SequenceTree> rows, int64_t max_feats,
+                                  Sequences& out) {
+  std::vector<RowLayout> layouts;
+  int64_t next = out.num_shared;
+  for (const SequenceTree& row : rows) {
+    BOVILA_CHECK(row.video_start + max_feats <= row.prefix_len,
+                 "the video's slots, {} to {}, reach beyond the {} tokens that all branches share",
+                 row.video_start, row.video_start + max_feats, row.prefix_len);
+    out.first_own.push_back(next);
+    RowLayout layout{.tokens = std::vector<int64_t>(row.tokens.size()),
+                     .positions = row.positions,
+                     .branches = row.branches,
+                     .prefix_len = row.prefix_len,
+                     .video = {row.video_start, max_feats}};
+    for (int64_t place = 0; place < row.size(); ++place) {
+      layout.tokens[static_cast<size_t>(place)] =
+          place < out.num_shared ? place : next + place - out.num_shared;
     }
+    next += row.size() - out.num_shared;
+    layouts.push_back(std::move(layout));
   }
-  return torch::tensor(selected, torch::kInt64);
+  return layouts;
+}
+
+torch::Tensor to_device(const std::vector<int64_t>& values, torch::Device device) {
+  return copy_to(torch::tensor(values, torch::kInt64), device);
 }
 
 }  // namespace
@@ -76,38 +95,42 @@ void SequenceTree::want(int64_t branch, int64_t first, int64_t count) {
 
 Sequences lay_out(std::span<const SequenceTree> rows, int64_t max_feats, torch::Device device) {
   BOVILA_CHECK(!rows.empty(), "a pass needs at least one row");
-  int64_t length = 0;
-  int64_t num_outputs = 0;
   Sequences out;
-  std::vector<int64_t> video_start;
-  for (const SequenceTree& row : rows) {
-    length = std::max(length, row.size());
-    num_outputs = std::max(num_outputs, static_cast<int64_t>(row.outputs.size()));
-    out.num_tokens += row.size();
-    video_start.push_back(row.video_start);
+  out.num_shared = common_start(rows);
+  const auto layouts = layouts_of(rows, max_feats, out);
+  const auto& front = rows.front();
+  std::vector<int64_t> tokens(front.tokens.begin(), front.tokens.begin() + out.num_shared);
+  std::vector<int64_t> positions(front.positions.begin(), front.positions.begin() + out.num_shared);
+  std::vector<int64_t> video_slots, asked;
+  for (size_t b = 0; b < rows.size(); ++b) {
+    const SequenceTree& row = rows[b];
+    tokens.insert(tokens.end(), row.tokens.begin() + out.num_shared, row.tokens.end());
+    positions.insert(positions.end(), row.positions.begin() + out.num_shared, row.positions.end());
+    const auto index = static_cast<int64_t>(b);
+    for (int64_t f = 0; f < max_feats; ++f) {
+      video_slots.push_back(out.token(index, row.video_start + f));
+    }
+    for (const int64_t place : row.outputs) asked.push_back(out.token(index, place));
   }
-  constexpr int64_t kPadding = -1;
-  const auto move = [&](const torch::Tensor& tensor) { return copy_to(tensor, device); };
-  out.max_feats = max_feats;
-  out.tokens = move(padded(rows, length, 0, &SequenceTree::tokens));
-  out.positions = move(padded(rows, length, 0, &SequenceTree::positions));
-  out.video_start = move(torch::tensor(video_start, torch::kInt64));
-  out.outputs = move(padded(rows, num_outputs, 0, &SequenceTree::outputs));
-  out.selected = move(real_outputs(rows, num_outputs));
-
-  const auto branch = move(padded(rows, length, kPadding, &SequenceTree::branches));
-  const auto place = torch::arange(length, torch::TensorOptions(torch::kInt64).device(device));
-  const auto query = branch.unsqueeze(2);  // [B, S, 1]
-  const auto key = branch.unsqueeze(1);    // [B, 1, S]
-  // Padding attends to itself, which keeps its softmax finite; nobody attends to padding.
-  const auto allowed = (place.unsqueeze(1) >= place.unsqueeze(0)) & ((key == 0) | (key == query));
-  out.mask = torch::zeros(allowed.sizes(), torch::TensorOptions(torch::kFloat32).device(device))
-                 .masked_fill_(~allowed, -std::numeric_limits<float>::infinity())
-                 .unsqueeze(1);
-  const auto start = out.video_start.view({-1, 1, 1});
-  const auto video_key = (place >= start) & (place < start + max_feats);     // [B, 1, S]
-  const auto later_query = out.positions.unsqueeze(2) >= start + max_feats;  // [B, S, 1]
-  out.after_video = (video_key & later_query).to(torch::kFloat32).unsqueeze(1);
+  std::vector<int64_t> every(tokens.size()), wanted = asked;
+  std::iota(every.begin(), every.end(), 0);
+  std::ranges::sort(wanted);
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  std::vector<int64_t> selected;
+  for (const int64_t token : asked) {
+    selected.push_back(std::ranges::lower_bound(wanted, token) - wanted.begin());
+  }
+  out.tokens = to_device(tokens, device);
+  out.positions = to_device(positions, device);
+  out.video_slots = to_device(video_slots, device);
+  out.outputs = to_device(wanted, device);
+  out.selected = to_device(selected, device);
+  const auto scope_of = [&](const std::vector<int64_t>& queries) {
+    return device.is_cpu() ? ragged_scope(layouts, out.num_shared, queries)
+                           : padded_scope(layouts, out.num_shared, queries, device);
+  };
+  out.every = scope_of(every);
+  out.wanted = scope_of(wanted);
   return out;
 }
 

@@ -178,17 +178,18 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   const auto video = model.video(copy_to(torch::stack(frames), device));
   const auto sequences = lay_out(rows, video.size(1), device);
   const auto logits =
-      model.llama().logits(model.hidden(sequences, video, model.adapter_slots()));  // [N, V]
+      model.llama().logits(model.hidden(sequences, video, model.adapter_slots()));  // [U, V]
 
   const auto labels_N = copy_to(torch::tensor(labels, torch::kInt64), device);
   const auto pair_N = copy_to(torch::tensor(pair, torch::kInt64), device);
   const auto counted = (labels_N != 0).to(torch::kFloat32);
-  const auto surprise = torch::cross_entropy_loss(logits, labels_N, {}, at::Reduction::None);
+  const auto surprise = torch::logsumexp(logits, -1).index_select(0, sequences.selected) -
+                        logits.index({sequences.selected, labels_N});
   const auto& parameters = model.parameters();
-  const auto u =
-      config.edl_mse > 0
-          ? make_evidence(logits, parameters.scale_weight(), parameters.scale_bias()).uncertainty_N
-          : torch::zeros_like(surprise);
+  const auto u = config.edl_mse > 0
+                     ? uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias())
+                           .index_select(0, sequences.selected)
+                     : torch::zeros_like(surprise);
   const auto loss = mean_by_pair(surprise, counted, pair_N, pairs);
   const auto uncertainty = mean_by_pair(u, counted, pair_N, pairs);
 

@@ -40,6 +40,11 @@ struct DirichletDivergence : torch::autograd::Function<DirichletDivergence> {
 
 }  // namespace
 
+Tensor uncertainty_of(const Tensor& logits_NV, const Tensor& scale_weight,
+                      const Tensor& scale_bias) {
+  return torch::sigmoid(-torch::linear(logits_NV, scale_weight, scale_bias).squeeze(-1));
+}
+
 Evidence make_evidence(const Tensor& logits_NV, const Tensor& scale_weight,
                        const Tensor& scale_bias) {
   const auto log_total = torch::linear(logits_NV, scale_weight, scale_bias).squeeze(-1);

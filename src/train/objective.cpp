@@ -17,10 +17,10 @@ using torch::Tensor;
 
 constexpr int64_t kIgnoredLabel = 0;  // token 0 never counts in a loss (SPEC 3)
 
-/// The labels of several questions that count: the tokens, where the logits stand that are scored
-/// against them (among all wanted positions of a pass), and which question each belongs to.
+/// The labels of several questions that count: the tokens, which output of the pass is scored
+/// against each, and which question it belongs to.
 struct Labels {
-  std::vector<int64_t> tokens, places, question;
+  std::vector<int64_t> tokens, outputs, question;
 
   /// Those of one prompt, whose first label is scored at `first`.
   void append(const Prompt& prompt, int64_t first, int64_t index) {
@@ -28,7 +28,7 @@ struct Labels {
       const int32_t token = prompt.tokens[static_cast<size_t>(prompt.label_start + t)];
       if (token == kIgnoredLabel) continue;
       tokens.push_back(token);
-      places.push_back(first + t);
+      outputs.push_back(first + t);
       question.push_back(index);
     }
   }
@@ -49,6 +49,13 @@ Tensor frames_of(std::span<const Example> batch, torch::Device device) {
   float* at = out.data_ptr<float>();
   for (const Example& example : batch) at = std::ranges::copy(example.frames, at).out;
   return copy_to(out, device);
+}
+
+/// Rows of logits_UV that belong to some outputs of the pass, in the order asked for.
+Tensor logits_of(const Tensor& logits_UV, const Sequences& sequences,
+                 const std::vector<int64_t>& outputs) {
+  const auto wanted = to_device(outputs, logits_UV.device());
+  return logits_UV.index_select(0, sequences.selected.index_select(0, wanted));
 }
 
 Tensor cross_entropy(const Tensor& logits_NV, const Tensor& labels_N,
@@ -83,7 +90,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
   const int64_t shift = micro.config.aqa_align ? 0 : 1;
   std::vector<SequenceTree> rows;
   Labels labels;
-  std::vector<int64_t> sampled;  // places among all wanted positions
+  std::vector<int64_t> sampled;  // outputs
   int64_t first = 0;
   for (size_t i = 0; i < micro.examples.size(); ++i) {
     const Prompt& vaq = micro.examples[i].vaq;
@@ -102,7 +109,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
   const auto logits = micro.model.llama().logits(hidden);
 
   AskedQuestion out;
-  out.vaq_loss = cross_entropy(logits.index_select(0, to_device(labels.places, micro.device())),
+  out.vaq_loss = cross_entropy(logits_of(logits, sequences, labels.outputs),
                                to_device(labels.tokens, micro.device()), at::Reduction::Mean) *
                  micro.config.vaq;
   if (asks) {
@@ -110,7 +117,7 @@ AskedQuestion ask(const MicroBatch& micro, const NoiseSource& noise) {
     for (const Example& example : micro.examples) {
       noises.push_back(noise(example, example.vqa.question_len));
     }
-    out.embeddings = gumbel_choose(logits.index_select(0, to_device(sampled, micro.device())),
+    out.embeddings = gumbel_choose(logits_of(logits, sequences, sampled),
                                    copy_to(torch::cat(noises), micro.device()),
                                    micro.model.llama().weights().tok_embeddings);
   }
@@ -124,17 +131,18 @@ struct Answers {
   Tensor question;      // [N]: which question of the micro-batch each label belongs to
 };
 
-/// Where the self-made questions go: the question's places in branch 1 of each row.
-Tensor question_places(std::span<const Example> examples, std::span<const SequenceTree> rows,
-                       int64_t length, torch::Device device) {
-  std::vector<int64_t> places;
+/// Where the self-made questions go: the question's tokens in branch 1 of each row.
+Tensor question_tokens(std::span<const Example> examples, std::span<const SequenceTree> rows,
+                       const Sequences& sequences, torch::Device device) {
+  std::vector<int64_t> tokens;
   for (size_t i = 0; i < rows.size(); ++i) {
     const Prompt& vqa = examples[i].vqa;
     for (int64_t t = 0; t < vqa.question_len; ++t) {
-      places.push_back(static_cast<int64_t>(i) * length + rows[i].index(1, vqa.question_start + t));
+      tokens.push_back(
+          sequences.token(static_cast<int64_t>(i), rows[i].index(1, vqa.question_start + t)));
     }
   }
-  return to_device(places, device);
+  return to_device(tokens, device);
 }
 
 /// VQA, and AQA beside it when a self-made question is given.
@@ -159,15 +167,12 @@ Answers answer(const MicroBatch& micro, const SelfQuestion& self_question) {
   const auto sequences = lay_out(rows, micro.max_feats(), micro.device());
   Overlay overlay;
   if (self_question.defined()) {
-    overlay = {question_places(micro.examples, rows, sequences.length(), micro.device()),
-               self_question};
+    overlay = {question_tokens(micro.examples, rows, sequences, micro.device()), self_question};
   }
   const auto hidden = micro.model.hidden(sequences, micro.video_BFD, micro.adapters, overlay);
   const auto logits = micro.model.llama().logits(hidden);
-  const auto at = [&](const Labels& labels) {
-    return logits.index_select(0, to_device(labels.places, micro.device()));
-  };
-  return {at(given), self_question.defined() ? at(asked) : Tensor(),
+  return {logits_of(logits, sequences, given.outputs),
+          self_question.defined() ? logits_of(logits, sequences, asked.outputs) : Tensor(),
           to_device(given.tokens, micro.device()), to_device(given.question, micro.device())};
 }
 
@@ -186,8 +191,7 @@ Tensor aqa_loss(const MicroBatch& micro, const Answers& answers) {
   }
   const auto questions = static_cast<int64_t>(micro.examples.size());
   const auto& parameters = micro.model.parameters();
-  const auto u =
-      make_evidence(logits, parameters.scale_weight(), parameters.scale_bias()).uncertainty_N;
+  const auto u = uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias());
   const auto surprise = cross_entropy(logits, answers.labels, at::Reduction::None);
   const auto sum = [&](const Tensor& values_N) {
     return sum_by_question(values_N, answers.question, questions);

@@ -1,14 +1,18 @@
 // Attention with an adapter branch and a bias towards the video: BoViLA's only change to a layer.
-// Fed by model/llama.h (queries, keys, values) and model/adapters.h (slots and gates). SPEC 2.
+// Fed by model/llama.h (queries, keys, values), model/adapters.h (slots and gates) and
+// model/attention_scope.h (who attends to whom). SPEC 2.
 //
 //     s_a = softmax_A(q k_a' / sqrt(d)) * tanh(gate1)           the adapter's slots alone, fp32
 //     s_t = softmax_S(q k' / sqrt(d) + mask + gate2 * after_video)   the text alone, fp32
 //     out = s_a v_a + s_t v
 //
-// Legend: B rows, H heads, Q queries, S keys, A adapter slots, d head width.
+// Legend: T tokens, Q querying tokens, H heads, G heads of keys and values, A adapter slots, d head
+// width; in the padded form also B rows of R queries and S keys.
 #pragma once
 
 #include <torch/torch.h>
+
+#include "bovila/model/attention_scope.h"
 
 namespace bovila {
 
@@ -22,21 +26,26 @@ struct AdapterSlots {
   bool defined() const { return key.defined(); }
 };
 
-/// Which keys a query sees.
-struct AttentionScope {
-  torch::Tensor mask;         // [B, 1, Q, S] fp32, added to the scores
-  torch::Tensor after_video;  // [B, 1, Q, S] fp32, where gate2 is added
-};
-
-/// Returns [B, H, Q, d] of q's type. Differentiable in everything but the scope, with a backward
-/// pass written by hand: it saves the two softmaxes and its inputs, nothing else.
-torch::Tensor adapter_attention(const torch::Tensor& q_BHQd, const torch::Tensor& k_BHSd,
-                                const torch::Tensor& v_BHSd, const AdapterSlots& adapter,
+/// Returns [Q, H, d] of q's type. Differentiable in everything but the scope, with backward passes
+/// written by hand that save the softmaxes and the inputs, nothing else. A head of keys and values
+/// serves H / G consecutive heads of queries.
+torch::Tensor adapter_attention(const torch::Tensor& q_QHd, const torch::Tensor& k_TGd,
+                                const torch::Tensor& v_TGd, const AdapterSlots& adapter,
                                 const AttentionScope& scope);
 
+/// The part of it that reads ragged scopes, run by run: small products that stay in the cache.
+torch::Tensor ragged_attention(const torch::Tensor& q_QHd, const torch::Tensor& k_TGd,
+                               const torch::Tensor& v_TGd, const AdapterSlots& adapter,
+                               const AttentionScope& scope);
+
+/// The part of it that computes padded rows, [B, H, R, d]; mask and after_video of the scope.
+torch::Tensor padded_attention(const torch::Tensor& q_BHRd, const torch::Tensor& k_BHSd,
+                               const torch::Tensor& v_BHSd, const AdapterSlots& adapter,
+                               const AttentionScope& scope);
+
 /// The same by LibTorch's automatic differentiation alone; the tests compare the two.
-torch::Tensor adapter_attention_reference(const torch::Tensor& q_BHQd, const torch::Tensor& k_BHSd,
-                                          const torch::Tensor& v_BHSd, const AdapterSlots& adapter,
-                                          const AttentionScope& scope);
+torch::Tensor padded_attention_reference(const torch::Tensor& q_BHRd, const torch::Tensor& k_BHSd,
+                                         const torch::Tensor& v_BHSd, const AdapterSlots& adapter,
+                                         const AttentionScope& scope);
 
 }  // namespace bovila

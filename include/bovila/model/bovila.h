@@ -13,10 +13,10 @@
 
 namespace bovila {
 
-/// Rows of a pass's embeddings to put something else in: `places` [M] in the flattened [B * S], and
-/// what stands there, `values` [M, D].
+/// Tokens of a pass [M] (Sequences::token) and what stands in the place of their embeddings, [M,
+/// D].
 struct Overlay {
-  torch::Tensor places;
+  torch::Tensor tokens;
   torch::Tensor values;
 };
 
@@ -36,9 +36,9 @@ class Bovila {
   /// Frames [B, F, 768] as token embeddings [B, F, D].
   torch::Tensor video(const torch::Tensor& frames_BFC) const;
 
-  /// Hidden states [N, D] at the wanted positions. video_BFD takes the place of each row's video
-  /// slots; `self_question`, when defined, then takes the place of other rows (the Gumbel
-  /// question).
+  /// Hidden states [U, D] of the wanted tokens (Sequences::outputs). video_BFD takes the place of
+  /// each row's video slots; `self_question`, when defined, then takes the place of other tokens
+  /// (the Gumbel question).
   torch::Tensor hidden(const Sequences& sequences, const torch::Tensor& video_BFD,
                        std::span<const AdapterSlots> adapters,
                        const Overlay& self_question = {}) const;

@@ -31,9 +31,9 @@ class Llama {
 
   /// Token embeddings [..., D] of ids [...]; no gradient.
   torch::Tensor embed(const torch::Tensor& ids) const;
-  /// Hidden states after the final norm at the wanted positions, [N, D] in Sequences::selected's
-  /// order. x_BSD: embeddings; `adapters`: one entry a layer, undefined where a layer has none.
-  torch::Tensor forward(torch::Tensor x_BSD, const Sequences& sequences,
+  /// Hidden states after the final norm of the wanted tokens, [U, D] (Sequences::outputs). x_TD:
+  /// embeddings; `adapters`: one entry a layer, undefined where a layer has none.
+  torch::Tensor forward(torch::Tensor x_TD, const Sequences& sequences,
                         std::span<const AdapterSlots> adapters) const;
   /// Vocabulary logits [N, V] in fp32 of hidden states [N, D].
   torch::Tensor logits(const torch::Tensor& hidden_ND) const;

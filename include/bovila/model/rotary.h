@@ -8,12 +8,14 @@
 
 namespace bovila {
 
-/// Turns for positions [B, S]: complex64 [B, S, 1, head_dim / 2], exp(i * position * f_j) with
+/// Turns for positions [T]: complex64 [T, 1, head_dim / 2], exp(i * position * f_j) with
 /// f_j = theta^(-2j/d), slowed down as `scaling` says.
 torch::Tensor rotary_turns(const torch::Tensor& positions, int64_t head_dim, double theta,
                            const RopeScaling& scaling = {});
 
-/// Turns each pair (x[2j], x[2j + 1]) of x_BSHd [B, S, heads, head_dim], in fp32, keeping its type.
-torch::Tensor rotate(const torch::Tensor& x_BSHd, const torch::Tensor& turns);
+/// Turns each pair (x[2j], x[2j + 1]) of the first `num_heads` heads of x [T, columns], in fp32,
+/// keeping its type; columns are even in number. Overwrites x, which no other backward pass may
+/// need, and returns it.
+torch::Tensor rotate(const torch::Tensor& x, const torch::Tensor& turns, int64_t num_heads);
 
 }  // namespace bovila

@@ -1,6 +1,5 @@
-// Token sequences laid out for one forward pass: several prompts, shared prefixes, no wasted
-// padding. Fed by data/prompt.h; feeds model/llama.h with tokens, positions and who may attend to
-// whom.
+// Token sequences laid out for one forward pass: several prompts, shared prefixes, no padding.
+// Fed by data/prompt.h; feeds model/llama.h with tokens, positions and who may attend to whom.
 //
 // A row of the pass is a tree: a prefix and branches that continue it. The options of one question
 // differ in their last tokens only, and the self-made question continues the same video, so the
@@ -9,13 +8,18 @@
 //     prefix  p p p p p p          branch 0  a a a          branch 1  b b b b
 //     row     p p p p p p a a a b b b b      a attends to p and a, b to p and b
 //
-// Legend: B rows, S longest row, Q most outputs of a row, N outputs of all rows.
+// Rows themselves share what they have in common before their videos, the instruction. The tokens
+// of a pass lie one after the other, each once: [shared | rest of row 0 | rest of row 1 | ...].
+//
+// Legend: B rows, F video slots, T tokens of the pass, U wanted tokens, N outputs asked for.
 #pragma once
 
 #include <torch/torch.h>
 
 #include <span>
 #include <vector>
+
+#include "bovila/model/attention_scope.h"
 
 namespace bovila {
 
@@ -24,7 +28,8 @@ class SequenceTree {
  public:
   /// A row without branches.
   static SequenceTree chain(std::span<const int32_t> tokens, int64_t video_start);
-  /// Sequences that agree in their first `prefix_len` tokens, which are laid out once.
+  /// Sequences that agree in their first `prefix_len` tokens, which are laid out once. The video's
+  /// slots are among them.
   static SequenceTree shared(std::span<const std::vector<int32_t>> sequences, int64_t prefix_len,
                              int64_t video_start);
 
@@ -49,21 +54,24 @@ class SequenceTree {
 
 /// Rows of one pass as tensors on the model's device.
 struct Sequences {
-  torch::Tensor tokens;       // [B, S] int64, 0 where a row has ended
-  torch::Tensor positions;    // [B, S] int64
-  torch::Tensor video_start;  // [B] int64
-  torch::Tensor mask;         // [B, 1, S, S] fp32: 0 where query may attend to key, else -inf
-  torch::Tensor after_video;  // [B, 1, S, S] fp32: 1 where gate2's bias applies (SPEC 2), else 0
-  torch::Tensor outputs;      // [B, Q] int64: places in the row whose hidden states are wanted
-  torch::Tensor selected;     // [N] int64: which of the B * Q are real, row by row
-  int64_t max_feats = 0;      // F
-  int64_t num_tokens = 0;     // real tokens of all rows, padding not counted
+  torch::Tensor tokens;       // [T] int64
+  torch::Tensor positions;    // [T] int64
+  torch::Tensor video_slots;  // [B * F] int64: tokens whose places the frames take, row by row
+  torch::Tensor outputs;   // [U] int64: tokens whose hidden states are wanted, ascending, each once
+  torch::Tensor selected;  // [N] int64: which of the U each output is, row by row as asked for
+  AttentionScope every;    // all tokens query
+  AttentionScope wanted;   // the U query
+  int64_t num_shared = 0;  // tokens that all rows share
+  std::vector<int64_t> first_own;  // [B] the first token of each row behind those
 
-  int64_t batch() const { return tokens.size(0); }
-  int64_t length() const { return tokens.size(1); }
+  int64_t num_tokens() const { return tokens.size(0); }
+  /// The token at a place of a row (SequenceTree::index).
+  int64_t token(int64_t row, int64_t place) const {
+    return place < num_shared ? place : first_own[static_cast<size_t>(row)] + place - num_shared;
+  }
 };
 
-/// Lays rows out side by side, each padded to the longest.
+/// Lays rows out for a pass.
 Sequences lay_out(std::span<const SequenceTree> rows, int64_t max_feats, torch::Device device);
 
 }  // namespace bovila

@@ -19,6 +19,10 @@ struct Evidence {
   torch::Tensor uncertainty_N;   ///< u in (0, 1)
 };
 
+/// u alone, [N], without the probabilities.
+torch::Tensor uncertainty_of(const torch::Tensor& logits_NV, const torch::Tensor& scale_weight,
+                             const torch::Tensor& scale_bias);
+
 /// From logits_NV (fp32) and scale_proj's weight [1, V] and bias [1].
 Evidence make_evidence(const torch::Tensor& logits_NV, const torch::Tensor& scale_weight,
                        const torch::Tensor& scale_bias);

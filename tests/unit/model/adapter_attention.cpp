@@ -4,6 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <numeric>
+
+#include "tests/unit/model/layouts.h"
 
 using namespace bovila;
 using torch::Tensor;
@@ -50,9 +53,8 @@ std::vector<Tensor> gradients(const Problem& problem, const Tensor& out) {
 void compare(bool with_adapter) {
   const Problem problem = make_problem(with_adapter);
   const auto& x = problem.leaves;
-  const auto ours = adapter_attention(x[0], x[1], x[2], slots_of(problem), problem.scope);
-  const auto plain =
-      adapter_attention_reference(x[0], x[1], x[2], slots_of(problem), problem.scope);
+  const auto ours = padded_attention(x[0], x[1], x[2], slots_of(problem), problem.scope);
+  const auto plain = padded_attention_reference(x[0], x[1], x[2], slots_of(problem), problem.scope);
   CHECK(torch::allclose(ours, plain, 1e-5, 1e-6));
   const auto our_grads = gradients(problem, ours), plain_grads = gradients(problem, plain);
   for (size_t i = 0; i < x.size(); ++i) {
@@ -63,7 +65,7 @@ void compare(bool with_adapter) {
 
 }  // namespace
 
-TEST_CASE("adapter attention and all its gradients equal automatic differentiation") {
+TEST_CASE("padded attention and all its gradients equal automatic differentiation") {
   compare(/*with_adapter=*/true);
 }
 
@@ -77,7 +79,55 @@ TEST_CASE("a closed gate leaves the text attention alone") {
   problem.leaves[5].zero_();
   problem.leaves[6].zero_();
   const auto& x = problem.leaves;
-  const auto with = adapter_attention(x[0], x[1], x[2], slots_of(problem), problem.scope);
-  const auto without = adapter_attention(x[0], x[1], x[2], {}, problem.scope);
+  const auto with = padded_attention(x[0], x[1], x[2], slots_of(problem), problem.scope);
+  const auto without = padded_attention(x[0], x[1], x[2], {}, problem.scope);
   CHECK(torch::allclose(with, without, 1e-6, 1e-7));
+}
+
+TEST_CASE("ragged and padded attention agree, gradients too, with grouped heads and without") {
+  const std::vector<std::vector<int32_t>> first = {{1, 2, 0, 7, 3, 4}, {1, 2, 0, 7, 5}};
+  const std::vector<int32_t> second = {1, 2, 9, 0, 8};
+  std::vector<SequenceTree> rows = {SequenceTree::shared(first, 4, 2),
+                                    SequenceTree::chain(second, 3)};
+  rows[0].want(1, 3, 2);
+  rows[1].want(0, 1, 1);
+  const auto pass = lay_out(rows, 1, torch::kCPU);
+  const auto layouts = testing::layouts_of(rows, pass, 1);
+  constexpr int64_t kHeads = 4;
+  for (const int64_t groups : {4, 2, 1}) {
+    for (const bool all : {true, false}) {
+      for (const bool adapted : {true, false}) {
+        torch::manual_seed(5);
+        const auto& scope = all ? pass.every : pass.wanted;
+        const int64_t T = pass.num_tokens(), asked = all ? T : pass.outputs.size(0);
+        std::vector<int64_t> queries(static_cast<size_t>(asked));
+        std::iota(queries.begin(), queries.end(), 0);
+        if (!all)
+          queries.assign(pass.outputs.data_ptr<int64_t>(),
+                         pass.outputs.data_ptr<int64_t>() + asked);
+        Problem problem;
+        for (const auto& shape : std::vector<std::vector<int64_t>>{{asked, kHeads, d},
+                                                                   {T, groups, d},
+                                                                   {T, groups, d},
+                                                                   {kHeads, A, d},
+                                                                   {kHeads, A, d},
+                                                                   {kHeads},
+                                                                   {kHeads}}) {
+          problem.leaves.push_back(torch::randn(shape).requires_grad_(true));
+        }
+        if (!adapted) problem.leaves.resize(3);
+        const auto& x = problem.leaves;
+        const auto ragged = adapter_attention(x[0], x[1], x[2], slots_of(problem), scope);
+        const auto padded =
+            adapter_attention(x[0], x[1], x[2], slots_of(problem),
+                              padded_scope(layouts, pass.num_shared, queries, torch::kCPU));
+        CHECK(torch::allclose(ragged, padded, 1e-5, 1e-6));
+        const auto a = gradients(problem, ragged), b = gradients(problem, padded);
+        for (size_t i = 0; i < a.size(); ++i) {
+          CAPTURE(i);
+          CHECK(torch::allclose(a[i], b[i], 1e-4, 1e-5));
+        }
+      }
+    }
+  }
 }

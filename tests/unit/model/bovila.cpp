@@ -33,7 +33,9 @@ Tensor video_of(const Bovila& model, int64_t rows) {
 
 Tensor run(const Bovila& model, std::span<const SequenceTree> rows, const Tensor& video,
            const Overlay& overlay = {}) {
-  return model.hidden(lay_out(rows, 3, torch::kCPU), video, model.adapter_slots(), overlay);
+  const auto sequences = lay_out(rows, 3, torch::kCPU);
+  return model.hidden(sequences, video, model.adapter_slots(), overlay)
+      .index_select(0, sequences.selected);
 }
 
 Tensor run_one(const Bovila& model, const Ids& ids, const Tensor& video) {

@@ -22,11 +22,12 @@ Llama make(const LlamaParams& params, torch::ScalarType type = torch::kFloat32) 
   return Llama(weights_of(params, meta_tensors(params), type));
 }
 
-/// Hidden states of the wanted positions of rows without video and adapters.
+/// Hidden states of the wanted positions, as asked for, of rows without video and adapters.
 Tensor run(const Llama& llama, std::span<const SequenceTree> rows) {
   const auto sequences = lay_out(rows, /*max_feats=*/1, torch::kCPU);
   const std::vector<AdapterSlots> none(static_cast<size_t>(llama.params().n_layers));
-  return llama.forward(llama.embed(sequences.tokens), sequences, none);
+  return llama.forward(llama.embed(sequences.tokens), sequences, none)
+      .index_select(0, sequences.selected);
 }
 
 SequenceTree whole(const Ids& ids) {

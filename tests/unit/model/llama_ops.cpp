@@ -46,14 +46,29 @@ TEST_CASE("SwiGLU equals silu(a) * b, gradient too") {
 }
 
 TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d)") {
-  const auto positions = torch::tensor({{0, 5}}, torch::kInt64);
-  const auto x = torch::tensor({1.0F, 0.0F, 0.0F, 1.0F}).view({1, 1, 1, 4}).expand({1, 2, 1, 4});
-  const auto y = rotate(x, rotary_turns(positions, 4, 10000));
-  CHECK(torch::allclose(y[0][0][0], x[0][0][0]));
+  const auto positions = torch::tensor({0, 5}, torch::kInt64);
+  const auto x = torch::tensor({1.0F, 0.0F, 0.0F, 1.0F, 9.0F, 8.0F}).repeat({2, 1});
+  const auto y = rotate(x.clone(), rotary_turns(positions, 4, 10000), 1);
+  CHECK(torch::equal(y[0], x[0]));
   const double fast = 5.0, slow = 5.0 / 100;  // theta^(-2/4) = 1/100
   const auto expected = torch::tensor(
-      {std::cos(fast), std::sin(fast), -std::sin(slow), std::cos(slow)}, torch::kFloat32);
-  CHECK(torch::allclose(y[0][1][0], expected, 1e-5, 1e-6));
+      {std::cos(fast), std::sin(fast), -std::sin(slow), std::cos(slow), 9.0, 8.0}, torch::kFloat32);
+  CHECK(torch::allclose(y[1], expected, 1e-5, 1e-6));
+}
+
+TEST_CASE("the gradient of the rotary embedding turns back, and columns behind the heads pass") {
+  const auto turns = rotary_turns(torch::tensor({3, 1, 8}, torch::kInt64), 4, 10000);
+  const auto leaf = torch::randn({3, 12}).requires_grad_(true);
+  const auto y = rotate(leaf * 1, turns, 2);
+  y.backward(y.detach());
+  CHECK(torch::allclose(leaf.grad(), leaf, 1e-5, 1e-6));  // a rotation's transpose is its inverse
+}
+
+TEST_CASE("bf16 is turned in fp32 and rounded once") {
+  const auto turns = rotary_turns(torch::tensor({3, 1, 8}, torch::kInt64), 4, 10000);
+  const auto x = torch::randn({3, 8}).to(torch::kBFloat16);
+  const auto wide = rotate(x.to(torch::kFloat32), turns, 2);
+  CHECK(torch::equal(rotate(x.clone(), turns, 2), wide.to(torch::kBFloat16)));
 }
 
 TEST_CASE("LLaMA-3.1's scaling leaves the bits of fast frequencies and divides slow ones exactly") {

@@ -28,7 +28,9 @@ Score score_alone(const Bovila& model, const std::vector<float>& frames, const P
   row.want(0, prompt.label_start - 1, prompt.size() - prompt.label_start);
   const auto video = model.video(torch::tensor(frames).view({1, -1, kFeatureDim}));
   const auto sequences = lay_out(std::span(&row, 1), video.size(1), torch::kCPU);
-  const auto z = model.llama().logits(model.hidden(sequences, video, model.adapter_slots()));
+  const auto z = model.llama()
+                     .logits(model.hidden(sequences, video, model.adapter_slots()))
+                     .index_select(0, sequences.selected);
   const auto labels = torch::tensor(prompt.tokens).to(torch::kInt64).slice(0, prompt.label_start);
   const auto counted = labels.nonzero().view(-1);
   const auto surprise = -torch::log_softmax(z, -1).gather(1, labels.unsqueeze(1)).view(-1);

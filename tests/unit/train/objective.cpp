@@ -33,7 +33,9 @@ class PlainQuestion {
     auto row = SequenceTree::chain(prompt.tokens, prompt.video_start);
     row.want(0, first, n);
     const auto sequences = lay_out(std::span(&row, 1), testing::kFrames, torch::kCPU);
-    return model_.llama().logits(model_.hidden(sequences, video_, model_.adapter_slots(), overlay));
+    return model_.llama()
+        .logits(model_.hidden(sequences, video_, model_.adapter_slots(), overlay))
+        .index_select(0, sequences.selected);
   }
 
   struct Scored {
