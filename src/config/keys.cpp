@@ -123,6 +123,9 @@ constexpr Key kKeys[] = {
         .doc = "self-made questions keep their first token; false is as published"),
     KEY(loss.train_scale_proj,
         .doc = "train the evidence scale; false, frozen at its random start, is as published"),
+    KEY(loss.tokens_at_once, .range = kNotNegative, .unit = "tokens",
+        .doc = "VAQ and AQA prompts of a micro-batch computed at once: less needs less memory; "
+               "0 = all"),
 
     KEY(eval.batch_size, .range = kCount, .unit = "questions",
         .doc = "questions of a rank in one forward pass"),

@@ -23,7 +23,7 @@ constexpr std::string_view kMayChange[] = {
     // Where files lie; what is in them is compared by identity.
     "model.llama", "model.tokenizer", "data.folder", "data.features",
     // The same numbers in less memory.
-    "model.recompute_activations"};
+    "model.recompute_activations", "loss.tokens_at_once"};
 
 constexpr std::string_view kIdentityMayChange[] = {"data.val_split"};
 

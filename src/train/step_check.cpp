@@ -173,8 +173,7 @@ StepErrors step_limits(torch::ScalarType precision) {
 StepNumbers take_tiny_step(torch::Device device, torch::ScalarType precision) {
   Bovila model = tiny_bovila(device, precision);
   const std::array batch = {make_example(0, 5), make_example(1, 3)};
-  const auto losses = compute_losses(model, batch, loss_config(), clear_noise);
-  losses.total.backward();
+  const auto losses = add_gradients(model, batch, loss_config(), clear_noise);
   auto& parameters = model.parameters();
   return {losses.values().cpu().to(torch::kFloat64), parameters.gradient().cpu().clone(),
           update_of(parameters, parameters.gradient())};

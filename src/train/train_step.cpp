@@ -18,8 +18,7 @@ constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 /// synchronisation.
 void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& config,
             const NoiseSource& noise, double scale, Tensor& sums) {
-  const auto losses = compute_losses(model, batch, config, noise);
-  (scale == 1 ? losses.total : losses.total * scale).backward();
+  const auto losses = add_gradients(model, batch, config, noise, {scale, config.tokens_at_once});
   sums += losses.values().to(torch::kFloat64);
 }
 

@@ -23,7 +23,7 @@ double relative_error(const Tensor& got, const Tensor& expected) {
 /// Gradient of one micro-batch's loss, computed by this process alone.
 Tensor local_gradient(const StarParts& star, const std::vector<int64_t>& rows) {
   Bovila model = star.model();
-  compute_losses(model, star.examples(rows), star.config.loss, star.noise()).total.backward();
+  add_gradients(model, star.examples(rows), star.config.loss, star.noise());
   return model.parameters().gradient().clone();
 }
 

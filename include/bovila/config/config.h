@@ -62,6 +62,7 @@ struct LossConfig {
   bool aqa_gate = true;
   bool aqa_align = false;         // SPEC D7
   bool train_scale_proj = false;  // SPEC D3
+  int64_t tokens_at_once = 1024;
 };
 
 struct EvalConfig {

@@ -20,13 +20,14 @@
 
 namespace bovila {
 
-/// Gives the Gumbel noise [num_tokens, vocab_size] of one example's question.
+/// Gives the Gumbel noise [num_tokens, vocab_size] of one example's question. Called by several
+/// threads.
 using NoiseSource = std::function<torch::Tensor(const Example& example, int64_t num_tokens)>;
 
-/// The losses of one micro-batch: scalars in fp32 on the model's device, weights applied. A term
-/// that the deck leaves out is a zero without a graph.
+/// The losses of one micro-batch: scalars in fp32 on the model's device, weights applied, without a
+/// graph. A term that the deck leaves out is 0.
 struct Losses {
-  torch::Tensor total;  ///< the sum of the others; the one to differentiate
+  torch::Tensor total;  ///< the sum of the others: what is differentiated
   torch::Tensor vqa;    ///< cross-entropy of the answers; in `total` only when edl_mse is 0
   torch::Tensor edl_mse;
   torch::Tensor edl_reg;
@@ -36,13 +37,21 @@ struct Losses {
 
   static constexpr std::array<std::string_view, 7> kNames = {
       "loss", "loss_vqa", "loss_edl_mse", "loss_edl_reg", "loss_vaq", "loss_aqa", "uncertainty"};
-  /// All of them, detached, in the order of kNames: [7].
+  /// All of them in the order of kNames: [7].
   torch::Tensor values() const;
 };
 
-/// Runs the passes that the deck asks for. `batch` must not be empty.
-Losses compute_losses(const Bovila& model, std::span<const Example> batch, const LossConfig& config,
-                      const NoiseSource& noise);
+/// How the passes are taken; results depend on it by rounding only.
+struct Passes {
+  double scale = 1;            ///< of the gradient
+  int64_t tokens_at_once = 0;  ///< of VAQ and AQA prompts; 0: the whole micro-batch. Bounds memory
+};
+
+/// Runs the passes that the deck asks for and adds the gradient of the total to the parameters'.
+/// Under torch::NoGradGuard the losses alone. Each pass is differentiated and freed before the
+/// next. `batch` must not be empty.
+Losses add_gradients(const Bovila& model, std::span<const Example> batch, const LossConfig& config,
+                     const NoiseSource& noise, const Passes& passes = {});
 
 /// Noise from the named stream of (seed, epoch, row): independent of ranks and of what ran before.
 NoiseSource named_noise(uint64_t seed, int64_t epoch, int64_t vocab_size);

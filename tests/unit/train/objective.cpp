@@ -134,21 +134,22 @@ LossConfig full() {
 void check_against_plain(const LossConfig& config) {
   Bovila model = tiny_bovila(testing::tiny_params(), 3, config.train_scale_proj);
   const auto batch = three_examples();
-  const auto got = compute_losses(model, batch, config, noise());
+  model.parameters().gradient().zero_();
+  const auto got = add_gradients(model, batch, config, noise());
+  const auto gradient = model.parameters().gradient().clone();
   const auto expected = plain_losses(model, batch, config, noise());
-  const auto a = got.values(), b = expected.values();
+  const auto a = got.values(), b = expected.values().detach();
   for (size_t i = 0; i < Losses::kNames.size(); ++i) {
     CAPTURE(Losses::kNames[i]);
     const auto at = static_cast<int64_t>(i);
     CHECK(a[at].item<double>() == doctest::Approx(b[at].item<double>()).epsilon(1e-5));
   }
-  const auto gradient = gradient_of(model, got.total);
   CHECK(relative_error(gradient, gradient_of(model, expected.total)) < 1e-4);
 }
 
 }  // namespace
 
-TEST_CASE("VQA and AQA as branches of one row equal the passes computed one by one") {
+TEST_CASE("losses and gradients equal the passes computed one by one") {
   check_against_plain(full());
 }
 
@@ -163,7 +164,7 @@ TEST_CASE("without the evidential loss the answers' cross-entropy counts and no 
   config.edl_mse = 0;
   check_against_plain(config);
   Bovila model = tiny_bovila();
-  const auto losses = compute_losses(model, three_examples(), config, noise());
+  const auto losses = add_gradients(model, three_examples(), config, noise());
   CHECK(losses.edl_mse.item<double>() == 0);
   CHECK(losses.edl_reg.item<double>() == 0);
   CHECK(losses.uncertainty.item<double>() == 0);
@@ -186,14 +187,21 @@ TEST_CASE("gradients pass through the self-made question into the VAQ pass") {
   config.vaq = 0;  // the only way to the VAQ pass is the self-made question
   Bovila model = tiny_bovila();
   const auto batch = three_examples();
-  const auto got = gradient_of(model, compute_losses(model, batch, config, noise()).aqa);
+  const auto gradient_with = [&](double weight) {
+    LossConfig weighted = config;
+    weighted.aqa = weight;
+    model.parameters().gradient().zero_();
+    add_gradients(model, batch, weighted, noise());
+    return model.parameters().gradient().clone();
+  };
+  const auto got = gradient_with(config.aqa) - gradient_with(0);
   const auto attached = gradient_of(model, plain_losses(model, batch, config, noise()).aqa);
   const auto detached = gradient_of(model, plain_losses(model, batch, config, noise(), true).aqa);
   CHECK(relative_error(got, attached) < 1e-4);
   CHECK(relative_error(got, detached) > 1e-2);
 }
 
-TEST_CASE("a term with weight 0 is a zero without a graph, and its pass is left out") {
+TEST_CASE("a term with weight 0 is 0, and its pass is left out") {
   LossConfig config = full();
   config.vaq = config.aqa = 0;
   Bovila model = tiny_bovila();
@@ -201,20 +209,17 @@ TEST_CASE("a term with weight 0 is a zero without a graph, and its pass is left 
     FAIL("noise was drawn");
     return {};
   };
-  const auto losses = compute_losses(model, three_examples(), config, never);
-  for (const Tensor& term : {losses.vaq, losses.aqa}) {
-    CHECK(term.item<double>() == 0);
-    CHECK_FALSE(term.requires_grad());
-  }
+  const auto losses = add_gradients(model, three_examples(), config, never);
+  for (const Tensor& term : {losses.vaq, losses.aqa}) CHECK(term.item<double>() == 0);
   CHECK(torch::equal(losses.total, losses.edl_mse + losses.edl_reg));
 
   config.vaq = 0.5;
-  const auto asking = compute_losses(model, three_examples(), config, never);
+  const auto asking = add_gradients(model, three_examples(), config, never);
   CHECK(asking.vaq.item<double>() > 0);
   CHECK(asking.aqa.item<double>() == 0);
 
   config.edl_reg = 0;
-  CHECK(compute_losses(model, three_examples(), config, never).edl_reg.item<double>() == 0);
+  CHECK(add_gradients(model, three_examples(), config, never).edl_reg.item<double>() == 0);
 }
 
 TEST_CASE("the gated AQA term is a sum over the questions of the batch") {
@@ -223,9 +228,9 @@ TEST_CASE("the gated AQA term is a sum over the questions of the batch") {
   const auto batch = three_examples();
   double sum = 0;
   for (const Example& example : batch) {
-    sum += compute_losses(model, std::span(&example, 1), config, noise()).aqa.item<double>();
+    sum += add_gradients(model, std::span(&example, 1), config, noise()).aqa.item<double>();
   }
-  CHECK(compute_losses(model, batch, config, noise()).aqa.item<double>() ==
+  CHECK(add_gradients(model, batch, config, noise()).aqa.item<double>() ==
         doctest::Approx(sum).epsilon(1e-5));
 }
 
@@ -233,15 +238,40 @@ TEST_CASE("a question that is longer in VQA than in VAQ is sampled to its end") 
   auto example = make_example(1, {8, 9}, {12, 13, 14});
   example.vqa = testing::vqa_prompt({8, 9, 10, 11, 15}, {12, 13, 14});
   Bovila model = tiny_bovila();
-  const auto losses = compute_losses(model, std::span(&example, 1), full(), noise());
-  losses.total.backward();
+  const auto losses = add_gradients(model, std::span(&example, 1), full(), noise());
   CHECK(std::isfinite(losses.total.item<double>()));
   CHECK(model.parameters().gradient().isfinite().all().item<bool>());
 }
 
+TEST_CASE("the limit on tokens at once and the scale change neither losses nor gradient") {
+  Bovila model = tiny_bovila();
+  const auto batch = three_examples();
+  auto gradient = model.parameters().gradient();
+  gradient.zero_();
+  const auto whole = add_gradients(model, batch, full(), noise());
+  const auto expected = gradient.clone();
+  for (const int64_t limit : {1, 60, 90}) {
+    gradient.zero_();
+    const auto parts = add_gradients(model, batch, full(), noise(), {4, limit});
+    CHECK(torch::allclose(parts.values(), whole.values(), 1e-5, 1e-7));
+    CHECK(relative_error(gradient / 4, expected) < 1e-5);
+  }
+}
+
+TEST_CASE("without gradients the losses are the same and the parameters' gradient stays") {
+  Bovila model = tiny_bovila();
+  model.parameters().gradient().fill_(3);
+  const torch::NoGradGuard no_grad;
+  const auto losses = add_gradients(model, three_examples(), full(), noise());
+  CHECK(model.parameters().gradient().eq(3).all().item<bool>());
+  const torch::AutoGradMode with_grad(true);
+  const auto expected = add_gradients(model, three_examples(), full(), noise());
+  CHECK(torch::allclose(losses.values(), expected.values(), 1e-6, 1e-8));
+}
+
 TEST_CASE("an empty micro-batch is a program error") {
   Bovila model = tiny_bovila();
-  CHECK_THROWS_AS(compute_losses(model, {}, full(), noise()), ProgramError);
+  CHECK_THROWS_AS(add_gradients(model, {}, full(), noise()), ProgramError);
 }
 
 TEST_CASE("noise follows from seed, epoch and row, not from order or batch") {
