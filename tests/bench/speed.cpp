@@ -39,7 +39,7 @@ struct Settings {
   std::string folder, work = "train";
   bool naive = false;
   int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4, threads = 1;
-  int64_t max_seq_len = 160;
+  int64_t max_seq_len = 160, tokens_at_once = -1;
   double length = 1;  // factor on the texts' lengths
 };
 
@@ -214,7 +214,8 @@ Work train(const Settings& s, Bovila& model, Communicator& ranks) {
   Questions questions(s);
   auto& parameters = model.parameters();
   AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, torch::kCPU);
-  const LossConfig config;
+  LossConfig config;
+  if (s.tokens_at_once >= 0) config.tokens_at_once = s.tokens_at_once;
   const auto noise = named_noise(1, 0, kVocabSize);
   const testing::NaiveBovila naive(model, s.max_seq_len);
   const Preemption preemption;
@@ -359,6 +360,7 @@ int main(int argc, char** argv) {
   run_command->add_option("--length", s.length);
   run_command->add_option("--max-seq-len", s.max_seq_len);
   run_command->add_option("--adapters", s.adapters);
+  run_command->add_option("--tokens-at-once", s.tokens_at_once);
   CLI11_PARSE(app, argc, argv);
   doctest::Context checks;
   checks.setAsDefaultForAssertsOutOfTestCases();

@@ -66,6 +66,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "loss.aqa_gate=false",
                                     "loss.aqa_align=true",
                                     "loss.train_scale_proj=true",
+                                    "loss.tokens_at_once=77",
                                     "eval.batch_size=1",
                                     "run.threads_per_rank=2",
                                     "run.prefetch_batches=9",
