@@ -198,7 +198,9 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   RunIdentity identity{deck.resolved, {}, ranks.size()};
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
-    if (with_train && ranks.rank() == 0) identity.identity = make_identity(config, *inputs);
+    if (with_train && ranks.rank() == 0) {
+      identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
+    }
   });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);

@@ -49,7 +49,7 @@ constexpr Range kNotNegative{0};
 // clang-format off
 constexpr Key kKeys[] = {
     KEY(model.llama, .required = true, .text = Text::kFolder,
-        .doc = "folder with LLaMA's params.json and consolidated.NN.pth",
+        .doc = "folder with LLaMA's weights: Meta's, Hugging Face's or bovila's own files",
         .published = "llama_model_path"),
     KEY(model.tokenizer, .text = Text::kFile,
         .doc = "tokenizer file; \"\" = tokenizer.model or tokenizer.json in model.llama or beside that folder"),

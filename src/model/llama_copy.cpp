@@ -24,7 +24,7 @@ LlamaWeights copy_of(const LlamaWeights& weights, torch::Device device,
                           copied(layer.ffn_norm), matrix(layer.w13), matrix(layer.w2)});
   }
   out.norm = copied(weights.norm);
-  out.output = copied(weights.output);
+  out.output = out.params.tied_embeddings ? out.tok_embeddings : copied(weights.output);
   return out;
 }
 

@@ -64,8 +64,4 @@ void check_params(const LlamaParams& params, const std::string& path,
   check_tokenizer(params.vocab_size, tokenizer_vocab_size, path);
 }
 
-LlamaParams read_llama_params(const std::string& folder, int64_t tokenizer_vocab_size) {
-  return read_meta_params(folder, tokenizer_vocab_size);
-}
-
 }  // namespace bovila

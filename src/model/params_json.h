@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "bovila/core/error.h"
 
@@ -23,6 +24,12 @@ class ParamsJson {
 
   const std::string& path() const { return path_; }
   bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
+
+  std::vector<std::string> keys() const {
+    std::vector<std::string> keys;
+    for (const auto& item : object_.items()) keys.push_back(item.key());
+    return keys;
+  }
 
   /// A number, bool or std::string. @throws UserError when it is missing or of another type.
   template <typename Value>

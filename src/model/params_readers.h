@@ -11,6 +11,11 @@ namespace bovila {
 
 /// FOLDER/params.json.
 LlamaParams read_meta_params(const std::string& folder, int64_t tokenizer_vocab_size);
+/// What a config.json of Hugging Face's transformers says.
+/// @throws UserError also for a model that is not computed as LLaMA, naming what differs.
+LlamaParams read_hf_config(const ParamsJson& config, int64_t tokenizer_vocab_size);
+/// The text of a config.json that read_hf_config() reads as `params`.
+std::string to_hf_config(const LlamaParams& params);
 
 /// What makes no model, or none of this tokenizer's. @throws UserError naming `path`.
 void check_params(const LlamaParams& params, const std::string& path, int64_t tokenizer_vocab_size);

@@ -101,9 +101,10 @@ Inputs::Inputs(const Config& config, bool with_train, const Preemption& preempti
 Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
                   torch::Device device, Communicator& ranks, Communicator& node,
                   const Preemption& preemption) {
-  const auto memory = [&](size_t size, const std::function<void(std::byte*)>& fill) {
-    return node_memory(node, size, fill);
-  };
+  const WeightMemory memory{[&](size_t size, const std::function<void(std::byte*)>& fill) {
+                              return node_memory(node, size, fill);
+                            },
+                            node.rank(), node.size()};
   std::optional<AdapterParameters> parameters;
   run_together(ranks, [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,

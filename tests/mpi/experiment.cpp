@@ -5,7 +5,10 @@
 
 #include <csignal>
 
+#include "bovila/model/llama_file.h"
 #include "tests/mpi/golden_parts.h"
+#include "tests/mpi/smaps.h"
+#include "tests/unit/data/files.h"
 
 using namespace bovila;
 
@@ -26,6 +29,41 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
     CHECK(torch::equal(weights.layers[l].wqkv.weight, expected.layers[l].wqkv.weight));
     CHECK(torch::equal(weights.layers[l].w2.weight, expected.layers[l].w2.weight));
   }
+}
+
+TEST_CASE("the program's own file is mapped by all ranks of a node and in memory once") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const MpiComm comm = test_session->node();
+  MpiCommunicator node(comm.get(), 60);
+  const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
+  std::optional<testing::TempFolder> folder;
+  if (ranks.rank() == 0) {
+    folder.emplace();
+    write_llama_file(star.config.model.llama, llama, torch::kFloat32,
+                     folder->path() + "/" + kLlamaFileName);
+  }
+  Config config = star.config;
+  config.model.llama = ranks.broadcast(folder ? folder->path() : "", 0);
+  const Bovila model =
+      make_model(config, llama, /*for_training=*/true, torch::kCPU, ranks, node, star.preemption);
+  const auto& weights = model.llama().weights();
+  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
+  CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
+  for (size_t l = 0; l < weights.layers.size(); ++l) {
+    CHECK(torch::equal(weights.layers[l].wqkv.weight, expected.layers[l].wqkv.weight));
+    CHECK(torch::equal(weights.layers[l].w13.weight, expected.layers[l].w13.weight));
+    CHECK(torch::equal(weights.layers[l].w2.weight, expected.layers[l].w2.weight));
+  }
+  CHECK(torch::equal(weights.output, expected.output));
+  ranks.barrier();  // everyone has read every matrix
+  const void* at = weights.output.data_ptr();
+  const size_t resident = smaps_bytes(at, "Rss");
+  CHECK(resident >= weights.output.nbytes());
+  constexpr size_t kSlack = 64 << 10;  // pages of norms and padding that not all have touched
+  CHECK(smaps_bytes(at, "Pss") <= resident / static_cast<size_t>(node.size()) + kSlack);
+  CHECK(smaps_bytes(at, "Anonymous") == 0);
+  ranks.barrier();
 }
 
 TEST_CASE("weights that do not fit are an error of all ranks before any memory is taken") {

@@ -7,13 +7,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/threads.h"
 #include "tests/mpi/session.h"
+#include "tests/mpi/smaps.h"
 
 using namespace bovila;
 
@@ -30,23 +29,6 @@ bool is_writable(std::byte* at) {
   close(zeros);
   if (got < 0) CHECK(reason == EFAULT);
   return got == 1;
-}
-
-/// A line "FIELD: N kB" of the mapping that holds `at` in /proc/self/smaps, in bytes.
-size_t smaps_bytes(const std::byte* at, const std::string& field) {
-  const auto address = reinterpret_cast<uintptr_t>(at);
-  std::ifstream file("/proc/self/smaps");
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    uintptr_t first = 0, last = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx ", &first, &last) == 2) {
-      inside = first <= address && address < last;
-    } else if (inside && line.starts_with(field + ":")) {
-      return std::stoull(line.substr(field.size() + 1)) * 1024;
-    }
-  }
-  FAIL("no ", field, " in /proc/self/smaps");
-  return 0;
 }
 
 std::byte pattern(size_t i) {

@@ -1,5 +1,11 @@
-// The frozen weights of a LLaMA in memory, and Meta's files that they come from (SPEC 8).
-// Fed by a folder of params.json and consolidated.00.pth; feeds model/llama.h.
+// The frozen weights of a LLaMA in memory, and the files that they come from.
+// Fed by the folder that model.llama names; feeds model/llama.h.
+//
+// A folder has one of these forms, looked for in this order:
+//   bovila.safetensors                                  the program's own, see model/llama_file.h
+//   params.json, consolidated.00.pth, ...               Meta's, in one or several parts (SPEC 8)
+//   config.json, model.safetensors or its shards and    Hugging Face's, of a LLaMA architecture;
+//     model.safetensors.index.json                      its rotary layout is turned into Meta's
 #pragma once
 
 #include <torch/torch.h>
@@ -28,42 +34,53 @@ struct LlamaLayerWeights {
   FrozenMatrix wkv(const LlamaParams& p) const { return wqkv.rows(p.dim, 2 * p.kv_dim()); }
 };
 
-/// Read-only after loading; all tensors are of one type and lie in one block of memory.
+/// Read-only after loading; all tensors are of one type. They lie in one block of memory, their
+/// transposed copies in another.
 struct LlamaWeights {
   LlamaParams params;
   torch::Tensor tok_embeddings;  // [V, D]
   std::vector<LlamaLayerWeights> layers;
   torch::Tensor norm;    // [D]
-  torch::Tensor output;  // [V, D]
+  torch::Tensor output;  // [V, D]; tok_embeddings itself when they are tied
 };
 
-/// Gives a block of `size` bytes, aligned to 64, that `fill` has filled. Collective when it is
-/// shared (dist/node_memory.h): then one process of a node fills it, the others map it read-only,
-/// and an error of the one that fills is thrown by all.
-using WeightMemory = std::function<std::shared_ptr<std::byte>(
-    size_t size, const std::function<void(std::byte*)>& fill)>;
-
-/// A block of this process alone.
+/// A block of `size` bytes of this process alone, aligned to 64, that `fill` has filled.
 std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
 
-/// Called between two tensors of a long read; what it throws ends the read.
+/// How the processes of a node share weights; by default this one is alone.
+struct WeightMemory {
+  /// As private_memory. Collective when it is shared (dist/node_memory.h): then one process of a
+  /// node fills the block, the others map it read-only, and an error of the one that fills is
+  /// thrown by all.
+  std::function<std::shared_ptr<std::byte>(size_t size,
+                                           const std::function<void(std::byte*)>& fill)>
+      block = private_memory;
+  int64_t rank = 0;   ///< this process among those of the node, who share out what is to be checked
+  int64_t ranks = 1;  ///< how many they are
+};
+
+/// Called between two tensors of a long read; what it throws ends the read. Any thread may call it.
 using Interrupt = std::function<void()>;
 
-/// What is in the files, whatever folder they lie in: their bytes and a hash over params.json and
-/// the checksums of all tensors. Costs nothing; load_llama_weights checks the checksums. @throws
-/// UserError.
-std::string llama_identity(const std::string& folder);
+/// What is in the files, whatever folder they lie in: their bytes and a hash. Meta's and the
+/// program's own files hold checksums, whose hash costs nothing and which load_llama_weights
+/// checks. Hugging Face's hold none: all bytes are read and hashed by all threads. The program's
+/// own file has the identity of the files it was made from, when it is used in its own precision.
+/// @throws UserError.
+std::string llama_identity(
+    const std::string& folder, torch::ScalarType precision, const Interrupt& interrupt = [] {});
 
 /// Checks that every part is there and that names, shapes and types are those of `params`, without
 /// reading the values. @throws UserError naming file, tensor and both shapes.
 void check_llama_files(const std::string& folder, const LlamaParams& params);
 
-/// Reads the weights in `precision`. Collective when `memory` is. `for_training` adds transposed
-/// copies of the matrices where the backward pass is faster with them (model/frozen_linear.h).
-/// @throws UserError as check_llama_files, and when a file is damaged.
+/// The weights in `precision`: read and converted into memory.block, or, where the program's own
+/// file has that precision, the file itself, mapped read-only: its pages are the node's page cache.
+/// Collective when `memory` is. `for_training` adds transposed copies of the matrices where the
+/// backward pass is faster with them (model/frozen_linear.h).
+/// @throws UserError as check_llama_files, and when a file with checksums is damaged.
 LlamaWeights load_llama_weights(
     const std::string& folder, const LlamaParams& params, torch::ScalarType precision,
-    bool for_training, const WeightMemory& memory = private_memory,
-    const Interrupt& interrupt = [] {});
+    bool for_training, const WeightMemory& memory = {}, const Interrupt& interrupt = [] {});
 
 }  // namespace bovila

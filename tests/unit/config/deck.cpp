@@ -193,7 +193,7 @@ TEST_CASE("missing required keys are reported where their table starts") {
         "d.toml:1:2: [data] lacks the key 'dataset', a string (star, dramaqa, vlep, tvqa, how2qa) "
         "(whose annotations data.folder holds)\n"
         "d.toml:4:2: [model] lacks the key 'llama', a string (folder) (folder with LLaMA's "
-        "params.json and consolidated.NN.pth)");
+        "weights: Meta's, Hugging Face's or bovila's own files)");
 }
 
 TEST_CASE("an empty deck lacks every required key") {

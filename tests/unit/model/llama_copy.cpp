@@ -41,3 +41,12 @@ TEST_CASE("a copy in bf16 is rounded and has no transposed matrices") {
   for (size_t i = 0; i < from.size(); ++i) CHECK(torch::equal(from[i].to(torch::kBFloat16), to[i]));
   for (const LlamaLayerWeights& layer : copy.layers) CHECK_FALSE(layer.w2.transposed.defined());
 }
+
+TEST_CASE("tied embeddings stay one tensor in a copy") {
+  auto weights = weights_of(tiny_params(), meta_tensors(tiny_params()));
+  weights.params.tied_embeddings = true;
+  weights.output = weights.tok_embeddings;
+  const auto copy = copy_of(weights, torch::kCPU, torch::kFloat32);
+  CHECK(copy.output.data_ptr() == copy.tok_embeddings.data_ptr());
+  CHECK(copy.output.data_ptr() != weights.output.data_ptr());
+}

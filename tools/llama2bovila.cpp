@@ -1,0 +1,88 @@
+// llama2bovila FOLDER TARGET: a LLaMA in any form that bovila reads into bovila's own file, which
+// ranks map instead of reading it. The tokenizer goes with it.
+// Fed by the downloaded weights; feeds model/llama_weights.h through TARGET/bovila.safetensors.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/data/tokenizer.h"
+#include "bovila/model/llama_file.h"
+#include "bovila/train/experiment.h"
+
+namespace {
+
+using namespace bovila;
+namespace fs = std::filesystem;
+
+struct CommandLine {
+  std::string folder, target, tokenizer;
+  Precision precision = Precision::kBf16;
+  bool force = false;
+};
+
+/// The tokenizer's file, and the one beside it that may hold its begin and end tokens.
+void copy_tokenizer(const fs::path& file, const fs::path& to) {
+  const fs::path config = file.parent_path() / "tokenizer_config.json";
+  const char* name = file.extension() == ".json" ? "tokenizer.json" : "tokenizer.model";
+  fs::copy_file(file, to / name);
+  if (file.extension() == ".json" && fs::exists(config)) {
+    fs::copy_file(config, to / config.filename());
+  }
+}
+
+void convert(const CommandLine& line) {
+  if (fs::exists(line.target) && !line.force &&
+      !(fs::is_directory(line.target) && fs::is_empty(line.target))) {
+    throw UserError("{} is there already; use --force to replace it", line.target);
+  }
+  ModelConfig config;
+  config.llama = line.folder;
+  config.tokenizer = line.tokenizer;
+  const std::string tokenizer = find_tokenizer(config);
+  const auto params = read_llama_params(line.folder, load_tokenizer(tokenizer)->vocab_size());
+  const auto start = std::chrono::steady_clock::now();
+  remove_leftovers(line.target);
+  TempFolder folder(line.target);
+  write_llama_file(line.folder, params, scalar_type(line.precision),
+                   folder.path() / kLlamaFileName);
+  copy_tokenizer(tokenizer, folder.path());
+  const auto bytes = fs::file_size(folder.path() / kLlamaFileName);
+  folder.commit(/*replace=*/line.force);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  std::cerr << fmt::format("{}/{}: {:.2f} GB in {:.0f} s\n", line.target, kLlamaFileName,
+                           static_cast<double>(bytes) / 1e9, taken.count());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Converts LLaMA's weights to the file that bovila maps");
+  CommandLine line;
+  const std::map<std::string, Precision> precisions = {
+      {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};
+  app.add_option("FOLDER", line.folder, "weights: Meta's or Hugging Face's folder")->required();
+  app.add_option("TARGET", line.target, "folder to make, for model.llama")->required();
+  app.add_option("--precision", line.precision, "the deck's model.precision (default: bf16)")
+      ->transform(CLI::Transformer(precisions));
+  app.add_option("--tokenizer", line.tokenizer,
+                 "its tokenizer, where it is not in FOLDER or beside it");
+  app.add_flag("--force", line.force, "replace a TARGET that is there");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
+  }
+  try {
+    convert(line);
+    return static_cast<int>(ExitCode::kSuccess);
+  } catch (const UserError& error) {
+    std::cerr << "llama2bovila: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kUserError);
+  } catch (const std::exception& error) {
+    std::cerr << "llama2bovila: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kFailure);
+  }
+}
