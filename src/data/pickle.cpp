@@ -31,9 +31,9 @@ constexpr std::array kElements{
     ElementInfo{ElementType::kBool, 1, "bool", false},
 };
 
-constexpr std::array<std::string_view, 13> kKindNames{
-    "None",  "bool", "int",    "float",     "str",     "bytes",   "list",
-    "tuple", "dict", "tensor", "Namespace", "storage", "callable"};
+constexpr std::array<std::string_view, 14> kKindNames{
+    "None",  "bool", "int",    "float",     "str",     "bytes",    "list",
+    "tuple", "dict", "tensor", "Namespace", "storage", "callable", "object"};
 
 const ElementInfo& info(ElementType type) {
   const ElementInfo& found = kElements.at(static_cast<size_t>(type));
@@ -102,6 +102,13 @@ std::string_view PickleValue::as_text() const {
 PthTensor PickleValue::as_tensor() const {
   BOVILA_CHECK(kind() == PickleKind::kTensor, "{} is no tensor", name_of(kind()));
   return tree_->tensor(static_cast<size_t>(tree_->nodes_[id_].number));
+}
+
+std::string PickleValue::class_name() const {
+  BOVILA_CHECK(kind() == PickleKind::kOpaque, "{} has no other class", name_of(kind()));
+  const PickleTree::Node& node = tree_->nodes_[id_];
+  const PickleValue module(*tree_, node.size), name(*tree_, static_cast<uint32_t>(node.number));
+  return fmt::format("{}.{}", module.as_text().substr(0, 200), name.as_text().substr(0, 200));
 }
 
 size_t PickleValue::size() const {

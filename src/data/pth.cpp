@@ -173,12 +173,22 @@ std::string PthFile::identity() const {
   return impl_->archive.identity();
 }
 
+namespace {
+
+std::string describe(const PickleValue& value) {
+  if (value.kind() != PickleKind::kOpaque) return std::string(name_of(value.kind()));
+  return fmt::format(
+      "an object of {}, which is not read; nothing was executed. Save a plain dict of tensors",
+      value.class_name());
+}
+
+}  // namespace
+
 std::vector<PthTensor> PthFile::tensors(std::string_view key) const {
   PickleValue dict = root();
   const auto expect_dict = [&](const std::string& what) {
     if (dict.kind() == PickleKind::kDict) return;
-    throw UserError("{}: expected {} of name -> tensor, got {}", path(), what,
-                    name_of(dict.kind()));
+    throw UserError("{}: expected {} of name -> tensor, got {}", path(), what, describe(dict));
   };
   expect_dict("a dict");
   if (!key.empty()) {
@@ -193,11 +203,11 @@ std::vector<PthTensor> PthFile::tensors(std::string_view key) const {
     const PickleValue name = dict.key(i);
     if (name.kind() != PickleKind::kString) {
       throw UserError("{}: expected a name as key {} of the dict, got {}", path(), i,
-                      name_of(name.kind()));
+                      describe(name));
     }
     if (dict.at(i).kind() != PickleKind::kTensor) {
       throw UserError("{}: entry \"{}\": expected a tensor, got {}", path(), name.as_text(),
-                      name_of(dict.at(i).kind()));
+                      describe(dict.at(i)));
     }
     found.push_back(dict.at(i).as_tensor());
     found.back().name = name.as_text();

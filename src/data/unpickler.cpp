@@ -70,12 +70,14 @@ uint64_t Unpickler::take_uint(int num_bytes) {
   return value;
 }
 
-std::string_view Unpickler::take_line() {
-  const size_t end = tree_.bytes_.find('\n', position_);
+/// A line of text: the module or the name of a callable.
+Unpickler::Id Unpickler::add_name() {
+  const size_t start = position_, end = tree_.bytes_.find('\n', start);
   expect(end != std::string::npos, "a name has no end: the pickle is cut short");
-  const std::string_view line = take(end - position_);
+  expect(is_utf8(take(end - start)), "expected a name in UTF-8");
   position_ = end + 1;
-  return line;
+  return add(
+      {PickleKind::kString, static_cast<uint32_t>(end - start), static_cast<int64_t>(start)});
 }
 
 int64_t Unpickler::take_long(uint64_t num_bytes) {
@@ -99,8 +101,8 @@ void Unpickler::step(uint8_t opcode) {
       take(8);
       return;
     case 'c': {  // GLOBAL
-      const std::string_view module = take_line();
-      return push_callable(module, take_line());
+      const Id module = add_name();
+      return push_callable(module, add_name());
     }
     case 0x93:  // STACK_GLOBAL
       return push_stack_callable();
@@ -285,18 +287,21 @@ void Unpickler::put(uint64_t key) {
 }
 
 void Unpickler::append(Id list, const std::vector<Id>& values) {
+  if (node(list).kind == PickleKind::kOpaque) return;
   expect(node(list).kind == PickleKind::kList, "expected a list to append to");
   entries(list).insert(entries(list).end(), values.begin(), values.end());
 }
 
 void Unpickler::set_items(Id dict, const std::vector<Id>& keys_and_values) {
+  if (node(dict).kind == PickleKind::kOpaque) return;
   expect(node(dict).kind == PickleKind::kDict, "expected a dict to put items into");
   expect(keys_and_values.size() % 2 == 0, "a dict's key has no value");
   for (size_t i = 0; i < keys_and_values.size(); i += 2) {
     const Node& key = node(keys_and_values[i]);
     const bool is_string = key.kind == PickleKind::kString;
-    expect(is_string || key.kind == PickleKind::kInt,
-           fmt::format("expected a str or int as a dict's key, got {}", name_of(key.kind)));
+    expect(key.kind != PickleKind::kList && key.kind != PickleKind::kDict,
+           fmt::format("expected a hashable value as a dict's key, got {}", name_of(key.kind)));
+    if (!is_string && key.kind != PickleKind::kInt) continue;  // nobody asks for such a key
     expect(key.size <= kMaxKeyBytes,
            fmt::format("a dict's key has {} bytes, expected at most {}", key.size, kMaxKeyBytes));
     const std::string_view name = is_string ? text(keys_and_values[i]) : std::string_view();

@@ -1,6 +1,6 @@
 // The pickle machine: a stack, a memo and the opcodes that torch.save writes.
 // Fed by parse_pickle(); fills a PickleTree. src/data/unpickler.cpp has the machine,
-// src/data/unpickler_calls.cpp the few callables. Every length is checked against the bytes that
+// src/data/unpickler_calls.cpp the callables. Every length is checked against the bytes that
 // are left before it is used, and each opcode adds at most one value, so memory follows the
 // pickle's size.
 #pragma once
@@ -76,7 +76,6 @@ class Unpickler {
 
   std::string_view take(uint64_t count);
   uint64_t take_uint(int num_bytes);
-  std::string_view take_line();
   int64_t take_long(uint64_t num_bytes);
 
   void step(uint8_t opcode);
@@ -89,6 +88,7 @@ class Unpickler {
   void push(Id id) { stack_.push_back(id); }
   void push_int(int64_t value) { push(add({PickleKind::kInt, 0, value})); }
   void push_text(PickleKind kind, uint64_t size);
+  Id add_name();
   void push_float();
   Id pop();
   Id peek();
@@ -104,12 +104,13 @@ class Unpickler {
   void put(uint64_t key);
   void append(Id list, const std::vector<Id>& values);
   void set_items(Id dict, const std::vector<Id>& keys_and_values);
-  void push_callable(std::string_view module, std::string_view name);
+  void push_callable(Id module, Id name);
   void push_stack_callable();
   void call();
   void build();
   void push_storage();
   Id name_on_stack() const;
+  bool is_opaque(const std::vector<Id>& arguments) const;
   void push_tensor(const std::vector<Id>& arguments);
   void expect(bool condition, const std::string& problem) const {
     if (!condition) fail(problem);

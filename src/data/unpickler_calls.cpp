@@ -1,4 +1,5 @@
 // What a pickle's callables stand for: dicts, namespaces, storages and tensors. None is called.
+// One that is not in the table, and whatever is made with it, is an opaque value without contents.
 #include <array>
 
 #include "unpickler.h"
@@ -10,6 +11,7 @@ constexpr std::array kCallables{
     CallableInfo{"collections.OrderedDict", Callable::kOrderedDict},
     CallableInfo{"torch._utils._rebuild_tensor_v2", Callable::kRebuildTensor},
     CallableInfo{"torch._utils._rebuild_parameter", Callable::kRebuildParameter},
+    CallableInfo{"torch._utils._rebuild_parameter_with_state", Callable::kRebuildParameter},
     CallableInfo{"torch.nn.parameter.Parameter", Callable::kParameter},
     CallableInfo{"torch.Size", Callable::kSize},
     CallableInfo{"argparse.Namespace", Callable::kNamespace},
@@ -31,7 +33,8 @@ const CallableInfo& callable_info(int64_t index) {
   return kCallables.at(static_cast<size_t>(index));
 }
 
-void Unpickler::push_callable(std::string_view module, std::string_view name) {
+void Unpickler::push_callable(Id module_id, Id name_id) {
+  const std::string_view module = text(module_id), name = text(name_id);
   for (size_t i = 0; i < kCallables.size(); ++i) {
     const std::string_view known = kCallables[i].name;
     if (known.size() == module.size() + 1 + name.size() && known.starts_with(module) &&
@@ -40,10 +43,7 @@ void Unpickler::push_callable(std::string_view module, std::string_view name) {
       return;
     }
   }
-  fail(
-      fmt::format("it asks for {}.{}, which is not one of the few things that a file of tensors "
-                  "needs. Nothing was executed. Save a plain dict of tensors",
-                  module.substr(0, 200), name.substr(0, 200)));
+  push(add({PickleKind::kOpaque, module_id, name_id}));
 }
 
 void Unpickler::push_stack_callable() {
@@ -51,7 +51,7 @@ void Unpickler::push_stack_callable() {
   for (const Id id : names) {
     expect(node(id).kind == PickleKind::kString, "expected a module's and a callable's name");
   }
-  push_callable(text(names[0]), text(names[1]));
+  push_callable(names[0], names[1]);
 }
 
 const CallableInfo& Unpickler::callable_at(Id id) {
@@ -60,10 +60,16 @@ const CallableInfo& Unpickler::callable_at(Id id) {
   return callable_info(node(id).number);
 }
 
+/// Whether the first argument is.
+bool Unpickler::is_opaque(const std::vector<Id>& arguments) const {
+  return !arguments.empty() && tree_.nodes_[arguments[0]].kind == PickleKind::kOpaque;
+}
+
 void Unpickler::call() {
-  const Id arguments_id = pop();
-  const CallableInfo& callable = callable_at(pop());
+  const Id arguments_id = pop(), callable_id = pop();
   expect(node(arguments_id).kind == PickleKind::kTuple, "expected a tuple of arguments");
+  if (node(callable_id).kind == PickleKind::kOpaque) return push(callable_id);
+  const CallableInfo& callable = callable_at(callable_id);
   const std::vector<Id>& arguments = entries(arguments_id);
   const auto expect_first = [&](PickleKind kind) {
     expect(!arguments.empty() && node(arguments[0]).kind == kind,
@@ -79,6 +85,7 @@ void Unpickler::call() {
       return push_tensor(arguments);
     case Callable::kRebuildParameter:
     case Callable::kParameter: {
+      if (is_opaque(arguments)) return push(arguments[0]);
       expect_first(PickleKind::kTensor);
       auto& tensor = tree_.tensors_[static_cast<size_t>(node(arguments[0]).number)];
       if (tensor.name == PickleTree::kNone) tensor.name = name_on_stack();
@@ -102,6 +109,7 @@ Unpickler::Id Unpickler::name_on_stack() const {
 void Unpickler::build() {
   const Id state = pop();
   const Id target = peek();
+  if (node(target).kind == PickleKind::kOpaque) return;
   expect(node(state).kind == PickleKind::kDict, "expected a dict as an object's state");
   // A state dict of a module carries `_metadata` in this way, which nothing here needs.
   if (node(target).kind == PickleKind::kDict) return;
@@ -117,6 +125,7 @@ void Unpickler::push_storage() {
   const std::vector<Id>& parts = entries(id);
   expect(node(parts[0]).kind == PickleKind::kString && text(parts[0]) == "storage",
          "expected a storage");
+  if (node(parts[1]).kind == PickleKind::kOpaque) return push(parts[1]);  // of an unknown type
   const CallableInfo& type = callable_at(parts[1]);
   expect(type.callable == Callable::kStorage, fmt::format("{} is no storage's type", type.name));
   expect(node(parts[2]).kind == PickleKind::kString && text(parts[2]).size() <= kMaxKeyBytes,
@@ -140,6 +149,7 @@ void Unpickler::check_ints(Id id, const char* what) {
 }
 
 void Unpickler::push_tensor(const std::vector<Id>& arguments) {
+  if (is_opaque(arguments)) return push(arguments[0]);
   expect(arguments.size() >= 4 && node(arguments[0]).kind == PickleKind::kStorage,
          "expected storage, offset, size and stride of a tensor");
   check_int(arguments[1], "a tensor's offset");

@@ -174,7 +174,7 @@ bad nothing "no videos"
 bad wide "'bad clip' has shape [2, 512]"
 bad flat "'bad clip' has shape [768]"
 bad duplicate "\"bad clip\" is there twice"
-bad evil "it asks for os.system"
+bad evil "an object of os.system, which is not read; nothing was executed"
 bad legacy "legacy format"
 if [[ -e $work/evil.pth.ran ]]; then
   fail "runs nothing of a pickle" "it ran"

@@ -1,6 +1,7 @@
 // A restricted reader of Python pickles as torch.save writes them. Nothing in a pickle is ever run:
-// callables are names in a table of what they would build, and any other name is an error.
-// Fed by data/pth.h; feeds the readers of features, LLaMA weights and starting adapters.
+// callables are names in a table of what they would build; objects of any other name are opaque:
+// their class is known, what they hold is passed over.
+// Fed by data/pth.h; feeds the readers of features, LLaMA weights and published checkpoints.
 //
 // Bytes may be hostile. Memory is at most a constant times the pickle's size, there is no
 // recursion, and containers that hold themselves or one another are only links between entries of
@@ -64,7 +65,8 @@ enum class PickleKind : uint8_t {
   kTensor,
   kObject,  ///< argparse.Namespace: a dict of its attributes
   kStorage,
-  kGlobal  ///< parts of a tensor; they are values only in a pickle made by hand
+  kGlobal,  ///< parts of a tensor; they are values only in a pickle made by hand
+  kOpaque   ///< any other object, class or function
 };
 std::string_view name_of(PickleKind kind);
 
@@ -81,11 +83,13 @@ class PickleValue {
   double as_float() const;
   std::string_view as_text() const;  ///< string (valid UTF-8) or bytes
   PthTensor as_tensor() const;
+  /// Of an opaque value: "pathlib.PosixPath".
+  std::string class_name() const;
   /// Entries of a list, tuple, dict or object.
   size_t size() const;
   /// Entry of a list or tuple; value of a dict or object, in the order of insertion.
   PickleValue at(size_t index) const;
-  /// Key (string or int) of a dict or object.
+  /// Key of a dict or object, of any kind but list and dict.
   PickleValue key(size_t index) const;
   /// Looks a string key up, one after another.
   std::optional<PickleValue> find(std::string_view key) const;
@@ -109,8 +113,8 @@ class PickleTree {
   static constexpr uint32_t kNone = UINT32_MAX;
   struct Node {
     PickleKind kind = PickleKind::kNone;
-    uint32_t size = 0;   // string, bytes: length
-    int64_t number = 0;  // value, or place in bytes_, containers_ or tensors_
+    uint32_t size = 0;   // string, bytes: length; opaque: node of its module's name
+    int64_t number = 0;  // value, or place in bytes_, containers_ or tensors_; opaque: its name
   };
   struct TensorParts {  // nodes of proven kinds; a PthTensor is made of them when it is asked for
     uint32_t name = kNone;
@@ -125,7 +129,7 @@ class PickleTree {
 
 /// Reads a pickle of protocol 2 to 5. `where` names file and entry in messages.
 /// @throws UserError with `where`, the byte and what was expected for anything that torch.save does
-/// not write: another callable, a duplicate key, a damaged or truncated pickle.
+/// not write: an opcode of another use, a duplicate key, a damaged or truncated pickle.
 PickleTree parse_pickle(std::string bytes, const std::string& where);
 
 }  // namespace bovila
