@@ -35,7 +35,7 @@ deps: ## install what a build needs: Debian packages (as root), LibTorch into .d
 build: deps ## compile the program, the tools and the tests into $(BUILD)
 	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings)
 	@cmake --build $(BUILD) -j $(JOBS)
-	@ln -sf ../$(BUILD)/bin/pth2h5 ../$(BUILD)/bin/llama2bovila tools/
+	@for tool in pth2h5 llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
 
 demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
 	@BUILD=$(BUILD) tools/demo.sh

@@ -16,6 +16,7 @@
 #include "bovila/dist/nccl_communicator.h"
 #include "bovila/dist/threads.h"
 #include "bovila/train/identity.h"
+#include "bovila/train/published.h"
 #include "bovila/train/run_folder.h"
 #include "bovila/train/self_check.h"
 #include "bovila/train/trainer.h"
@@ -42,7 +43,8 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   app.add_option("--output", output, "folder for the results: overrides output.folder");
   auto* resume = app.add_option("--resume", line.start.resume,
                                 "checkpoint to go on from: a step-... folder, or the output folder "
-                                "of a run (default: output.folder's newest valid one)");
+                                "of a run (default: output.folder's newest valid one); with --eval "
+                                "also a published .pth");
   auto* fresh = app.add_flag("--fresh", line.start.fresh,
                              "start over: what an old run left in output.folder is moved to "
                              "previous-N/ in it");
@@ -114,8 +116,8 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
   run_together(ranks, [&] {
     if (folder.empty()) return;
-    if (!checkpoint) checkpoint = Checkpoint{folder, load_checkpoint(folder)};
-    if (ranks.rank() == 0) log::info("going on from {}", folder);
+    if (!checkpoint) checkpoint = reopen_start(folder);
+    if (ranks.rank() == 0 && !checkpoint->is_published) log::info("going on from {}", folder);
   });
   return checkpoint;
 }
@@ -124,7 +126,10 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
 void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
                    Trainer& trainer, Communicator& ranks) {
   run_together(ranks, [&] {
-    if (checkpoint) from_arrays(checkpoint->state, model.parameters());
+    if (!checkpoint) return;
+    if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());
+    const auto contents = load_published(checkpoint->folder, model.parameters());
+    if (ranks.rank() == 0) report_published(checkpoint->folder, contents);
   });
   const Accuracy accuracy = trainer.evaluate_to(config.output.folder + "/eval.json");
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));

@@ -83,6 +83,14 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
     }
     return find_newest_valid(root, say_skipped);
   }
+  if (!start.resume.empty() && fs::is_regular_file(start.resume)) {
+    if (start.eval) return Checkpoint{start.resume, {}, /*is_published=*/true};
+    throw UserError(
+        "--resume {}: a file is a published checkpoint, which can be scored (add --eval) but not "
+        "trained on: its optimizer and its order of the questions are another program's. To go on "
+        "training, name a step-... folder of bovila, or its output folder",
+        start.resume);
+  }
   if (start.fresh) {
     if (const auto moved = move_run_aside(config.output.folder)) {
       log::info("--fresh: the old run of {} is in {} now", config.output.folder, moved->string());
@@ -107,6 +115,11 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
         root.string());
   }
   return find_newest_valid(root, say_skipped);
+}
+
+Checkpoint reopen_start(const fs::path& path) {
+  if (fs::is_regular_file(path)) return {path, {}, /*is_published=*/true};
+  return {path, load_checkpoint(path)};
 }
 
 }  // namespace bovila

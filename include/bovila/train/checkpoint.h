@@ -33,6 +33,7 @@ constexpr int64_t kCheckpointVersion = 2;
 struct Checkpoint {
   std::filesystem::path folder;
   TrainState state;
+  bool is_published = false;  ///< `folder` is a .pth (train/published.h), `state` is empty
 };
 
 /// Hears which folder was passed over, and why: a sentence that names the folder and the file.

@@ -26,7 +26,7 @@ std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path&
 
 /// What the command line says about the start.
 struct Start {
-  std::string resume;         ///< --resume PATH, or ""
+  std::string resume;         ///< --resume PATH, or ""; a file is a published checkpoint's
   bool fresh = false;         ///< --fresh
   bool eval = false;          ///< --eval
   bool is_restarted = false;  ///< Slurm runs the same command line again (SLURM_RESTART_COUNT)
@@ -35,9 +35,13 @@ struct Start {
 /// The checkpoint to start from; nothing means the start values. A restarted job goes on with what
 /// it has itself saved, whatever --resume or --fresh said the first time: else a requeued job would
 /// begin again and again. Skipped checkpoints, and what was moved by --fresh, are in the log.
-/// @throws UserError when --resume names none, or another folder's while this one has some (typed
-/// again, the command would begin again); when all checkpoints are invalid; or when there are some
-/// and checkpoint.resume is "never".
+/// A published checkpoint is not read here.
+/// @throws UserError when --resume names none, or a published one without --eval, or another
+/// folder's while this one has some (typed again, the command would begin again); when all
+/// checkpoints are invalid; or when there are some and checkpoint.resume is "never".
 std::optional<Checkpoint> choose_start(const Config& config, const Start& start);
+
+/// What rank 0 chose, for the other ranks. @throws UserError.
+Checkpoint reopen_start(const std::filesystem::path& path);
 
 }  // namespace bovila

@@ -65,6 +65,22 @@ TEST_CASE("--resume names a checkpoint of this folder, or another's where this o
   CHECK(contains(message, "leave --resume out"));
 }
 
+TEST_CASE("--resume FILE.pth is scored, not trained on, and not read here") {
+  const Folder folder({3});
+  const std::string file = folder / "a.pth";
+  put(file, "");
+  const auto chosen = choose_start(folder.config, {file, false, true, false});
+  REQUIRE(chosen.has_value());
+  CHECK(chosen->is_published);
+  CHECK(chosen->folder == file);
+  CHECK(reopen_start(file).is_published);
+  CHECK_FALSE(reopen_start(folder / "checkpoints/step-00000003").is_published);
+  const auto message = error_of([&] { folder.step({file, false, false, false}); });
+  CHECK(contains(message, file + ": a file is a published checkpoint"));
+  CHECK(contains(message, "add --eval"));
+  CHECK(folder.step({file, false, false, true}) == 3);  // a restarted job goes on with its own
+}
+
 TEST_CASE("checkpoint.resume = never refuses a folder that has checkpoints, but not to score one") {
   Folder folder({3}), empty({});
   folder.config.checkpoint.resume = empty.config.checkpoint.resume = "never";

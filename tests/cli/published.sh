@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Checkpoints of the published code's form, written and read by the PyTorch in .deps/: scored by
+# --resume FILE.pth --eval, and made of ours by ckpt2pth.
+. "$(dirname "$0")/helpers.bash"
+
+# torch PYTHON [ARGUMENT...]: the script, with PyTorch.
+torch() {
+  PYTHONPATH=$root/.deps/python:$root/.deps/test-python PYTHONWARNINGS=ignore \
+    python3 -c "import torch; $1" "${@:2}"
+}
+
+# trained: a run of one epoch, made once, and its checkpoint as ours.pth; sets `deck`.
+trained() {
+  inputs star
+  deck+=(--set train.epochs=1)
+  [[ -e $work/ours.pth ]] && return
+  exits 0 bovila "${deck[@]}" --output "$work/run"
+  exits 0 "$bin/ckpt2pth" "$work/run" "$work/ours.pth"
+}
+
+# scored FILE [ARGUMENT...]: its predictions are in out/eval.json.
+scored() {
+  exits 0 bovila "${deck[@]}" --eval --resume "$@"
+}
+
+# published FILE TYPE: as published, parameters of that type without scale_proj in an ordered dict
+# and all that stands beside them; and an object that would run a command.
+published() {
+  torch '
+import argparse, collections, os, pathlib, sys
+ours, path, kind = torch.load(sys.argv[1], weights_only=True)["model"], sys.argv[2], sys.argv[3]
+dtype = getattr(torch, kind)
+model = collections.OrderedDict((k, torch.nn.Parameter(v.to(dtype, copy=True)))
+                                for k, v in ours.items() if not k.startswith("scale_proj"))
+optimizer = torch.optim.AdamW([{"params": list(model.values())[:2], "weight_decay": 0.14},
+                               {"params": list(model.values())[2:]}], lr=1e-2, betas=(0.9, 0.95))
+for p in model.values(): p.grad = torch.ones_like(p)
+optimizer.step()
+with torch.no_grad():
+    for k, p in model.items(): p.copy_(ours[k])
+class Runs:
+    def __reduce__(self): return os.system, ("touch " + path + ".ran",)
+args = argparse.Namespace(dataset="star", max_feats=6, adapter_len=5, adapter_layer=3, bias=3.5,
+    lr=None, betas=(0.9, 0.95), sub=False, output_dir=pathlib.Path("a") / "b", dtype=torch.float16,
+    device=torch.device("cuda", 0), seen={1, 2}, shape=torch.Size([2]), other=Runs())
+scaler = {"scale": 65536.0, "growth_factor": 2.0, "backoff_factor": 0.5, "growth_interval": 2000,
+          "_growth_tracker": 6}
+torch.save({"model": model, "optimizer": optimizer.state_dict(), "epoch": 4, "scaler": scaler,
+            "args": args}, path)' "$work/ours.pth" "$@"
+}
+
+test_a_checkpoint_goes_to_pth_and_back_without_a_change() {
+  trained
+  torch '
+import sys
+file = torch.load(sys.argv[1], weights_only=True)
+names = ["adapter_query.weight", "visual_proj.weight", "temporal_emb.weight"]
+names += [f"layers.{l}.attention.gate{g}" for l in range(3) for g in (1, 2)]
+assert list(file["model"]) == names + ["scale_proj.weight", "scale_proj.bias"], list(file["model"])
+assert file["model"]["adapter_query.weight"].shape == (15, 48)
+assert all(v.dtype == torch.float32 for v in file["model"].values())
+assert file["step"] == 6 and "batch_size = 4" in file["deck"]' "$work/ours.pth"
+  scored "$work/ours.pth"
+  cmp "$work/run/epoch0.json" out/eval.json
+  [[ $(<said) != *lacks* ]]
+}
+
+test_a_published_checkpoint_is_scored_and_none_of_its_code_runs() {
+  trained
+  published fp32.pth float32
+  scored fp32.pth
+  says_once "scoring the published checkpoint fp32.pth: dataset star, max_feats 6, adapter_len 5, \
+adapter_layer 3, bias 3.5"
+  says_once "fp32.pth lacks scale_proj.weight, scale_proj.bias: the start values of train.seed stay"
+  cmp "$work/run/epoch0.json" out/eval.json # frozen: they are the run's
+  exits 0 ranks 2 "${deck[@]}" --eval --resume fp32.pth --output two
+  cmp out/eval.json two/eval.json
+  scored fp32.pth --set train.seed=1 --output seed
+  holds "[q['pre'] for q in load('seed/eval.json')] == [q['pre'] for q in load('out/eval.json')]"
+  holds "[q['u'] for q in load('seed/eval.json')] != [q['u'] for q in load('out/eval.json')]"
+  [[ ! -e fp32.pth.ran ]]
+}
+
+test_half_precision_gives_the_scores_of_the_same_values_in_fp32() {
+  trained
+  published half.pth float16
+  torch 'import sys; file = torch.load(sys.argv[1], weights_only=False)
+torch.save({"model": {k: v.detach().float() for k, v in file["model"].items()}}, "wide.pth")' half.pth
+  scored half.pth
+  scored wide.pth --output wide
+  cmp out/eval.json wide/eval.json
+  ! cmp -s "$work/run/epoch0.json" out/eval.json
+}
+
+test_a_published_checkpoint_of_other_sizes_is_refused_with_both_shapes() {
+  trained
+  published fp16.pth float16
+  exits 2 ranks 2 "${deck[@]}" --eval --resume fp16.pth --set model.max_feats=5
+  says_once "fp16.pth: the parameter 'temporal_emb.weight' has shape [6, 48], this model's has \
+[5, 48]; give model.llama, model.adapter_len, model.adapter_layers and model.max_feats as it was \
+trained with, it says: dataset star, max_feats 6"
+  exits 2 bovila "${deck[@]}" --eval --resume fp16.pth --set model.adapter_len=4
+  says_once "'adapter_query.weight' has shape [15, 48], this model's has [12, 48]"
+  exits 2 bovila "${deck[@]}" --eval --resume fp16.pth --set model.adapter_layers=2
+  says_once "'adapter_query.weight' has shape [15, 48], this model's has [10, 48]"
+  [[ ! -e out/eval.json ]]
+}
+
+test_training_does_not_start_from_a_file() {
+  trained
+  exits 2 bovila "${deck[@]}" --resume "$work/ours.pth"
+  says_once "can be scored (add --eval) but not trained on"
+}
+
+test_files_that_are_no_published_checkpoints_are_refused() {
+  trained
+  torch '
+import sys
+file = torch.load(sys.argv[1], weights_only=True)
+model = file["model"]
+torch.save(file, "legacy.pth", _use_new_zipfile_serialization=False)
+torch.save(model, "bare.pth")
+torch.save({"model": {k: v for k, v in model.items() if "gate2" not in k}}, "no-gate2.pth")
+torch.save({"model": {k: v.long() for k, v in model.items()}}, "integers.pth")
+torch.save({"model": model | {"epoch": 3}}, "mixed.pth")
+torch.save({"model": model | {"layers.7.attention.gate1": torch.zeros(1)}}, "more.pth")' \
+    "$work/ours.pth"
+  head -c 2000 "$work/ours.pth" >cut.pth
+  local file
+  while IFS='|' read -r file text; do
+    exits 2 bovila "${deck[@]}" --eval --resume "$file.pth"
+    says_once "$text"
+  done <<'END'
+legacy|legacy.pth: this is the legacy format of PyTorch before 1.6
+bare|bare.pth: expected a dict under the key "model", there is none
+no-gate2|no-gate2.pth: the parameter 'layers.0.attention.gate2' is not in its dict "model"
+integers|has elements of type int64, expected floating point
+mixed|mixed.pth: entry "epoch": expected a tensor, got int
+cut|cut.pth: the file is cut short or damaged
+END
+  scored more.pth
+  says_once "1 tensors are not this model's and are left out, 'layers.7.attention.gate1' the first"
+}
+
+test_ckpt2pth_replaces_nothing_unless_forced_and_leaves_nothing_half() {
+  trained
+  local ckpt2pth=$bin/ckpt2pth
+  echo precious >file.pth
+  exits 2 "$ckpt2pth" "$work/run" file.pth
+  says_once "file.pth is there already; use --force"
+  [[ $(<file.pth) == precious ]]
+  exits 0 "$ckpt2pth" "$work/run/checkpoints/step-00000006" file.pth --force
+  says_once "step 6 of"
+  cmp file.pth "$work/ours.pth"
+  exits 2 "$ckpt2pth" nowhere x.pth
+  exits 2 "$ckpt2pth" "$work/ours.pth" x.pth
+  exits 2 "$ckpt2pth" "$work/run" "$PWD"
+  exits 2 "$ckpt2pth" "$work/run"
+  says_once "FILE is required"
+  exits 1 "$ckpt2pth" "$work/run" nowhere/x.pth
+  says "nowhere"
+  [[ ! -e x.pth ]]
+  exits 0 "$ckpt2pth" --help
+}
+
+run_tests published

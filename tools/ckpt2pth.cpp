@@ -1,0 +1,58 @@
+// ckpt2pth: a checkpoint's trained parameters as a .pth of the published code's form, for PyTorch
+// and for the published code. Fed by a checkpoint folder or an output folder; bovila itself reads
+// the file with --resume FILE.pth --eval.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/train/checkpoint.h"
+#include "bovila/train/published.h"
+
+using namespace bovila;
+
+namespace {
+
+void convert(const std::string& folder, const std::string& path, bool force) {
+  if (std::filesystem::is_directory(path)) {
+    throw UserError("{} is a folder; give the name of the .pth file to make", path);
+  }
+  if (!force && std::filesystem::exists(path)) {
+    throw UserError("{} is there already; use --force to replace it", path);
+  }
+  const Checkpoint checkpoint =
+      resolve_checkpoint(folder, [](const auto&, const std::string& reason) {
+        std::cerr << "ckpt2pth: a checkpoint is passed over: " << reason << "\n";
+      });
+  write_file_durably(path, to_published(checkpoint.state));
+  std::cerr << "step " << checkpoint.state.step << " of " << checkpoint.folder.string() << " in "
+            << path << "\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Writes a checkpoint's trained parameters as a .pth of the published code's form");
+  std::string folder, path;
+  bool force = false;
+  app.add_option("CHECKPOINT", folder, "a step-... folder, or a run's output folder: its newest")
+      ->required();
+  app.add_option("FILE", path, "the .pth to make")->required();
+  app.add_flag("--force", force, "replace a file that is there");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
+  }
+  try {
+    convert(folder, path, force);
+    return static_cast<int>(ExitCode::kSuccess);
+  } catch (const UserError& error) {
+    std::cerr << "ckpt2pth: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kUserError);
+  } catch (const std::exception& error) {
+    std::cerr << "ckpt2pth: " << error.what() << "\n";
+    return static_cast<int>(ExitCode::kFailure);
+  }
+}
