@@ -22,7 +22,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo test test-deps test-golden test-slurm test-gpu bench install format lint \
+.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu bench install format lint \
   sanitize
 
 help: ## this list
@@ -39,6 +39,10 @@ build: deps ## compile the program, the tools and the tests into $(BUILD)
 
 demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
 	@BUILD=$(BUILD) tools/demo.sh
+
+demo-smollm: build ## the same with a real language model, SmolLM2-135M; takes much longer
+	@tools/deps.sh smollm
+	@BUILD=$(BUILD) tools/demo_smollm.sh
 
 test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh

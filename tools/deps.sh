@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
 # word `tests`, what tests need besides: Slurm, and the libraries that they compare with into .deps/.
+# With the word `smollm`: a language model for `make demo-smollm` (110 MB) and what reads it.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -59,6 +60,10 @@ install_libtorch() {
 }
 
 mkdir -p .deps
+if [[ ${1:-} == smollm ]]; then
+  install_wheels tools/smollm-requirements.txt .deps/smollm
+  exit
+fi
 if [[ ${1:-} == tests ]]; then
   install_system_packages "${test_packages[@]}"
   install_wheels tests/tools/requirements.txt .deps/test-python
