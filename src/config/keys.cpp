@@ -20,6 +20,8 @@ constexpr EnumName<DeviceRequest> kDevices[] = {
     {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
                                              {OverLong::kSkip, "skip"}};
+constexpr EnumName<NonFinite> kNonFinites[] = {{NonFinite::kStop, "stop"},
+                                               {NonFinite::kSkip, "skip"}};
 
 constexpr std::string_view kStopSignals[] = {"TERM", "USR1", "USR2", "HUP", "XCPU"};
 constexpr std::string_view kResumes[] = {"auto", "never"};
@@ -102,6 +104,12 @@ constexpr Key kKeys[] = {
         .published = "warmup_epochs"),
     KEY(train.weight_decay, .range = kNotNegative,
         .doc = "AdamW's, on parameters with two or more dimensions", .published = "weight_decay"),
+    KEY(train.clip_norm, .range = kNotNegative,
+        .doc = "a longer gradient is scaled down to this norm, 0 = never, as published"),
+    KEY(train.non_finite,
+        .doc = "a step whose loss or gradient is not finite: stop, or skip and count it"),
+    KEY(train.max_skipped_steps, .range = kCount, .unit = "steps",
+        .doc = "with non_finite = \"skip\": so many in a row are skipped, one more stops the run"),
     KEY(train.seed, .range = kNotNegative,
         .doc = "start values, order of the questions and Gumbel noise follow from it",
         .published = "seed"),
@@ -185,6 +193,9 @@ std::span<const EnumName<Precision>> names_of(Precision) {
 }
 std::span<const EnumName<OverLong>> names_of(OverLong) {
   return kOverLongs;
+}
+std::span<const EnumName<NonFinite>> names_of(NonFinite) {
+  return kNonFinites;
 }
 std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest) {
   return kDevices;

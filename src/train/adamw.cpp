@@ -1,6 +1,7 @@
 // The update of Loshchilov and Hutter 2019, in the order of operations that PyTorch uses.
 #include "bovila/train/adamw.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace bovila {
@@ -10,6 +11,11 @@ AdamW::AdamW(int64_t size, int64_t num_decayed, double weight_decay, torch::Devi
       second_moment(torch::zeros_like(first_moment)),
       num_decayed_(num_decayed),
       weight_decay_(weight_decay) {}
+
+double AdamW::clip_factor(double norm) const {
+  constexpr double kEpsilon = 1e-6;  // PyTorch's
+  return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + kEpsilon)) : 1;
+}
 
 void AdamW::step(torch::Tensor values, const torch::Tensor& gradient, double lr) {
   const torch::NoGradGuard no_grad;

@@ -20,6 +20,8 @@ constexpr const char* kNotSet = "not set";
 constexpr std::string_view kMayChange[] = {
     // Length, and what is only looked at.
     "train.epochs", "data.val_split", "eval.", "output.", "run.", "checkpoint.",
+    // What happens when something goes wrong.
+    "train.non_finite", "train.max_skipped_steps",
     // Where files lie; what is in them is compared by identity.
     "model.llama", "model.tokenizer", "data.folder", "data.features",
     // The same numbers in less memory.

@@ -35,11 +35,12 @@ struct Manifest {
 
 void check_version(const JsonObject& root, const std::string& path) {
   const int64_t version = root.integer("format_version", 0);
-  if (version == kCheckpointVersion) return;
+  if (version >= kOldestCheckpointVersion && version <= kCheckpointVersion) return;
   throw UserError(
-      "{}: expected format version {}, got {}: it was written by {} bovila; use that one to go on "
-      "from it",
-      path, kCheckpointVersion, version, version > kCheckpointVersion ? "a newer" : "an older");
+      "{}: expected format version {} to {}, got {}: it was written by {} bovila; use that one to "
+      "go on from it",
+      path, kOldestCheckpointVersion, kCheckpointVersion, version,
+      version > kCheckpointVersion ? "a newer" : "an older");
 }
 
 FileSeal read_seal(const JsonObject& entry, const std::string& path, const std::string& name) {

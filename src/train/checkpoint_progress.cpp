@@ -1,4 +1,6 @@
 // progress.json: the numbers of a TrainState.
+#include <algorithm>
+
 #include "bovila/core/error.h"
 #include "checkpoint_format.h"
 #include "checkpoint_json.h"
@@ -43,6 +45,11 @@ std::vector<OptionScores> read_scores(const JsonObject& root, const std::string&
   return scores;
 }
 
+/// A count that version 2 did not have.
+int64_t integer_or_0(const JsonObject& root, const char* name) {
+  return std::ranges::count(root.names(), name) > 0 ? root.integer(name, 0) : 0;
+}
+
 }  // namespace
 
 std::string write_progress(const TrainState& state) {
@@ -53,8 +60,10 @@ std::string write_progress(const TrainState& state) {
                                  {"loss_scale", exact(state.loss_scale)},
                                  {"loss_scale_good_steps", state.loss_scale_good_steps},
                                  {"num_ranks", state.num_ranks},
+                                 {"skipped_in_a_row", state.skipped_in_a_row},
                                  {"loss_sums", nlohmann::ordered_json::array()},
                                  {"num_micro_batches", state.num_micro_batches},
+                                 {"num_skipped", state.num_skipped},
                                  {"scores", nlohmann::ordered_json::array()},
                                  {"best_accuracy", exact(state.best_accuracy)},
                                  {"best_step", state.best_step},
@@ -76,8 +85,9 @@ TrainState read_progress(std::string_view text, const std::string& path) {
   const nlohmann::json json = parse_json(text, path);
   const JsonObject root(json, path);
   root.allow_only({"step", "epoch", "position", "adamw_steps", "loss_scale",
-                   "loss_scale_good_steps", "num_ranks", "loss_sums", "num_micro_batches", "scores",
-                   "best_accuracy", "best_step", "identity", "arrays"});
+                   "loss_scale_good_steps", "num_ranks", "skipped_in_a_row", "loss_sums",
+                   "num_micro_batches", "num_skipped", "scores", "best_accuracy", "best_step",
+                   "identity", "arrays"});
   TrainState state;
   state.step = root.integer("step", 0);
   state.epoch = root.integer("epoch", 0);
@@ -86,8 +96,10 @@ TrainState read_progress(std::string_view text, const std::string& path) {
   state.loss_scale = root.number("loss_scale");
   state.loss_scale_good_steps = root.integer("loss_scale_good_steps", 0);
   state.num_ranks = root.integer("num_ranks", 1);
+  state.skipped_in_a_row = integer_or_0(root, "skipped_in_a_row");
   state.loss_sums = root.numbers("loss_sums");
   state.num_micro_batches = root.integer("num_micro_batches", 0);
+  state.num_skipped = integer_or_0(root, "num_skipped");
   state.scores = read_scores(root, path);
   state.best_accuracy = root.number("best_accuracy");
   state.best_step = root.integer("best_step", -1);

@@ -32,6 +32,10 @@ std::string percent(const Accuracy::Group& group) {
 }  // namespace
 
 void EpochMeans::add(const StepReport& step) {
+  if (!step.non_finite.empty()) {
+    ++num_skipped;
+    return;
+  }
   const auto weight = static_cast<double>(step.num_micro_batches);
   const size_t losses = step.losses.size();
   for (size_t i = 0; i < losses; ++i) sums[i] += weight * step.losses[i];
@@ -111,12 +115,14 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
   for (size_t i = 0; i < report.losses.size(); ++i) record[Losses::kNames[i]] = report.losses[i];
   record["gradient_norm"] = report.gradient_norm;
   record["lr"] = report.lr;
-  return record.dump();
+  if (report.is_skipped()) record["skipped"] = true;
+  return record.dump();  // what is not finite becomes null
 }
 
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val) {
   ordered_json record;
   for (const auto& [name, value] : train.values()) record["train_" + name] = value;
+  record["train_skipped_steps"] = train.num_skipped;
   record["epoch"] = epoch;
   if (val.known()) {
     record["val_acc"] = val.total.value();

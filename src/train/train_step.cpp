@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "bovila/dist/agreement.h"
+#include "bovila/train/non_finite.h"
 
 namespace bovila {
 namespace {
@@ -13,32 +14,33 @@ using torch::Tensor;
 
 constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 
+std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
+  std::vector<int64_t> rows;
+  for (const Example& example : batch) rows.push_back(example.row);
+  return rows;
+}
+
 /// Forward and backward of one micro-batch. Its losses are added to `sums` [kNumLosses], fp64 on
 /// the model's device, its scaled gradients to the parameters' flat gradient. No host
 /// synchronisation.
 void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& config,
-            const NoiseSource& noise, double scale, Tensor& sums) {
-  const auto losses = add_gradients(model, batch, config, noise, {scale, config.tokens_at_once});
-  sums += losses.values().to(torch::kFloat64);
+            const NoiseSource& noise, double scale, Tensor& sums, StepTrace& trace) {
+  const auto values = add_gradients(model, batch, config, noise, {scale, config.tokens_at_once})
+                          .values()
+                          .to(torch::kFloat64);
+  sums += values;
+  trace.add(rows_of(batch), values, model.parameters().gradient());
 }
 
-void require_finite_losses(const StepReport& report) {
+/// "loss_vaq is nan", or "" when all numbers are finite or a smaller loss scale may mend them.
+std::string find_non_finite(const StepReport& report, const LossScale& scale) {
   for (size_t i = 0; i < Losses::kNames.size(); ++i) {
     if (std::isfinite(report.losses[i])) continue;
-    throw AgreedError(ExitCode::kFailure,
-                      fmt::format("{} is {}: training stopped on all ranks before the update. A "
-                                  "smaller lr or precision = \"fp32\" may help",
-                                  Losses::kNames[i], report.losses[i]));
+    return fmt::format("{} is {}", Losses::kNames[i], report.losses[i]);
   }
-}
-
-void require_finite_gradient(const StepReport& report, const LossScale& scale) {
   const bool may_overflow = scale.is_dynamic() && scale.value() > LossScale::kSmallest;
-  if (may_overflow || std::isfinite(report.gradient_norm)) return;
-  throw AgreedError(ExitCode::kFailure,
-                    fmt::format("the gradient's norm is {}: training stopped on all ranks before "
-                                "the update. A smaller lr may help",
-                                report.gradient_norm));
+  if (may_overflow || std::isfinite(report.gradient_norm)) return "";
+  return fmt::format("the gradient's norm is {}", report.gradient_norm);
 }
 
 /// Losses and the gradient's norm, in the one transfer to the host of a step.
@@ -58,6 +60,13 @@ StepReport read_report(const Tensor& sums, const Tensor& gradient, const StepPla
   return report;
 }
 
+void update(AdapterParameters& parameters, AdamW& optimizer, Tensor& gradient,
+            const StepReport& report) {
+  const double factor = optimizer.clip_factor(report.gradient_norm);
+  if (factor < 1) gradient.mul_(factor);
+  optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, report.lr);
+}
+
 }  // namespace
 
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
@@ -68,11 +77,12 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   gradient.zero_();
   LossScale& scale = optimizer.loss_scale;
   auto sums = torch::zeros({kNumLosses}, gradient.options().dtype(torch::kFloat64));
+  StepTrace trace;
   LocalError error;
   for (const auto& rows : plan.micro_batches) {
     if (const StopReason reason = preemption.agreed(ranks)) return {.stopped = reason};
     if (rows.empty() || error.code != ExitCode::kSuccess) continue;
-    error = run_local([&] { add_up(model, next(), config, noise, scale.value(), sums); });
+    error = run_local([&] { add_up(model, next(), config, noise, scale.value(), sums, trace); });
   }
   agree(ranks, error);
   ranks.all_reduce(gradient, ReduceOp::kSum);
@@ -80,13 +90,16 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
 
   StepReport report = read_report(sums, gradient, plan, lr, ranks);
-  require_finite_losses(report);
-  require_finite_gradient(report, scale);
+  report.non_finite = find_non_finite(report, scale);
+  if (!report.non_finite.empty()) {
+    report.suspects = trace.suspects(ranks);
+    return report;
+  }
   report.overflowed = !std::isfinite(report.gradient_norm);
   if (report.overflowed) {
     report.gradient_norm = 0;
   } else {
-    optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, lr);
+    update(parameters, optimizer, gradient, report);
   }
   scale.update(report.overflowed);
   return report;

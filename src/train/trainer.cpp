@@ -1,6 +1,8 @@
 // Epochs and what happens between them; the step itself is train/train_step.h.
 #include "bovila/train/trainer.h"
 
+#include <fmt/ranges.h>
+
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
 #include "bovila/data/prefetcher.h"
@@ -76,6 +78,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
                  config.train.weight_decay, model.llama().device()),
       results_(config.output.folder),
       schedule_(config.checkpoint, SaveSchedule::Clock::now()) {
+  optimizer_.clip_norm = config.train.clip_norm;
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
   if (inputs.train) {
     rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks, preemption);
@@ -123,10 +126,13 @@ void Trainer::restore_state(const TrainState& state) {
     optimizer_.loss_scale = {state.loss_scale, state.loss_scale_good_steps};
   }
   step_ = state.step;
+  first_step_ = step_;
+  skipped_in_a_row_ = state.skipped_in_a_row;
   epoch_ = state.epoch;
   position_ = state.position;
   means_.sums = state.loss_sums;
   means_.num_micro_batches = state.num_micro_batches;
+  means_.num_skipped = state.num_skipped;
   scores_ = state.scores;
   best_accuracy_ = state.best_accuracy;
   best_step_ = state.best_step;
@@ -143,6 +149,8 @@ TrainState Trainer::state() const {
   state.num_ranks = ranks_.size();
   state.loss_sums = means_.sums;
   state.num_micro_batches = means_.num_micro_batches;
+  state.num_skipped = means_.num_skipped;
+  state.skipped_in_a_row = skipped_in_a_row_;
   state.scores = scores_;
   state.best_accuracy = best_accuracy_;
   state.best_step = best_step_;
@@ -185,6 +193,43 @@ void Trainer::stop(const StopReason& reason) {
   throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
 }
 
+std::string Trainer::describe_spoiled(const StepReport& report) const {
+  constexpr size_t kMaxShown = 20;
+  std::vector<std::string> ids;
+  for (const int64_t row : report.suspects) {
+    if (ids.size() == kMaxShown) break;
+    ids.push_back(inputs_.train->sample(row).question_id);
+  }
+  const size_t others = report.suspects.size() - ids.size();
+  return fmt::format(
+      "step {}: {} (from questions {}{})", step_ + 1, report.non_finite,
+      ids.empty() ? "of all ranks together" : fmt::format("{}", fmt::join(ids, ", ")),
+      others > 0 ? fmt::format(" and {} others", others) : "");
+}
+
+void Trainer::skip_or_fail(const StepReport& report) {
+  const bool may_skip = config_.train.non_finite == NonFinite::kSkip;
+  const int64_t most = config_.train.max_skipped_steps;
+  const std::string what = describe_spoiled(report);
+  if (may_skip && skipped_in_a_row_ < most) {
+    ++skipped_in_a_row_;
+    if (is_root()) log::warn("{}: no update, {} skipped in a row", what, skipped_in_a_row_);
+    return;
+  }
+  run_together(ranks_, [&] {
+    // Nothing to keep: what it started from is on the disk, or never was good.
+    const bool is_new =
+        step_ > first_step_ && model_.parameters().flat().isfinite().all().item<bool>();
+    if (is_root() && is_new && flush_results()) writer_->save_now(state());
+  });
+  throw AgreedError(
+      ExitCode::kFailure,
+      fmt::format("{}: training stopped on all ranks before the update{}. Parameters are those of "
+                  "the last finite step. A smaller lr, train.clip_norm or precision = \"fp32\" may "
+                  "help; train.non_finite = \"skip\" leaves such steps out",
+                  what, may_skip ? fmt::format(", {} were skipped in a row", most) : ""));
+}
+
 Accuracy Trainer::run() {
   run_together(ranks_, [&] {
     if (is_root()) results_.resume_at(step_, epoch_);
@@ -224,6 +269,11 @@ void Trainer::train_epoch() {
     const auto report =
         train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_, preemption_);
     if (report.stopped) stop(report.stopped);
+    if (report.non_finite.empty()) {
+      skipped_in_a_row_ = 0;
+    } else {
+      skip_or_fail(report);
+    }
     position_ += plan.num_questions;
     ++step_;
     means_.add(report);

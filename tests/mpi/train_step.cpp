@@ -65,9 +65,16 @@ void compare_with_alone(std::span<const int64_t> order, int64_t accum_iter) {
   CHECK(same_on_all(ranks, ours.parameters().flat()));
 }
 
-/// A step in which `spoil` changes the last rank's batch or throws: what is thrown, and that
-/// nothing was changed anywhere.
-AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
+/// How a step ended that went wrong.
+struct Failure {
+  std::optional<AgreedError> error;
+  StepReport report;
+  std::vector<int64_t> last_ranks_rows;  // ascending
+};
+
+/// A step in which `spoil` changes the last rank's batch or throws: how it ended, and that nothing
+/// was changed anywhere.
+Failure failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
   const StarParts star;
   auto ranks = all_ranks();
   Bovila model = star.model();
@@ -75,8 +82,12 @@ AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&
   const bool last = ranks.rank() == ranks.size() - 1;
   const auto order = order_of(kBatch * ranks.size());
   const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
+  Failure failure;
+  failure.last_ranks_rows =
+      plan_step(order, 0, kBatch, 1, ranks.size() - 1, ranks.size()).micro_batches.at(0);
+  std::ranges::sort(failure.last_ranks_rows);
   Tensor before;
-  const auto error = agreed_error_of([&] {
+  failure.error = agreed_error_of([&] {
     const NextBatch next = [&, source = star.source(plan)] {
       auto batch = source();
       if (last) spoil(model, batch);
@@ -84,16 +95,15 @@ AgreedError failing_step(const std::function<void(Bovila&, std::vector<Example>&
       return batch;
     };
     before = model.parameters().flat().clone();
-    train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr, ranks,
-               star.preemption);
+    failure.report = train_step(model, optimizer, plan, next, star.config.loss, star.noise(), kLr,
+                                ranks, star.preemption);
   });
-  REQUIRE(error);
   CHECK(torch::equal(model.parameters().flat().nan_to_num(-1), before.nan_to_num(-1)));
   CHECK(optimizer.steps == 0);
   CHECK(optimizer.first_moment.abs().max().item<float>() == 0);
   CHECK(optimizer.second_moment.abs().max().item<float>() == 0);
   ranks.barrier();  // the ranks are still in step
-  return *error;
+  return failure;
 }
 
 }  // namespace
@@ -217,6 +227,46 @@ TEST_CASE("gradients that overflow leave the parameters alone and halve the loss
   CHECK(optimizer.loss_scale.good_steps() == 0);
 }
 
+TEST_CASE("a gradient without end but with finite losses names the questions, and is no update") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const bool last = ranks.rank() == ranks.size() - 1;
+  if (last) {
+    model.parameters().gate1(0).register_hook(
+        [](const Tensor& gradient) { return gradient * std::numeric_limits<float>::infinity(); });
+  }
+  const auto before = model.parameters().flat().clone();
+  const auto report = take_step(star, model, optimizer, ranks);
+  CHECK(report.non_finite.starts_with("the gradient's norm is "));
+  CHECK(std::isfinite(report.losses[0]));
+  CHECK(report.suspects.size() == kBatch);
+  CHECK(torch::equal(model.parameters().flat(), before));
+  CHECK(optimizer.steps == 0);
+}
+
+TEST_CASE("a clipped gradient has the norm of the deck, its direction, and its own norm reported") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  Bovila plain = star.model(), clipped = star.model();
+  auto plain_optimizer = make_optimizer(plain.parameters());
+  auto optimizer = make_optimizer(clipped.parameters());
+  const auto expected = take_step(star, plain, plain_optimizer, ranks);
+  optimizer.clip_norm = expected.gradient_norm / 4;
+  const auto report = take_step(star, clipped, optimizer, ranks);
+  CHECK(report.gradient_norm == expected.gradient_norm);
+  const auto gradient = clipped.parameters().gradient();
+  CHECK(gradient.norm().item<double>() == doctest::Approx(optimizer.clip_norm).epsilon(1e-4));
+  CHECK(relative_error(gradient * 4, plain.parameters().gradient()) < 1e-4);
+
+  Bovila unclipped = star.model();
+  auto its_optimizer = make_optimizer(unclipped.parameters());
+  its_optimizer.clip_norm = expected.gradient_norm * 1.01;
+  take_step(star, unclipped, its_optimizer, ranks);
+  CHECK(torch::equal(unclipped.parameters().flat(), plain.parameters().flat()));
+}
+
 TEST_CASE("layers that are computed again in the backward pass give the same bits") {
   const StarParts star;
   auto ranks = all_ranks();
@@ -246,27 +296,31 @@ TEST_CASE("a step of a single question is that question's step on any number of 
   compare_with_alone(order_of(1), 2);
 }
 
-TEST_CASE("a NaN in one rank's features stops all ranks before the update") {
-  const auto error = failing_step([](Bovila&, std::vector<Example>& batch) {
+TEST_CASE("a NaN in one rank's features is in all ranks' reports, with that rank's questions") {
+  const Failure failure = failing_step([](Bovila&, std::vector<Example>& batch) {
     batch.front().frames.front() = std::numeric_limits<float>::quiet_NaN();
   });
-  CHECK(error.code == ExitCode::kFailure);
-  CHECK(std::string(error.what()).find("training stopped on all ranks before the update") !=
-        std::string::npos);
+  CHECK_FALSE(failure.error);
+  CHECK(failure.report.non_finite.find(" is nan") != std::string::npos);
+  CHECK(failure.report.suspects == failure.last_ranks_rows);
+  CHECK(failure.report.is_skipped());
 }
 
-TEST_CASE("an infinite parameter on one rank stops all ranks before the update") {
-  const auto error = failing_step([](Bovila& model, std::vector<Example>&) {
+TEST_CASE("an infinite parameter on one rank is in all ranks' reports") {
+  const Failure failure = failing_step([](Bovila& model, std::vector<Example>&) {
     const torch::NoGradGuard no_grad;
     model.parameters().temporal_emb().detach().fill_(std::numeric_limits<float>::infinity());
   });
-  CHECK(error.code == ExitCode::kFailure);
-  CHECK(std::string(error.what()).find("nan") != std::string::npos);
+  CHECK_FALSE(failure.error);
+  CHECK(failure.report.non_finite.find(" is nan") != std::string::npos);
+  CHECK(failure.report.suspects == failure.last_ranks_rows);
 }
 
 TEST_CASE("an error of one rank's batch source is every rank's, with its exit code") {
-  const auto error = failing_step(
-      [](Bovila&, std::vector<Example>&) { throw UserError("frame 3 of video 'S0' is damaged"); });
-  CHECK(error.code == ExitCode::kUserError);
-  CHECK(std::string(error.what()).find("frame 3 of video 'S0' is damaged") != std::string::npos);
+  const auto error = failing_step([](Bovila&, std::vector<Example>&) {
+                       throw UserError("frame 3 of video 'S0' is damaged");
+                     }).error;
+  REQUIRE(error);
+  CHECK(error->code == ExitCode::kUserError);
+  CHECK(std::string(error->what()).find("frame 3 of video 'S0' is damaged") != std::string::npos);
 }

@@ -17,6 +17,9 @@ enum class Precision { kFp32, kBf16, kFp16 };
 /// What happens to a prompt that stays longer than model.max_seq_len (SPEC D6).
 enum class OverLong { kError, kSkip };
 
+/// What happens at a step whose loss or gradient is not finite.
+enum class NonFinite { kStop, kSkip };
+
 /// Where ranks compute. kAuto: on the GPUs, or on the CPU when no rank sees one.
 enum class DeviceRequest { kAuto, kCuda, kCpu };
 
@@ -51,6 +54,9 @@ struct TrainConfig {
   double min_lr = 0;
   double warmup_epochs = 2;
   double weight_decay = 0.14;
+  double clip_norm = 0;
+  NonFinite non_finite = NonFinite::kStop;
+  int64_t max_skipped_steps = 10;
   int64_t seed = 0;
 };
 

@@ -16,12 +16,17 @@ class AdamW {
   /// step.
   AdamW(int64_t size, int64_t num_decayed, double weight_decay, torch::Device device);
 
+  /// What a gradient of this norm is multiplied by before step(): less than 1 when it is longer
+  /// than clip_norm, as by torch.nn.utils.clip_grad_norm_; 1 for a clip_norm of 0. Pure.
+  double clip_factor(double norm) const;
+
   /// One step in place; `values` and `gradient` are [size], fp32. No host synchronisation.
   void step(torch::Tensor values, const torch::Tensor& gradient, double lr);
 
   torch::Tensor first_moment, second_moment;  // [size] fp32
   int64_t steps = 0;                          ///< taken so far
   LossScale loss_scale;                       ///< of the gradients that come; off but for fp16
+  double clip_norm = 0;                       ///< see clip_factor()
 
  private:
   int64_t num_decayed_;

@@ -27,8 +27,10 @@
 
 namespace bovila {
 
-/// Of the files' form. A checkpoint of another version is refused.
-constexpr int64_t kCheckpointVersion = 2;
+/// Of the files' form. Checkpoints of other versions than these are refused. Version 2 lacks the
+/// counts of skipped steps.
+constexpr int64_t kCheckpointVersion = 3;
+constexpr int64_t kOldestCheckpointVersion = 2;
 
 struct Checkpoint {
   std::filesystem::path folder;

@@ -16,7 +16,7 @@
 
 namespace bovila {
 
-/// Means of an epoch over its micro-batches on all ranks.
+/// Means of an epoch over its micro-batches on all ranks. Steps that were not finite only count.
 class EpochMeans {
  public:
   void add(const StepReport& step);
@@ -25,6 +25,7 @@ class EpochMeans {
 
   std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 2);
   int64_t num_micro_batches = 0;
+  int64_t num_skipped = 0;
 };
 
 /// How many of a split's questions were answered right, in all and by type. Splits that hide their
@@ -50,7 +51,8 @@ std::string to_text(const Accuracy& accuracy);
 /// data set's own id; `ans` is left out where the split hides it.
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
 
-/// One JSON object of metrics.jsonl: the step that was just taken, the first being 1.
+/// One JSON object of metrics.jsonl: the step that was just taken, the first being 1. A step
+/// without an update has "skipped": true; a number that is not finite is null.
 std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
 /// One JSON object of log.txt: train_*, epoch, val_*.
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);

@@ -33,10 +33,12 @@ struct TrainState {
   double loss_scale = 1;    ///< 1: none
   int64_t loss_scale_good_steps = 0;  ///< since it changed last
   int64_t num_ranks = 1;              ///< that wrote it
+  int64_t skipped_in_a_row = 0;       ///< the last steps, when they were not finite
 
   // The epoch's log line: mean of a term = its sum / num_micro_batches.
   std::vector<double> loss_sums;
   int64_t num_micro_batches = 0;
+  int64_t num_skipped = 0;  ///< steps that are not among them: they were not finite
 
   /// Of the evaluation that follows the epoch's last step: what is scored already.
   std::vector<OptionScores> scores;

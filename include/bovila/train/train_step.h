@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
@@ -20,12 +21,19 @@ namespace bovila {
 /// What one optimizer step did, the same on all ranks.
 struct StepReport {
   std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
-  double gradient_norm = 0;                            ///< of the mean gradient; 0 on overflow
+  /// Of the mean gradient, before it is clipped; 0 on overflow.
+  double gradient_norm = 0;
   double lr = 0;
   int64_t num_questions = 0;      ///< of all ranks
   int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions
   bool overflowed = false;        ///< fp16: the update was left out and the loss scale halved
   StopReason stopped;             ///< set: the step was not taken, and all of the above is 0
+  /// "loss_vaq is nan": set when a loss or the gradient is not finite, and the step was not taken.
+  std::string non_finite = {};
+  std::vector<int64_t> suspects = {};  ///< then: see StepTrace::suspects
+
+  /// The parameters and moments are as before.
+  bool is_skipped() const { return overflowed || !non_finite.empty(); }
 };
 
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
@@ -35,8 +43,8 @@ using NextBatch = std::function<std::vector<Example>()>;
 /// micro-batches that have questions, and steps. Before each micro-batch the ranks agree whether to
 /// stop: then the step is not taken, parameters and moments are as before it, and whoever resumes
 /// computes its micro-batches again, to the same bits. A rank's error becomes every rank's
-/// AgreedError, and so does a loss or gradient that is not finite; parameters and moments are then
-/// as before the step.
+/// AgreedError. A loss or gradient that is not finite, on whatever rank it came up, is in every
+/// rank's report. In all these cases parameters and moments are as before the step.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
                       Communicator& ranks, const Preemption& preemption);

@@ -52,6 +52,11 @@ class Trainer {
   void train_epoch();
   void finish_epoch();
   Evaluation score_validation();
+  /// For a step that was not taken because its numbers are not finite: skips it, as the deck says.
+  /// @throws AgreedError when it says stop, or when too many were skipped in a row; what was
+  /// trained until then is saved before.
+  void skip_or_fail(const StepReport& report);
+  std::string describe_spoiled(const StepReport& report) const;
   TrainState state() const;
   void restore_state(const TrainState& state);
   /// Saves in the background. Rank 0 alone does something.
@@ -77,8 +82,10 @@ class Trainer {
   Accuracy accuracy_;
 
   int64_t step_ = 0;
+  int64_t first_step_ = 0;  ///< that this process has started from
   int64_t epoch_ = 0;
-  int64_t position_ = 0;  ///< questions of this epoch that all ranks have used
+  int64_t position_ = 0;          ///< questions of this epoch that all ranks have used
+  int64_t skipped_in_a_row_ = 0;  ///< steps that were not finite, up to now
   EpochMeans means_;
   std::vector<OptionScores> scores_;  ///< of this epoch's evaluation, when it was stopped
   double best_accuracy_ = -1;

@@ -102,6 +102,8 @@ TEST_CASE("each value of an enum has its word") {
   CHECK(to_string(Precision::kBf16) == "bf16");
   CHECK(to_string(OverLong::kError) == "error");
   CHECK(to_string(OverLong::kSkip) == "skip");
+  CHECK(to_string(NonFinite::kStop) == "stop");
+  CHECK(to_string(NonFinite::kSkip) == "skip");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "bovila/train/adamw.h"
 
 #include <doctest/doctest.h>
+#include <torch/nn/utils/clip_grad.h>
 #include <torch/optim/adamw.h>
 
 using namespace bovila;
@@ -31,4 +32,17 @@ TEST_CASE("steps equal torch::optim::AdamW with and without decay") {
     CHECK(torch::allclose(ours, torch::cat({decayed, plain}).detach(), 1e-6, 1e-7));
   }
   CHECK(optimizer.steps == 5);
+}
+
+TEST_CASE("a long gradient is clipped as by torch.nn.utils.clip_grad_norm_, a short one is not") {
+  AdamW optimizer(3, 3, 0, torch::kCPU);
+  auto parameter = torch::zeros({3}).requires_grad_(true);
+  const auto gradient = torch::tensor({3.0F, 4.0F, 12.0F});  // of norm 13
+  CHECK(optimizer.clip_factor(13) == 1);
+  for (const double limit : {1.0, 12.9, 20.0}) {
+    parameter.mutable_grad() = gradient.clone();
+    CHECK(torch::nn::utils::clip_grad_norm_(parameter, limit) == doctest::Approx(13));
+    optimizer.clip_norm = limit;
+    CHECK(torch::allclose(gradient * optimizer.clip_factor(13), parameter.grad(), 1e-6));
+  }
 }

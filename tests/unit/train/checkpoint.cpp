@@ -246,15 +246,30 @@ TEST_CASE("one flipped bit anywhere is found") {
 TEST_CASE("another version is refused with what to do") {
   const Saved saved;
   const std::string manifest = (saved.folder / "manifest.json").string();
-  CHECK(saved.manifest_error_with("/format_version", 3) ==
-        manifest +
-            ": expected format version 2, got 3: it was written by a newer bovila; use that one to "
-            "go on from it");
-  CHECK(contains(saved.manifest_error_with("/format_version", 0), "by an older bovila"));
+  CHECK(
+      saved.manifest_error_with("/format_version", 4) ==
+      manifest +
+          ": expected format version 2 to 3, got 4: it was written by a newer bovila; use that one "
+          "to go on from it");
+  CHECK(contains(saved.manifest_error_with("/format_version", 1), "by an older bovila"));
   CHECK(contains(saved.manifest_error_with("/format_version", "1"),
                  "'format_version': expected an integer from 0, got \"1\""));
   put(manifest, "{\"format_version\": 7, \"shards\": []}");
   CHECK(contains(saved.error(), "by a newer bovila"));
+}
+
+TEST_CASE("a checkpoint of version 2, which did not count skipped steps, is read") {
+  const Saved saved;
+  Json progress = saved.json("progress.json");
+  progress.erase("skipped_in_a_row");
+  progress.erase("num_skipped");
+  reseal(saved.folder, "progress.json", progress.dump());
+  Json manifest = saved.json("manifest.json");
+  manifest["format_version"] = 2;
+  put(saved.folder / "manifest.json", manifest.dump());
+  TrainState expected = make_state(100);
+  expected.skipped_in_a_row = expected.num_skipped = 0;
+  CHECK(same(load_checkpoint(saved.folder), expected));
 }
 
 TEST_CASE("a manifest that is garbage is refused") {
@@ -309,6 +324,8 @@ TEST_CASE("progress with wrong types is refused, also when its hash is right") {
   CHECK(contains(saved.error_with("/num_ranks", 0), "'num_ranks': expected an integer from 1"));
   CHECK(contains(saved.error_with("/best_step", -2), "'best_step': expected an integer from -1"));
   CHECK(contains(saved.error_with("/adamw_steps", true), "got true"));
+  CHECK(contains(saved.error_with("/skipped_in_a_row", -1), "expected an integer from 0"));
+  CHECK(contains(saved.error_with("/num_skipped", "1"), "expected an integer from 0"));
   CHECK(contains(saved.error_with("/loss_scale", nullptr), "'loss_scale': expected a number"));
   CHECK(contains(saved.error_with("/loss_scale", "bits:123"), "expected a number"));
   CHECK(contains(saved.error_with("/loss_scale", "bits:000000000000000x"), "expected a number"));

@@ -45,19 +45,20 @@ TEST_CASE("equal decks have no differences") {
   CHECK(fit.forbidden.empty());
 }
 
-TEST_CASE("epochs, output, run, evaluation and paths may change") {
+TEST_CASE("epochs, output, run, evaluation, paths and the handling of errors may change") {
   const std::string now =
       "model.llama = \"7B\"\ndata.dataset = \"star\"\ndata.folder = \"f\"\ndata.features = \"g\"\n"
       "output.folder = \"o\"\ntrain.epochs = 3\ntrain.warmup_epochs = 2\ndata.val_split = "
       "\"test\"\n"
       "run.prefetch_batches = 9\neval.batch_size = 3\nmodel.tokenizer = \"t\"\n"
-      "output.log_every_steps = 1\n";
+      "output.log_every_steps = 1\ntrain.non_finite = \"skip\"\ntrain.max_skipped_steps = 3\n";
   const Fit fit = compare_decks(resolved(), parse_deck(now, "d.toml").resolved);
   CHECK(fit.forbidden.empty());
   CHECK(keys_of(fit.allowed) == Keys{"data.features", "data.folder", "data.val_split",
                                      "eval.batch_size", "model.llama", "model.tokenizer",
                                      "output.folder", "output.log_every_steps",
-                                     "run.prefetch_batches", "train.epochs"});
+                                     "run.prefetch_batches", "train.epochs",
+                                     "train.max_skipped_steps", "train.non_finite"});
 }
 
 TEST_CASE("everything else may not, also an optional key that was not set") {

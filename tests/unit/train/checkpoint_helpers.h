@@ -27,6 +27,8 @@ inline TrainState make_state(int64_t step, int64_t size = 12) {
   state.num_ranks = 4;
   state.loss_sums = {0.1 * static_cast<double>(step), -0.0, 5e-324, 1e300 / 3};
   state.num_micro_batches = step * 2;
+  state.num_skipped = step % 7 + 1;
+  state.skipped_in_a_row = step % 3 + 1;
   state.scores = {{3, {0.1, -0.0}, {1.0 / 3, 0.5}}, {7, {5e-324, 1, 2}, {0, 1, 0.25}}};
   state.best_accuracy = 1.0 / 3;
   state.best_step = step / 2;
@@ -65,8 +67,8 @@ inline bool same(const TrainState& a, const TrainState& b) {
   };
   const auto integers = [](const TrainState& s) {
     return std::vector<int64_t>{
-        s.step,      s.epoch,     s.position,         s.adamw_steps, s.loss_scale_good_steps,
-        s.num_ranks, s.best_step, s.num_micro_batches};
+        s.step,      s.epoch,     s.position,          s.adamw_steps, s.loss_scale_good_steps,
+        s.num_ranks, s.best_step, s.num_micro_batches, s.num_skipped, s.skipped_in_a_row};
   };
   return integers(a) == integers(b) && same_bits<uint64_t>(numbers(a), numbers(b)) &&
          a.deck == b.deck && a.identity == b.identity &&

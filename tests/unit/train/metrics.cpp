@@ -128,6 +128,36 @@ TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradien
   CHECK(record.contains("gradient_norm"));
 }
 
+TEST_CASE("a skipped step says so, is JSON without NaN, and counts in no mean") {
+  StepReport spoiled = report_of(std::nan(""), 3);
+  spoiled.non_finite = "loss is nan";
+  const std::string text = step_record(4, 18, spoiled);
+  CHECK(text.find("nan") == std::string::npos);
+  const auto record = json::parse(text);
+  CHECK(record["skipped"] == true);
+  CHECK(record["step"] == 18);
+  CHECK(record["loss"].is_null());
+  CHECK_FALSE(json::parse(step_record(4, 17, report_of(2, 1))).contains("skipped"));
+
+  EpochMeans means;
+  means.add(report_of(2, 1));
+  means.add(spoiled);
+  CHECK(means.values()[0].second == 2);
+  CHECK(means.num_skipped == 1);
+  const SmallStar star(four_questions());
+  CHECK(json::parse(epoch_record(1, means,
+                                 measure(*star.data, three_right())))["train_skipped_steps"] == 1);
+}
+
+TEST_CASE("a step whose fp16 gradients overflow is a skipped one with finite losses") {
+  StepReport report = report_of(2, 1);
+  report.overflowed = true;
+  report.gradient_norm = 0;
+  const auto record = json::parse(step_record(0, 1, report));
+  CHECK(record["skipped"] == true);
+  CHECK(record["loss"] == 2.0);
+}
+
 TEST_CASE("durations are read as clocks") {
   CHECK(clock_text(0) == "0:00");
   CHECK(clock_text(59.9) == "0:59");
