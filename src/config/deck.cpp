@@ -65,7 +65,7 @@ class Reader {
 
   void read_text(std::string_view text) {
     try {
-      read_root(toml::parse(text, origins_.source));
+      read_root(parse_toml(text, origins_.source));
     } catch (const toml::parse_error& error) {
       problems_.add(place_at(error.source()), fmt::format("not TOML: {}", error.description()));
       problems_.throw_if_any();
@@ -140,7 +140,7 @@ class Reader {
     const bool is_quoted = value.starts_with('"') || value.starts_with('\'');
     const bool is_bare = type_text(key) == "string" && !is_quoted;
     try {
-      const auto root = toml::parse(
+      const auto root = parse_toml(
           fmt::format("value = {}", is_bare ? quote(value) : std::string(value)), place.source);
       if (root.size() == 1) return read_value(key, *root.get("value"), place);
     } catch (const toml::parse_error&) {

@@ -1,14 +1,13 @@
 // Deck against deck. Texts are compared, not meanings: both decks are resolved, by one printer.
 #include "bovila/train/checkpoint_fit.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <iterator>
 #include <set>
 #include <sstream>
 
 #include "bovila/config/dump.h"
+#include "bovila/config/toml.h"
 #include "bovila/core/error.h"
 
 namespace bovila {
@@ -82,7 +81,7 @@ std::string Difference::text() const {
 KeyValues flatten_deck(std::string_view toml, const std::string& source) {
   KeyValues values;
   try {
-    flatten(toml::parse(toml, source), "", values);
+    flatten(parse_toml(toml, source), "", values);
   } catch (const toml::parse_error& error) {
     throw UserError("{}: expected a deck, got what is not TOML: {}", source, error.description());
   }

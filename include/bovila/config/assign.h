@@ -2,11 +2,10 @@
 // Fed by toml++ and config/keys.h; feeds config/deck.cpp.
 #pragma once
 
-#include <toml++/toml.h>
-
 #include <string>
 
 #include "bovila/config/keys.h"
+#include "bovila/config/toml.h"
 
 namespace bovila {
 

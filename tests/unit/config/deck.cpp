@@ -209,6 +209,10 @@ TEST_CASE("an empty deck lacks every required key") {
 TEST_CASE("text that is not TOML is reported at its place") {
   CHECK(problems_of(kMinimal + "train.epochs = \n").starts_with("d.toml:6:16: not TOML: "));
   CHECK(problems_of("[model\n").starts_with("d.toml:1:7: not TOML: "));
+  // Texts that toml++ takes for a fault of its own.
+  CHECK(problems_of("[=\n") == "d.toml:1:1: not TOML: expected a key or the name of a table");
+  CHECK(problems_of(kMinimal + "\n[ ]\n[\xc3\xa9]\n").starts_with("d.toml:7:"));
+  CHECK(contains(problems_of(kMinimal, {"train.epochs={=}"}), "train.epochs: expected an integer"));
   CHECK(problems_of(kMinimal + "train.epochs = 99999999999999999999\n").starts_with("d.toml:6:"));
 }
 
