@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "bovila/config/deck.h"
+#include "bovila/config/dump.h"
 #include "bovila/core/heap.h"
 #include "bovila/core/log.h"
 #include "bovila/data/report.h"
@@ -18,6 +19,7 @@
 #include "bovila/train/identity.h"
 #include "bovila/train/published.h"
 #include "bovila/train/run_folder.h"
+#include "bovila/train/run_lock.h"
 #include "bovila/train/self_check.h"
 #include "bovila/train/trainer.h"
 
@@ -57,7 +59,7 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
   const char* restarts = std::getenv("SLURM_RESTART_COUNT");
   line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
-  if (!output.empty()) line.overrides.push_back("output.folder=" + output);
+  if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;
 }
 
@@ -102,6 +104,17 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     }
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
+}
+
+/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains.
+std::unique_ptr<RunLock> lock_folder(const Config& config, Communicator& ranks) {
+  std::unique_ptr<RunLock> lock;
+  run_together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    lock = std::make_unique<RunLock>(config.output.folder);
+    warn_of_file_system(config);
+  });
+  return lock;
 }
 
 /// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
@@ -198,6 +211,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
               threads == 1 ? "" : "s", device.is_cuda() ? "a GPU each" : "the CPU");
   }
   const bool with_train = !line.start.eval;
+  const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = find_start(config, line.start, ranks);
   std::unique_ptr<Inputs> inputs;
   RunIdentity identity{deck.resolved, {}, ranks.size()};

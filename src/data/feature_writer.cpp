@@ -45,7 +45,8 @@ void write_shard(const fs::path& path, const FeatureSource& source, std::span<co
 /// The folder to write, seen through a symbolic link, with the folders on its way made.
 fs::path resolve(const fs::path& folder) {
   std::error_code reason;
-  fs::path path = fs::weakly_canonical(folder, reason);
+  // Absolute first: a path of one new name would stay without a folder.
+  fs::path path = fs::weakly_canonical(fs::absolute(folder), reason);
   if (!path.has_filename()) path = path.parent_path();  // a trailing slash
   if (reason) throw ProgramError("{}: {}", folder.string(), reason.message());
   fs::create_directories(path.parent_path(), reason);

@@ -9,6 +9,7 @@
 #include "bovila/config/dump.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
 
 namespace bovila {
@@ -64,6 +65,13 @@ void make_run_folder(const Config& config, bool keep_settings) {
   if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
   const fs::path settings = fs::path(config.output.folder) / "config.json";
   if (!keep_settings || !fs::exists(settings)) write_file_durably(settings, to_json(config));
+}
+
+void warn_of_file_system(const Config& config) {
+  const fs::path root = checkpoint_root(config);
+  if (const auto concern = durability_concern(root)) {
+    log::warn("{}: its file system, {}", root.string(), *concern);
+  }
 }
 
 std::optional<fs::path> move_run_aside(const fs::path& folder) {

@@ -23,7 +23,7 @@ class NaiveBovila {
   /// `model` must outlive it and be on the CPU.
   NaiveBovila(const Bovila& model, int64_t max_seq_len) : model_(model), length_(max_seq_len) {}
 
-  /// As compute_losses.
+  /// As add_gradients, with graphs: the caller differentiates `total`.
   Losses losses(std::span<const Example> batch, const LossConfig& config,
                 const NoiseSource& noise) const;
   /// As score_options; all questions must have the same number of options.

@@ -19,6 +19,9 @@ std::filesystem::path checkpoint_root(const Config& config);
 /// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
 void make_run_folder(const Config& config, bool keep_settings);
 
+/// Says in the log when checkpoints would lie on a file system that may lose them.
+void warn_of_file_system(const Config& config);
+
 /// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
 /// epoch{n}.json, eval.json, checkpoints) to a new `folder`/previous-N. @return that folder, or
 /// nothing when there was no such thing. @throws ProgramError with the system's reason.

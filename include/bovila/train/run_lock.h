@@ -1,0 +1,41 @@
+// One training run at a time in an output folder, on whatever machine.
+// Fed by main.cpp on rank 0; what reads the folder only (--eval, --check) does not ask for it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+namespace bovila {
+
+/// Holds FOLDER/run.lock, a JSON object that says who runs there: host, process, Slurm job. Removed
+/// when it is destroyed; what a killed run left is recognised and taken over:
+///   - the kernel drops flock() with the process that holds it, so on one host, and on file systems
+///     that share locks among hosts (NFS, Lustre with -o flock, ...), nobody's lock is a dead one;
+///   - where flock() is not to be had, a process of this host is looked up by number and start
+///   time;
+///   - the file of another host is alive when its time changes: its run touches it every `beat`.
+///     It is watched for three beats, on no clock but that of the watcher;
+///   - a requeued Slurm job takes over from its own former life at once, whatever else says.
+class RunLock {
+ public:
+  static constexpr std::chrono::milliseconds kBeat{5000};
+
+  /// Makes `folder` where it is missing. @throws UserError naming the holder and what to do when
+  /// the folder is in use, ProgramError when the file cannot be made.
+  explicit RunLock(const std::filesystem::path& folder, std::chrono::milliseconds beat = kBeat);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  void keep_alive(const std::stop_token& stop, std::chrono::milliseconds beat) const;
+
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::jthread heart_;  // last: it uses the above
+};
+
+}  // namespace bovila
