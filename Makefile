@@ -16,14 +16,15 @@ CUDA_HOME  ?=
 NCCL_HOME  ?=
 CMAKE_ARGS ?=
 GOLDEN     ?= tests/golden/mini
+TRIES      ?= 100
 
 cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(CUDA_HOME),-DBOVILA_CUDA_HOME=$(abspath $(CUDA_HOME))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu bench install format lint \
-  sanitize
+.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \\
+  format lint sanitize
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +59,9 @@ test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, st
 
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu
+
+soak: build ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
+	@BUILD=$(BUILD) TRIES=$(TRIES) tests/run.sh soak
 
 bench: build ## measure: reading a data set of TVQA's size
 	@BUILD=$(BUILD) tests/bench/annotations.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|all]...; without a word, all of them
-# but gpu, which fails on a machine without a GPU.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|all]...; without a word, all of
+# them but gpu, which fails on a machine without a GPU, and soak, which takes long.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
@@ -98,10 +98,21 @@ slurm() {
   done
 }
 
+# Its tables are shown while they grow.
+soak() {
+  local start=$SECONDS good bad
+  timeout --kill-after=10 14400 "$root/tests/soak/soak.sh" 2>&1 </dev/null | tee "$log"
+  good=$(shell_count ok) bad=$(shell_count FAILED)
+  ((good + bad > 0)) || bad=1
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  printf '%-24s %4d passed, %d failed   %3d s\n' soak "$good" "$bad" $((SECONDS - start))
+}
+
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu) $kind ;;
+    unit | golden | mpi | cli | slurm | gpu | soak) $kind ;;
     all)
       unit
       golden
@@ -110,7 +121,7 @@ for kind in "$@"; do
       slurm
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu or all, got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

@@ -91,7 +91,7 @@ documented() {
 }
 wrong=()
 key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|output)\.[a-z_]+(?![\w/.(])'
-for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\\.(json|toml|csv|py|safetensors|lock)$' | sort -u); do
+for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done
 check "the deck keys that it names exist" "${wrong[@]}"
