@@ -3,8 +3,8 @@
 # says, to the same bits whatever stops come between.
 . "$(dirname "$0")/helpers.bash"
 
-# spoilt VIDEO_QUESTIONS: sets `deck` to STAR with values in the video S1 that are finite in the file
-# and no longer after the projection; so many training questions (the first ones of the file) ask
+# spoilt QUESTIONS: sets `deck` to STAR with values in the video S1 that are finite in the file and
+# no longer after the projection; so many training questions (the first ones of the file) ask
 # about it, and no question that is scored.
 spoilt() {
   inputs star
@@ -38,7 +38,7 @@ test_a_nan_on_one_rank_of_three_stops_all_and_names_the_question() {
   spoilt 1
   local start=$SECONDS
   exits 1 ranks 3 "${deck[@]}"
-  says_once "is nan (from questions Feasibility_T1_1): training stopped on all ranks before the update"
+  says_once "is nan (from questions Feasibility_T1_1): training stopped on all ranks before the"
   ((SECONDS - start < 30))
   # The state before that step is there, and the bad step is in no file.
   local step=$(sed -n 's/.*error: step \([0-9]*\): .*/\1/p' said)

@@ -19,7 +19,7 @@ test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on() {
   inputs star
   start
   exits 2 ranks 2 "${deck[@]}"
-  says_once "out is in use by another run: process $job on $(hostname). Wait for its end, stop it, or"
+  says_once "out is in use by another run: process $job on $(hostname). Wait for its end, stop it,"
   exits 2 bovila "${deck[@]}" --fresh
   [[ ! -e out/previous-1 ]]
   # Who only looks is let in.
@@ -119,9 +119,9 @@ END
 test_a_file_system_that_is_memory_is_said() {
   inputs star
   local folder=/dev/shm/bovila-people-$$
-  exits 0 bovila "${deck[@]}" --output "$folder" --set train.epochs=1 || { rm -rf "$folder"; return 1; }
-  rm -rf "$folder"
-  says_once "$folder/checkpoints: its file system, tmpfs is memory: what it holds is gone after a reboot"
+  trap "rm -rf $folder" EXIT
+  exits 0 bovila "${deck[@]}" --output "$folder" --set train.epochs=1
+  says_once "$folder/checkpoints: its file system, tmpfs is memory: what it holds is gone after"
 }
 
 test_a_checkpoint_of_a_newer_program_is_refused_by_name() {

@@ -1,11 +1,12 @@
 """Disturbs runs of bovila in every way that the README promises to survive.
 
-    soak.py points FAULTS_LIBRARY COMMAND...        each write, fsync and rename of one rank, in order
-    soak.py random TRIES FAULTS_LIBRARY COMMAND...  random kinds and moments on 1 to 4 ranks
+    soak.py points LIBRARY COMMAND...        each write, fsync and rename of one rank, in order
+    soak.py random TRIES LIBRARY COMMAND...  random kinds and moments on 1 to 4 ranks
 
-COMMAND is a command line of bovila without --output and mpirun. Each disturbed run is resumed to its
-end, and what it leaves has to be what an undisturbed run leaves, byte by byte. Prints a table of all
-tries; exits 1 when one failed. Used by tests/cli/faults.sh and `make soak`; seeds are fixed.
+LIBRARY is tests/faults's, COMMAND a command line of bovila without --output and mpirun. Each
+disturbed run is resumed to its end, and what it leaves has to be what an undisturbed run leaves,
+byte by byte. Prints a table of all tries; exits 1 when one failed. Used by tests/cli/faults.sh and
+`make soak`; seeds are fixed.
 """
 import json
 import os
@@ -44,8 +45,8 @@ def end_of(run):
 
 
 def require_questions_once(out, questions):
-    """Each epoch's steps have used as many questions as there are: together with equal bytes of what
-    they were used for, each one once."""
+    """Each epoch's steps have used as many questions as there are: with equal bytes of what they
+    were used for, each one once."""
     used = {}
     for line in open(out + "/metrics.jsonl"):
         row = json.loads(line)
@@ -65,7 +66,7 @@ class Undisturbed:
             out = f"undisturbed{ranks}"
             begin = time.monotonic()
             if end_of(started(self.command, ranks, out)) != 0:
-                raise Failed("the undisturbed run failed: " + open(out + ".said").read()[-2000:])
+                raise Failed("the undisturbed run failed: " + said(out))
             require_questions_once(out, 24)
             self.by_ranks[ranks] = left_by(out), time.monotonic() - begin
         return self.by_ranks[ranks]
@@ -81,25 +82,31 @@ def require_same(out, expected):
 
 
 def faults(library, out, text):
-    return {"LD_PRELOAD": library, "BOVILA_FAULTS_UNDER": os.path.abspath(out), "BOVILA_FAULTS": text}
+    return {"LD_PRELOAD": library, "BOVILA_FAULTS": text,
+            "BOVILA_FAULTS_UNDER": os.path.abspath(out)}
 
 
-# --- every point, one after the other ------------------------------------------------------------
+def said(out):
+    with open(out + ".said") as log:
+        return log.read()[-3000:]
 
-def calls_of(library, command):
-    """The counted calls of an undisturbed run of one rank, in order."""
+
+# --- every point, one after the other ----------------------------------------------------------
+
+def num_calls(library, command):
+    """The counted calls of an undisturbed run of one rank."""
     log = os.path.abspath("calls")
     environment = faults(library, "counted", "any 0 full")
     environment["BOVILA_FAULTS_LOG"] = log
     if end_of(started(command, 1, "counted", environment)) != 0:
-        raise Failed("the counted run failed: " + open("counted.said").read()[-2000:])
-    return [line.split()[0] for line in open(log)]
+        raise Failed("the counted run failed: " + said("counted"))
+    return sum(1 for _ in open(log))
 
 
 def points(library, command):
     """One run is killed at its first point, its successor at the second, ..., the last one ends."""
     undisturbed, seconds = Undisturbed(command)(1)
-    calls = calls_of(library, command)
+    calls = num_calls(library, command)
     out, killed, ended = "points", 0, 0
     # The first one leaves checkpoints to go on from. Before a call is after the one before it. An
     # error strikes at one call and the kill comes most of a checkpoint later.
@@ -114,23 +121,25 @@ def points(library, command):
             shutil.rmtree(out)
             ended += 1
         elif status not in (-signal.SIGKILL, 1):
-            raise Failed(f"'{plan}' ended with exit code {status}: " + open(out + ".said").read()[-3000:])
+            raise Failed(f"'{plan}' ended with exit code {status}: " + said(out))
     if os.path.exists(out):
         status = end_of(started(command, 1, out))
         if status != 0:
-            raise Failed(f"was not resumed: exit code {status}: " + open(out + ".said").read()[-3000:])
+            raise Failed(f"was not resumed: exit code {status}: " + said(out))
         require_same(out, undisturbed)
         ended += 1
-    print(f"{len(plans)} faults at calls 1 to {POINTS} of a start ({len(calls)} calls in a whole run of "
-          f"{seconds:.1f} s), {killed} kills, {ended} runs ended with the undisturbed run's bytes")
+    print(f"{len(plans)} faults at calls 1 to {POINTS} of a start ({calls} calls in a whole "
+          f"run of {seconds:.1f} s), {killed} kills, {ended} runs ended with the undisturbed run's "
+          "bytes")
     if killed < len(plans) // 2 or ended < 1:
         raise Failed("the faults did not come at the moments that this test is about")
 
 
-POINTS = int(os.environ.get("POINTS", "44"))  # of a start that goes on, to the end of its first save
+# Calls that are gone over: those of a start that goes on, to the end of its first save.
+POINTS = int(os.environ.get("POINTS", "44"))
 
 
-# --- random tries ----------------------------------------------------------------------------------
+# --- random tries -----------------------------------------------------------------------------
 
 def kill_one(run, dice):
     if ranks := run.ranks():
@@ -210,7 +219,7 @@ def one_try(number, library, command, undisturbed):
         shutil.rmtree(out)
     except Failed as failure:
         result = f"FAILED: {failure}"
-        sys.stdout.write(open(out + ".said").read()[-3000:])
+        sys.stdout.write(said(out))
     print(f"{number:4}  {kind:18} {ranks:5}  {'; '.join(moments):46} {result}", flush=True)
     return result == "same bytes", moments and "had ended" not in moments[0]
 
