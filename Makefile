@@ -23,7 +23,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \\
+.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
   format lint sanitize
 
 help: ## this list

@@ -169,6 +169,7 @@ constexpr Key kKeys[] = {
         .doc = "results go here; made when missing", .published = "output_dir"),
     KEY(output.log_every_steps, .range = kCount, .unit = "steps",
         .doc = "optimizer steps between two progress lines of a job's log"),
+    KEY(output.tensorboard, .doc = "write the metrics as TensorBoard events too"),
 };
 // clang-format on
 #undef KEY

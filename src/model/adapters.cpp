@@ -125,4 +125,12 @@ torch::Tensor AdapterParameters::gate2(int64_t layer) const {
                  kGatesPerLayer * static_cast<size_t>(layer - first_adapted_layer_) + 1];
 }
 
+torch::Tensor AdapterParameters::gates() const {
+  const int64_t begin = entries_[kNumBeforeGates].offset;
+  const int64_t end = entries_[entries_.size() - 2].offset;  // where scale_proj starts
+  return flat_.detach()
+      .narrow(0, begin, end - begin)
+      .view({-1, kGatesPerLayer, gate1(first_adapted_layer_).numel()});
+}
+
 }  // namespace bovila

@@ -114,9 +114,24 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
   ordered_json record = {{"step", step}, {"epoch", epoch}, {"questions", report.num_questions}};
   for (size_t i = 0; i < report.losses.size(); ++i) record[Losses::kNames[i]] = report.losses[i];
   record["gradient_norm"] = report.gradient_norm;
+  record["gate1"] = report.gate1;
+  record["gate2"] = report.gate2;
   record["lr"] = report.lr;
   if (report.is_skipped()) record["skipped"] = true;
   return record.dump();  // what is not finite becomes null
+}
+
+std::string StepTimer::record(int64_t step, int64_t questions) {
+  const std::chrono::duration<double> since_1970 =
+      std::chrono::system_clock::now().time_since_epoch();
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> taken = now - last_;
+  last_ = now;
+  const ordered_json row = {
+      {"step", step},
+      {"time", since_1970.count()},
+      {"questions_per_s", static_cast<double>(questions) / std::max(taken.count(), 1e-9)}};
+  return row.dump();
 }
 
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val) {

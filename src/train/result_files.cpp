@@ -1,4 +1,4 @@
-// Appending to metrics.jsonl, rewriting the short log.txt, and dropping rows that come again.
+// Appending to the rows of steps, rewriting the short log.txt, and dropping rows that come again.
 #include "bovila/train/result_files.h"
 
 #include <fcntl.h>
@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSteps = "metrics.jsonl";
+constexpr const char* kTiming = "timing.jsonl";
 constexpr const char* kEpochs = "log.txt";
 
 /// The lines of a file whose number under `key` is less than `end`. Others, and what a kill has cut
@@ -68,26 +69,49 @@ void ResultFiles::resume_at(int64_t step, int64_t epoch) {
     write_file_durably(path, lines_before(path, key, end));
   };
   drop(kSteps, "step", step + 1);
+  drop(kTiming, "step", step + 1);
   drop(kEpochs, "epoch", epoch);
+  event_file_.clear();
+  if (tensorboard_) render_event_file(folder_, clock_);
 }
 
-void ResultFiles::add_step(const std::string& row) {
-  steps_ += row + "\n";
+void ResultFiles::add_step(const std::string& metrics, const std::string& timing) {
+  steps_ += metrics + "\n";
+  timing_ += timing + "\n";
+  if (tensorboard_) events_ += step_events(metrics, timing, clock_);
 }
 
 void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions) {
   epochs_.push_back({epoch, record, std::move(predictions)});
+  if (tensorboard_) events_ += epoch_events(record, clock_);
 }
 
-void ResultFiles::append_steps() {
-  if (steps_.empty()) return;
-  append_durably(folder_ / kSteps, steps_);
-  steps_.clear();
+void ResultFiles::append(const char* name, std::string& waiting) {
+  if (waiting.empty()) return;
+  append_durably(folder_ / name, waiting);
+  waiting.clear();
+}
+
+void ResultFiles::flush_events() {
+  if (!event_file_.empty()) return append(event_file_.c_str(), events_);
+  EventClock unused;
+  const int64_t number = next_event_file(folder_);
+  write_file_durably(folder_ / event_file_name(number), render_event_file(folder_, unused));
+  event_file_ = event_file_name(number);
+  events_.clear();          // rendered: their rows are on the disk
+  // TensorBoard (2.21) never gets past a file that is removed while it watches it, so that one is
+  // emptied. What fails is ignored: an old file that stays is read before the new one and forgotten.
+  std::error_code ignored;
+  fs::resize_file(folder_ / event_file_name(number - 1), 0, ignored);
+  for (int64_t old = 1; old < number - 1; ++old) {
+    fs::remove(folder_ / event_file_name(old), ignored);
+  }
 }
 
 std::optional<std::string> ResultFiles::flush() {
   try {
-    append_steps();
+    append(kSteps, steps_);
+    append(kTiming, timing_);
     while (!epochs_.empty()) {
       const Epoch& epoch = epochs_.front();
       write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
@@ -95,6 +119,7 @@ std::optional<std::string> ResultFiles::flush() {
       write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
       epochs_.erase(epochs_.begin());
     }
+    if (tensorboard_) flush_events();
     return std::nullopt;
   } catch (const std::exception& error) {
     return error.what();

@@ -11,6 +11,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
+#include "bovila/train/tensorboard_events.h"
 
 namespace bovila {
 namespace {
@@ -18,9 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_of_a_run(const std::string& name) {
-  constexpr std::string_view kNames[] = {"config.json", "log.txt", "metrics.jsonl", "eval.json",
-                                         "checkpoints"};
-  if (std::ranges::count(kNames, name) > 0) return true;
+  constexpr std::string_view kNames[] = {"config.json",  "log.txt",   "metrics.jsonl",
+                                         "timing.jsonl", "eval.json", "checkpoints"};
+  if (std::ranges::count(kNames, name) > 0 || is_event_file(name)) return true;
   static const std::regex epoch_file("epoch[0-9]+\\.json");
   return std::regex_match(name, epoch_file);
 }

@@ -43,17 +43,23 @@ std::string find_non_finite(const StepReport& report, const LossScale& scale) {
   return fmt::format("the gradient's norm is {}", report.gradient_norm);
 }
 
-/// Losses and the gradient's norm, in the one transfer to the host of a step.
-StepReport read_report(const Tensor& sums, const Tensor& gradient, const StepPlan& plan, double lr,
+/// Losses, the gradient's norm and the gates, in the one transfer to the host of a step.
+StepReport read_report(const Tensor& sums, const Tensor& gradient,
+                       const AdapterParameters& parameters, const StepPlan& plan, double lr,
                        Communicator& ranks) {
   const auto count = static_cast<double>(plan.num_local_losses);
-  const auto numbers = torch::cat({sums / count, gradient.norm().to(torch::kFloat64).view(1)});
+  const auto gates = parameters.gates();  // [adapter_layers, 2, H]
+  const auto others = torch::stack(
+      {gradient.norm(), gates.select(1, 0).tanh().abs().mean(), gates.select(1, 1).mean()});
+  const auto numbers = torch::cat({sums / count, others.to(torch::kFloat64)});
   ranks.synchronize();
   const auto host = numbers.cpu();
   const double* values = host.data_ptr<double>();
   StepReport report;
   std::copy_n(values, kNumLosses, report.losses.begin());
   report.gradient_norm = values[kNumLosses];
+  report.gate1 = values[kNumLosses + 1];
+  report.gate2 = values[kNumLosses + 2];
   report.lr = lr;
   report.num_questions = plan.num_questions;
   report.num_micro_batches = plan.num_local_losses;
@@ -89,7 +95,7 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   ranks.all_reduce(sums, ReduceOp::kSum);
   gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
 
-  StepReport report = read_report(sums, gradient, plan, lr, ranks);
+  StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks);
   report.non_finite = find_non_finite(report, scale);
   if (!report.non_finite.empty()) {
     report.suspects = trace.suspects(ranks);

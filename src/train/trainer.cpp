@@ -76,7 +76,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
       preemption_(preemption),
       optimizer_(model.parameters().num_trained(), model.parameters().num_decayed(),
                  config.train.weight_decay, model.llama().device()),
-      results_(config.output.folder),
+      results_(config.output.folder, config.output.tensorboard),
       schedule_(config.checkpoint, SaveSchedule::Clock::now()) {
   optimizer_.clip_norm = config.train.clip_norm;
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
@@ -261,6 +261,7 @@ void Trainer::train_epoch() {
   const int64_t per_micro = config_.train.batch_size * ranks_.size();
   const auto micros = static_cast<double>((total + per_micro - 1) / per_micro);
   Progress progress(config_.output.log_every_steps, !is_root());
+  StepTimer timer;
   for (const StepPlan& plan : plans) {
     const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
     const double lr =
@@ -281,7 +282,10 @@ void Trainer::train_epoch() {
       log::warn("step {}: fp16 gradients overflowed, no update; the loss scale is {} now", step_,
                 optimizer_.loss_scale.value());
     }
-    if (is_root()) results_.add_step(step_record(epoch_, step_, report));
+    if (is_root()) {
+      results_.add_step(step_record(epoch_, step_, report),
+                        timer.record(step_, plan.num_questions));
+    }
     progress.update(
         fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
                     "{:.3g}",

@@ -5,13 +5,17 @@
 
 COMMAND is a whole command line of bovila without --output; each run gets a folder below the present
 one. Half of the kills wait for a checkpoint being written. Used by resume.sh; seeds are fixed.
+What TensorBoard's own reader makes of the event files is compared too.
 """
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 LIMIT_S = 90
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
@@ -107,7 +111,18 @@ def left_by(out):
         if name.startswith("step-"):
             path = f"{out}/checkpoints/{name}/state.h5"
             found[name] = open(path, "rb").read()
+    with open(out + "/timing.jsonl") as timing:
+        found["steps of timing.jsonl"] = [json.loads(row)["step"] for row in timing]
+    found["TensorBoard's scalars"] = scalars_of(out)
     return found
+
+
+def scalars_of(out):
+    """Steps and values of all tags but the one that says how fast the run was."""
+    events = EventAccumulator(out, size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)]
+            for tag in events.Tags()["scalars"] if not tag.endswith("_per_s")}
 
 
 def require_equal(out, expected):

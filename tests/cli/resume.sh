@@ -2,6 +2,7 @@
 # Runs that are stopped, killed and resumed, as typed: what they leave is what an undisturbed run
 # leaves. What a start does with an old run's files, and which checkpoints are refused.
 . "$(dirname "$0")/helpers.bash"
+export PYTHONPATH=$root/.deps/test-python # TensorBoard, from `make test-deps`
 
 # same ONE TWO: two output folders hold the same results and the same newest checkpoint.
 same() {

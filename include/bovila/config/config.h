@@ -97,6 +97,7 @@ struct CheckpointConfig {
 struct OutputConfig {
   std::string folder;
   int64_t log_every_steps = 10;
+  bool tensorboard = true;
 };
 
 struct Config {

@@ -48,11 +48,13 @@ class AdapterParameters {
 
   /// Layers of the LLaMA that come before the first adapted one.
   int64_t first_adapted_layer() const { return first_adapted_layer_; }
-  torch::Tensor query() const { return leaves_[0]; }                   // [adapter_layers * A, D]
-  torch::Tensor visual_proj() const { return leaves_[1]; }             // [D, 768]
-  torch::Tensor temporal_emb() const { return leaves_[2]; }            // [F, D]
-  torch::Tensor gate1(int64_t layer) const;                            // [1, H, 1, 1]
-  torch::Tensor gate2(int64_t layer) const;                            // [1, H, 1, 1]
+  torch::Tensor query() const { return leaves_[0]; }         // [adapter_layers * A, D]
+  torch::Tensor visual_proj() const { return leaves_[1]; }   // [D, 768]
+  torch::Tensor temporal_emb() const { return leaves_[2]; }  // [F, D]
+  torch::Tensor gate1(int64_t layer) const;                  // [1, H, 1, 1]
+  torch::Tensor gate2(int64_t layer) const;                  // [1, H, 1, 1]
+  /// Both gates of all adapted layers, a view without gradient: [adapter_layers, 2, H].
+  torch::Tensor gates() const;
   torch::Tensor scale_weight() const { return *(leaves_.end() - 2); }  // [1, V]
   torch::Tensor scale_bias() const { return leaves_.back(); }          // [1]
 

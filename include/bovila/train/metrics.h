@@ -54,6 +54,16 @@ std::string predictions_text(const Dataset& data, std::span<const OptionScores> 
 /// One JSON object of metrics.jsonl: the step that was just taken, the first being 1. A step
 /// without an update has "skipped": true; a number that is not finite is null.
 std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
+/// Makes the rows of timing.jsonl, which no two runs have in common.
+class StepTimer {
+ public:
+  /// For the step that was just taken: `time`, seconds since 1970, and `questions_per_s` since the
+  /// step before, or since the timer was made.
+  std::string record(int64_t step, int64_t questions);
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
 /// One JSON object of log.txt: train_*, epoch, val_*.
 std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);
 

@@ -23,8 +23,9 @@ void make_run_folder(const Config& config, bool keep_settings);
 void warn_of_file_system(const Config& config);
 
 /// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
-/// epoch{n}.json, eval.json, checkpoints) to a new `folder`/previous-N. @return that folder, or
-/// nothing when there was no such thing. @throws ProgramError with the system's reason.
+/// timing.jsonl, event files, epoch{n}.json, eval.json, checkpoints) to a new `folder`/previous-N.
+/// @return that folder, or nothing when there was no such thing. @throws ProgramError with the
+/// system's reason.
 std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);
 
 /// What the command line says about the start.

@@ -23,6 +23,8 @@ struct StepReport {
   std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
   /// Of the mean gradient, before it is clipped; 0 on overflow.
   double gradient_norm = 0;
+  double gate1 = 0;  ///< mean |tanh(gate1)| over layers and heads, before the step: how far open
+  double gate2 = 0;  ///< mean of gate2, before the step: the bias to video tokens
   double lr = 0;
   int64_t num_questions = 0;      ///< of all ranks
   int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions

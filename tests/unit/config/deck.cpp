@@ -74,7 +74,8 @@ TEST_CASE("unknown keys name the nearest known key, its table, or all that there
   CHECK(unknown("model.bias = 1") ==
         "d.toml:6:7: unknown key 'bias' in [model]; did you mean 'attention_bias' in [model]?");
   CHECK(unknown("output.colour = 1") ==
-        "d.toml:6:8: unknown key 'colour' in [output]; [output] has folder, log_every_steps");
+        "d.toml:6:8: unknown key 'colour' in [output]; [output] has folder, log_every_steps, "
+        "tensorboard");
   CHECK(contains(unknown("train.\"a\\nb\" = 1"), "unknown key 'a\\x0ab' in [train]"));
   CHECK(contains(unknown("train.epochs.x = 1"),
                  "train.epochs: expected an integer (1 .. 1000000), got a table"));

@@ -84,7 +84,8 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "checkpoint.every_minutes=0",
                                     "checkpoint.keep=5",
                                     "checkpoint.resume=never",
-                                    "output.log_every_steps=1"})
+                                    "output.log_every_steps=1",
+                                    "output.tensorboard=false"})
                             .config;
   for (const Key& key : keys()) {
     CAPTURE(key.path);

@@ -138,6 +138,21 @@ TEST_CASE("with fewer adapter layers than layers the last ones are adapted") {
   CHECK(parameters.gate2(2).data_ptr() == parameters.at("layers.2.attention.gate2").data_ptr());
 }
 
+TEST_CASE("all gates are one view of the buffer, by layer, gate and head") {
+  for (const int64_t adapted : {2, 3}) {
+    const auto parameters = make(0, adapted);
+    const auto gates = parameters.gates();
+    REQUIRE(gates.size(0) == adapted);
+    CHECK_FALSE(gates.requires_grad());
+    for (int64_t i = 0; i < adapted; ++i) {
+      const int64_t layer = parameters.first_adapted_layer() + i;
+      CHECK(gates[i][0].data_ptr() == parameters.gate1(layer).data_ptr());
+      CHECK(gates[i][1].data_ptr() == parameters.gate2(layer).data_ptr());
+      CHECK(gates[i][1].numel() == parameters.gate2(layer).numel());
+    }
+  }
+}
+
 TEST_CASE("assigned values stand in the buffer") {
   auto parameters = make();
   const auto values = torch::rand({3, 16});

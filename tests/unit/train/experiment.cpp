@@ -36,7 +36,8 @@ TEST_CASE("the tokenizer is the deck's, or lies in the weights' folder, or besid
   config.llama = folder.path() + "/7B/";
   std::filesystem::create_directory(config.llama);
   const auto message = error_of([&] { find_tokenizer(config); });
-  CHECK(contains(message, "no tokenizer.model or tokenizer.json in " + config.llama + " or beside it"));
+  CHECK(contains(message,
+                 "no tokenizer.model or tokenizer.json in " + config.llama + " or beside it"));
   CHECK(contains(message, "set model.tokenizer"));
   const auto beside = folder.write("tokenizer.model", "");
   CHECK(std::filesystem::equivalent(find_tokenizer(config), beside));

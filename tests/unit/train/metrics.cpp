@@ -31,6 +31,8 @@ StepReport report_of(double loss, int64_t micro_batches) {
   StepReport report;
   report.losses.fill(loss);
   report.gradient_norm = 2 * loss;
+  report.gate1 = 0.25;
+  report.gate2 = -3.5;
   report.lr = 0.1 * loss;
   report.num_micro_batches = micro_batches;
   return report;
@@ -126,6 +128,17 @@ TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradien
   for (const std::string_view name : Losses::kNames) CHECK(record.at(std::string(name)) == 2.0);
   CHECK(record.contains("lr"));
   CHECK(record.contains("gradient_norm"));
+  CHECK(record["gate1"] == 0.25);
+  CHECK(record["gate2"] == -3.5);
+}
+
+TEST_CASE("a step's timing has its number, the time of day and its speed") {
+  StepTimer timer;
+  const auto row = json::parse(timer.record(17, 8));
+  CHECK(row["step"] == 17);
+  CHECK(row["time"].get<double>() > 1.7e9);
+  CHECK(row["questions_per_s"].get<double>() > 0);
+  CHECK(row.size() == 3);
 }
 
 TEST_CASE("a skipped step says so, is JSON without NaN, and counts in no mean") {

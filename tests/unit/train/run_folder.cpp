@@ -93,18 +93,19 @@ TEST_CASE("checkpoint.resume = never refuses a folder that has checkpoints, but 
 
 TEST_CASE("--fresh moves all that a run left to a folder of its own, and nothing else") {
   const Folder folder({3});
-  for (const char* name : {"log.txt", "metrics.jsonl", "config.json", "eval.json", "epoch0.json",
-                           "epoch12.json", "epoch.json", "epochs.json", "notes.txt"}) {
-    put(folder / name, name);
+  const std::vector<std::string> moved = {
+      "log.txt",   "metrics.jsonl", "timing.jsonl", "config.json",
+      "eval.json", "epoch0.json",   "epoch12.json", "events.out.tfevents.000001"};
+  const std::vector<std::string> left = {"epoch.json", "epochs.json", "notes.txt", "events.txt"};
+  for (const auto& names : {moved, left}) {
+    for (const std::string& name : names) put(folder / name, name);
   }
   CHECK(folder.step(kFresh) == -1);
-  for (const char* name :
-       {"log.txt", "metrics.jsonl", "config.json", "eval.json", "epoch0.json", "epoch12.json"}) {
+  for (const std::string& name : moved) {
     CHECK_FALSE(fs::exists(folder / name));
-    CHECK(read_text(folder / ("previous-1/" + std::string(name))) == name);
+    CHECK(read_text(folder / ("previous-1/" + name)) == name);
   }
-  for (const char* name : {"epoch.json", "epochs.json", "notes.txt"})
-    CHECK(fs::exists(folder / name));
+  for (const std::string& name : left) CHECK(fs::exists(folder / name));
   CHECK(load_checkpoint(folder / "previous-1/checkpoints/step-00000003").step == 3);
 
   save_checkpoint(checkpoint_root(folder.config), make_state(1));
