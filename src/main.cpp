@@ -136,15 +136,15 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
 }
 
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
-void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
-                   Trainer& trainer, Communicator& ranks) {
+void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, Trainer& trainer,
+                   Communicator& ranks) {
   run_together(ranks, [&] {
     if (!checkpoint) return;
     if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());
     const auto contents = load_published(checkpoint->folder, model.parameters());
     if (ranks.rank() == 0) report_published(checkpoint->folder, contents);
   });
-  const Accuracy accuracy = trainer.evaluate_to(config.output.folder + "/eval.json");
+  const Accuracy accuracy = trainer.evaluate();
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
 }
 
@@ -225,7 +225,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
   if (line.start.eval) {
-    evaluate_only(config, checkpoint, model, trainer, ranks);
+    evaluate_only(checkpoint, model, trainer, ranks);
   } else {
     train(config, checkpoint, trainer, ranks);
   }

@@ -137,6 +137,7 @@ constexpr Key kKeys[] = {
 
     KEY(eval.batch_size, .range = kCount, .unit = "questions",
         .doc = "questions of a rank in one forward pass"),
+    KEY(eval.ask, .doc = "also write down the question that the model asks itself, one pass more"),
 
     KEY(run.device,
         .doc = "where ranks compute; auto = one rank a GPU, or the CPU where no rank sees a GPU"),

@@ -29,6 +29,19 @@ std::string percent(const Accuracy::Group& group) {
   return fmt::format("{:.2f}", 100 * group.value());
 }
 
+ordered_json prediction(const Dataset& data, const OptionScores& score) {
+  const Sample& sample = data.sample(score.row);
+  const int64_t chosen = score.prediction();
+  ordered_json entry = {{"vid", sample.video_id},
+                        {"qid", sample.row},
+                        {"question_id", sample.question_id},
+                        {"qtype", sample.question_type},
+                        {"pre", letter(chosen)}};
+  if (sample.answer) entry["ans"] = letter(*sample.answer);
+  entry["u"] = score.uncertainty[static_cast<size_t>(chosen)];
+  return entry;
+}
+
 }  // namespace
 
 void EpochMeans::add(const StepReport& step) {
@@ -95,19 +108,25 @@ std::string to_text(const Accuracy& accuracy) {
 
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {
   auto list = ordered_json::array();
+  for (const OptionScores& score : scores) list.push_back(prediction(data, score));
+  return list.dump(1) + "\n";
+}
+
+std::string questions_text(const Dataset& data, std::span<const OptionScores> scores,
+                           const std::map<int64_t, std::string>& asked) {
+  std::string text;
   for (const OptionScores& score : scores) {
     const Sample& sample = data.sample(score.row);
-    const int64_t chosen = score.prediction();
-    ordered_json entry = {{"vid", sample.video_id},
-                          {"qid", sample.row},
-                          {"question_id", sample.question_id},
-                          {"qtype", sample.question_type},
-                          {"pre", letter(chosen)}};
-    if (sample.answer) entry["ans"] = letter(*sample.answer);
-    entry["u"] = score.uncertainty[static_cast<size_t>(chosen)];
-    list.push_back(std::move(entry));
+    ordered_json entry = prediction(data, score);
+    entry["question"] = sample.question;
+    entry["options"] = sample.options;
+    entry["loss"] = score.loss;
+    entry["uncertainty"] = score.uncertainty;
+    const auto own = asked.find(score.row);
+    if (own != asked.end()) entry["asked"] = own->second;
+    text += entry.dump() + "\n";
   }
-  return list.dump(1) + "\n";
+  return text;
 }
 
 std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {

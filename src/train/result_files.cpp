@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 constexpr const char* kSteps = "metrics.jsonl";
 constexpr const char* kTiming = "timing.jsonl";
 constexpr const char* kEpochs = "log.txt";
+constexpr const char* kQuestions = "questions.jsonl";
 
 /// The lines of a file whose number under `key` is less than `end`. Others, and what a kill has cut
 /// short, are left out.
@@ -81,8 +82,9 @@ void ResultFiles::add_step(const std::string& metrics, const std::string& timing
   if (tensorboard_) events_ += step_events(metrics, timing, clock_);
 }
 
-void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions) {
-  epochs_.push_back({epoch, record, std::move(predictions)});
+void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions,
+                            std::string questions) {
+  epochs_.push_back({epoch, record, std::move(predictions), std::move(questions)});
   if (tensorboard_) events_ += epoch_events(record, clock_);
 }
 
@@ -115,6 +117,7 @@ std::optional<std::string> ResultFiles::flush() {
     while (!epochs_.empty()) {
       const Epoch& epoch = epochs_.front();
       write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
+      write_file_durably(folder_ / kQuestions, epoch.questions);
       const fs::path log = folder_ / kEpochs;
       write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
       epochs_.erase(epochs_.begin());

@@ -298,14 +298,17 @@ void Trainer::train_epoch() {
 void Trainer::finish_epoch() {
   ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_));
   auto [scores, stopped] = score_validation();
-  if (stopped) {
+  AskedQuestions asked;
+  if (!stopped) asked = ask_validation();
+  if (stopped || asked.stopped) {
     scores_ = std::move(scores);
-    stop(stopped);
+    stop(stopped ? stopped : asked.stopped);
   }
   accuracy_ = measure(*inputs_.val, scores);
   if (is_root()) {
     results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
-                       predictions_text(*inputs_.val, scores));
+                       predictions_text(*inputs_.val, scores),
+                       questions_text(*inputs_.val, scores, asked.text));
     log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_, means_.values()[0].second,
               to_text(accuracy_));
   }
@@ -329,20 +332,38 @@ void Trainer::report_memory() {
   }
 }
 
-Evaluation Trainer::score_validation() {
-  Progress progress(config_.output.log_every_steps, !is_root());
-  return evaluate(model_, *inputs_.val, config_, ranks_, preemption_, std::move(scores_),
-                  [&, before = int64_t{0}](int64_t done, int64_t total) mutable {
-                    progress.update("evaluating", done - before, total - done, done == total);
-                    before = done;
-                  });
+EvaluationProgress Trainer::progress_of(const std::string& what) const {
+  return
+      [what, before = int64_t{0}, progress = Progress(config_.output.log_every_steps, !is_root())](
+          int64_t done, int64_t total) mutable {
+        progress.update(what, done - before, total - done, done == total);
+        before = done;
+      };
 }
 
-Accuracy Trainer::evaluate_to(const std::string& path) {
+Evaluation Trainer::score_validation() {
+  return bovila::evaluate(model_, *inputs_.val, config_, ranks_, preemption_, std::move(scores_),
+                          progress_of("evaluating"));
+}
+
+AskedQuestions Trainer::ask_validation() {
+  if (!config_.eval.ask) return {};
+  return ask_split(model_, *inputs_.val, *inputs_.tokenizer, config_, ranks_, preemption_,
+                   progress_of("asking"));
+}
+
+Accuracy Trainer::evaluate() {
   const auto [scores, stopped] = score_validation();
-  if (stopped) throw AgreedError(ExitCode::kPreempted, StopRequested(stopped).what());
+  AskedQuestions asked;
+  if (!stopped) asked = ask_validation();
+  const StopReason reason = stopped ? stopped : asked.stopped;
+  if (reason) throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
   run_together(ranks_, [&, &scores = scores] {
-    if (is_root()) write_file_durably(path, predictions_text(*inputs_.val, scores));
+    if (!is_root()) return;
+    const std::filesystem::path folder = config_.output.folder;
+    write_file_durably(folder / "eval.json", predictions_text(*inputs_.val, scores));
+    write_file_durably(folder / "questions.jsonl",
+                       questions_text(*inputs_.val, scores, asked.text));
   });
   return measure(*inputs_.val, scores);
 }

@@ -49,7 +49,7 @@ test_25_random_kills_inside_and_outside_of_writes_leave_no_trace() {
 test_random_stops_within_accumulations_and_evaluations_leave_no_trace() {
   inputs star
   python3 "$root/tests/cli/interrupt.py" stopped 3 mpirun -np 2 "$bin/bovila" "${deck[@]}" \
-    --set train.batch_size=2 --set train.accum_iter=4 --set eval.batch_size=1
+    --set train.batch_size=2 --set train.accum_iter=4 --set eval.batch_size=1 --set eval.ask=true
 }
 
 test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_on() {

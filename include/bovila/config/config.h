@@ -73,6 +73,7 @@ struct LossConfig {
 
 struct EvalConfig {
   int64_t batch_size = 16;
+  bool ask = false;
 };
 
 struct RunConfig {

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -50,6 +51,12 @@ std::string to_text(const Accuracy& accuracy);
 /// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
 /// data set's own id; `ans` is left out where the split hides it.
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
+
+/// questions.jsonl: one JSON object a question, the fields of epoch{n}.json and `question`,
+/// `options`, each option's `loss` (the lowest wins) and `uncertainty`, and `asked`, the question
+/// that the model asked itself (train/questioner.h), where it did.
+std::string questions_text(const Dataset& data, std::span<const OptionScores> scores,
+                           const std::map<int64_t, std::string>& asked);
 
 /// One JSON object of metrics.jsonl: the step that was just taken, the first being 1. A step
 /// without an update has "skipped": true; a number that is not finite is null.

@@ -5,6 +5,7 @@
 //   timing.jsonl    one JSON object an optimizer step: when it was taken, how fast
 //   log.txt         one JSON object an epoch: train_*, epoch, val_*
 //   epoch{n}.json   the predictions of epoch n's evaluation
+//   questions.jsonl the newest evaluation's questions with options, scores and uncertainty
 //   events.out.tfevents.NNNNNN   the first three for TensorBoard (train/tensorboard_events.h)
 //
 // Rows reach the disk in flush(), which comes before every checkpoint; resume_at() drops those that
@@ -35,8 +36,9 @@ class ResultFiles {
 
   /// Rows of metrics.jsonl and timing.jsonl: JSON objects without line breaks that have "step".
   void add_step(const std::string& metrics, const std::string& timing);
-  /// `record` is one line of log.txt, `predictions` the text of epoch{n}.json.
-  void add_epoch(int64_t epoch, const std::string& record, std::string predictions);
+  /// `record` is one line of log.txt, the others the texts of epoch{n}.json and questions.jsonl.
+  void add_epoch(int64_t epoch, const std::string& record, std::string predictions,
+                 std::string questions);
 
   /// Puts everything that was added on the disk. What cannot be written is kept for the next time.
   /// @return nothing, or the system's reason.
@@ -47,6 +49,7 @@ class ResultFiles {
     int64_t number = 0;
     std::string record;
     std::string predictions;
+    std::string questions;
   };
 
   /// Appends what waits for a file, which is then empty.

@@ -2,10 +2,10 @@
 // Fed by train/experiment.h; feeds train/result_files.h and train/checkpoint_writer.h.
 //
 // A run is a function of the deck and the number of ranks: stopped, killed and resumed anywhere, it
-// leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json) as in one go. What
-// makes it so: the state is saved between two optimizer steps, or between two batches of an
-// evaluation; everything random has a key of its own (core/random.h); rows for people are on the
-// disk before the checkpoint that follows them, and dropped when an older one is resumed from.
+// leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json, questions.jsonl) as in
+// one go. What makes it so: the state is saved between two optimizer steps, or between two batches
+// of an evaluation; everything random has a key of its own (core/random.h); rows for people are on
+// the disk before the checkpoint that follows them, and dropped when an older one is resumed from.
 #pragma once
 
 #include <memory>
@@ -22,6 +22,7 @@
 #include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/metrics.h"
+#include "bovila/train/questioner.h"
 #include "bovila/train/result_files.h"
 #include "bovila/train/save_schedule.h"
 #include "bovila/train/train_state.h"
@@ -45,13 +46,17 @@ class Trainer {
   bool is_done() const { return epoch_ >= config_.train.epochs; }
   /// Trains to the last epoch. Returns the last evaluation's accuracy.
   Accuracy run();
-  /// Scores the validation split and returns the accuracy; writes the predictions to `path`.
-  Accuracy evaluate_to(const std::string& path);
+  /// Scores the validation split and returns the accuracy; writes eval.json and questions.jsonl.
+  Accuracy evaluate();
 
  private:
   void train_epoch();
   void finish_epoch();
+  /// A progress line for a loop over this rank's share of the validation split.
+  EvaluationProgress progress_of(const std::string& what) const;
   Evaluation score_validation();
+  /// What the model asks itself about the validation split; nothing unless the deck says eval.ask.
+  AskedQuestions ask_validation();
   /// For a step that was not taken because its numbers are not finite: skips it, as the deck says.
   /// @throws AgreedError when it says stop, or when too many were skipped in a row; what was
   /// trained until then is saved before.

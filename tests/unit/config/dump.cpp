@@ -84,6 +84,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "checkpoint.every_minutes=0",
                                     "checkpoint.keep=5",
                                     "checkpoint.resume=never",
+                                    "eval.ask=true",
                                     "output.log_every_steps=1",
                                     "output.tensorboard=false"})
                             .config;

@@ -106,6 +106,24 @@ TEST_CASE("predictions of a split that hides its answers have no answer") {
   CHECK_FALSE(list[0].contains("ans"));
 }
 
+TEST_CASE("a question's row has the prediction, texts, scores, and what the model asked itself") {
+  const SmallStar star(four_questions());
+  std::istringstream text(questions_text(*star.data, three_right(), {{1, "what did \"he\" do?"}}));
+  std::vector<json> rows;
+  for (std::string line; std::getline(text, line);) rows.push_back(json::parse(line));
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[1]["qid"] == 1);
+  CHECK(rows[1]["pre"] == "D");
+  CHECK(rows[1]["ans"] == "B");
+  CHECK(rows[1]["question"] == "What did the boy do with interaction_2?");
+  CHECK(rows[1]["options"] ==
+        json({"Hold the door", "Open the book of the girl", "Eat", "Throw the bag"}));
+  CHECK(rows[1]["loss"] == json({5, 5, 5, 1}));
+  CHECK(rows[1]["uncertainty"] == json({0.1, 0.2, 0.3, 0.4}));
+  CHECK(rows[1]["asked"] == "what did \"he\" do?");
+  CHECK_FALSE(rows[0].contains("asked"));
+}
+
 TEST_CASE("an epoch's record has the losses, the epoch and the accuracies") {
   const SmallStar star(four_questions());
   EpochMeans means;

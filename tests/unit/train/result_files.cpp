@@ -39,7 +39,7 @@ void run_to_end(ResultFiles& files, int64_t step, int64_t epoch) {
                      timing_row(step));
       CHECK_FALSE(files.flush());
     }
-    files.add_epoch(epoch, "{\"epoch\":" + std::to_string(epoch) + ",\"val_acc\":0.25}", "[]");
+    files.add_epoch(epoch, "{\"epoch\":" + std::to_string(epoch) + ",\"val_acc\":0.25}", "[]", "");
     CHECK_FALSE(files.flush());
     ++epoch;
   }
@@ -64,7 +64,7 @@ TEST_CASE("rows come with flush, in order, and only once") {
   CHECK_FALSE(std::filesystem::exists(folder.path() + "/metrics.jsonl"));
   CHECK_FALSE(files.flush());
   add_step(files, 3);
-  files.add_epoch(0, epoch_row(0), "[0]\n");
+  files.add_epoch(0, epoch_row(0), "[0]\n", "{}\n");
   CHECK_FALSE(files.flush());
   CHECK_FALSE(files.flush());
   CHECK(read_text(folder.path() + "/metrics.jsonl") ==
@@ -114,12 +114,13 @@ TEST_CASE("resuming refuses a file that is no plain file: a pipe would wait for 
 TEST_CASE("an epoch that is evaluated again is in the log once") {
   const TempFolder folder;
   ResultFiles files(folder.path(), false);
-  for (int epoch = 0; epoch < 3; ++epoch) files.add_epoch(epoch, epoch_row(epoch, 1), "[]");
+  for (int epoch = 0; epoch < 3; ++epoch) files.add_epoch(epoch, epoch_row(epoch, 1), "[]", "");
   CHECK_FALSE(files.flush());
-  files.add_epoch(1, epoch_row(1, 2), "[2]");
+  files.add_epoch(1, epoch_row(1, 2), "[2]", "new");
   CHECK_FALSE(files.flush());
   CHECK(read_text(folder.path() + "/log.txt") == epoch_row(0, 1) + "\n" + epoch_row(1, 2) + "\n");
   CHECK(read_text(folder.path() + "/epoch1.json") == "[2]");
+  CHECK(read_text(folder.path() + "/questions.jsonl") == "new");
 }
 
 TEST_CASE("what cannot be written is told with its reason, kept, and written later") {
@@ -127,7 +128,7 @@ TEST_CASE("what cannot be written is told with its reason, kept, and written lat
   const std::string out = folder.path() + "/out";
   ResultFiles files(out, false);
   add_step(files, 1);
-  files.add_epoch(0, epoch_row(0), "[]");
+  files.add_epoch(0, epoch_row(0), "[]", "");
   const auto reason = files.flush();
   REQUIRE(reason);
   CHECK(contains(*reason, "out/metrics.jsonl: cannot be written: No such file or directory"));
