@@ -48,7 +48,7 @@ demo-smollm: build ## the same with a real language model, SmolLM2-135M; takes m
 test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
 	@BUILD=$(BUILD) GOLDEN=$(GOLDEN) tests/run.sh
 
-test-deps: deps ## install what tests need besides: Slurm, and libraries to compare with
+test-deps: deps ## install what tests need besides: Slurm, a browser, libraries to compare with
 	@tools/deps.sh tests
 
 test-golden: build ## the golden tests on any folder of their form: make test-golden GOLDEN=DIR

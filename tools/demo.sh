@@ -10,7 +10,8 @@ out=output/demo
 need bovila pth2h5
 echo "BoViLA learns to read handwritten digits off videos (input/demo/README.md)."
 echo "This takes 3 to 6 minutes on two free cores; everything is left in $out/."
-rm -rf $out/before $out/checkpoints $out/config.json $out/log.txt $out/metrics.jsonl $out/epoch*.json $out/training.log
+rm -rf $out/{before,checkpoints} $out/{config,eval}.json $out/{log.txt,report.html} $out/*.jsonl \
+  $out/epoch*.json $out/events.out.tfevents.* $out/{training,asking}.log
 mkdir -p $out/before
 
 step "features: .pth to sharded HDF5"
@@ -28,5 +29,9 @@ step "accuracy on the validation questions, in %"
 python3 tools/demo_report.py accuracy before=$out/before/eval.json after="$last"
 step "some of them"
 python3 tools/demo_report.py questions input/demo/data/star/STAR_val.json "$last"
+
+step "the run as a page for a browser, with the questions that the model asks itself"
+logged $out/asking.log "$bin/bovila" input/demo.toml --eval --set eval.ask=true
+tools/report $out
 echo
 echo "More: input/demo/README.md (what the published code reaches), README.md (your own data)."

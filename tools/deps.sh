@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
-# word `tests`, what tests need besides: Slurm, and the libraries that they compare with into .deps/.
-# With the word `smollm`: a language model for `make demo-smollm` (110 MB) and what reads it.
+# word `tests`, what tests need besides: Slurm, a browser, and into .deps/ the libraries that they
+# compare with. With the word `smollm`: a language model for `make demo-smollm` (110 MB) and what
+# reads it.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -12,7 +13,8 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
           nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
-test_packages=(slurm-wlm munge) # they need not run as services
+test_packages=(slurm-wlm munge                             # they need not run as services
+               chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 
 # install_system_packages PACKAGE...
 install_system_packages() {

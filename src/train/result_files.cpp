@@ -100,9 +100,10 @@ void ResultFiles::flush_events() {
   const int64_t number = next_event_file(folder_);
   write_file_durably(folder_ / event_file_name(number), render_event_file(folder_, unused));
   event_file_ = event_file_name(number);
-  events_.clear();          // rendered: their rows are on the disk
+  events_.clear();  // rendered: their rows are on the disk
   // TensorBoard (2.21) never gets past a file that is removed while it watches it, so that one is
-  // emptied. What fails is ignored: an old file that stays is read before the new one and forgotten.
+  // emptied. What fails is ignored: an old file that stays is read before the new one and
+  // forgotten.
   std::error_code ignored;
   fs::resize_file(folder_ / event_file_name(number - 1), 0, ignored);
   for (int64_t old = 1; old < number - 1; ++old) {

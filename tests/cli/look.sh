@@ -1,7 +1,30 @@
 #!/usr/bin/env bash
-# What one sees of a run: TensorBoard's events, read by TensorBoard's own reader.
+# What one sees of a run: TensorBoard's events, read by TensorBoard's own reader; plots; the report,
+# looked at and used in a browser.
 . "$(dirname "$0")/helpers.bash"
-export PYTHONPATH=$root/.deps/test-python # from `make test-deps`
+export PYTHONPATH=$root/.deps/test-python # TensorBoard, matplotlib, Pillow: from `make test-deps`
+
+# demo_run: an epoch of the demo on the first tenth of its questions, once a script; leaves a copy of
+# its output folder, `out`, and the array `deck`.
+demo_run() {
+  local demo=$work/demo
+  deck=("$root/input/demo.toml" --set "model.llama=$root/input/demo/llama/demo" --output out
+    --set "data.folder=$demo/data" --set "data.features=$demo/features" --set train.epochs=1
+    --set train.warmup_epochs=0.5 --set eval.ask=true --set run.threads_per_rank=1)
+  if [[ ! -d $demo/out ]]; then
+    mkdir -p "$demo/data"
+    "$bin/pth2h5" "$root/input/demo/data/star/clipvitl14.pth" "$demo/features" >/dev/null 2>&1
+    python3 - "$root/input/demo/data/star" "$demo/data" <<'END'
+import json, sys
+for name in ("STAR_train.json", "STAR_val.json"):
+    questions = json.load(open(f"{sys.argv[1]}/{name}"))
+    json.dump(questions[:len(questions) // 10], open(f"{sys.argv[2]}/{name}", "w"))
+END
+    exits 0 ranks 2 "${deck[@]}"
+    mv out "$demo/out"
+  fi
+  cp -r "$demo/out" out
+}
 
 test_tensorboards_own_reader_reads_what_the_json_lines_say() {
   inputs star
@@ -13,6 +36,7 @@ def lines(path): return [json.loads(line) for line in open(path)]
 events = EventAccumulator("out", size_guidance={"scalars": 0})
 events.Reload()
 found = {tag: {e.step: e.value for e in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+assert all(len(events.Scalars(tag)) == len(found[tag]) for tag in found)
 steps, timing, epochs = lines("out/metrics.jsonl"), lines("out/timing.jsonl"), lines("out/log.txt")
 expected = {}
 for rows, names in ((steps, [n for n in steps[0] if n not in ("step", "epoch", "questions")]),
@@ -56,6 +80,191 @@ test_without_tensorboard_there_are_no_events() {
   inputs star
   exits 0 bovila "${deck[@]}" --set train.epochs=1 --set output.tensorboard=false
   [[ -s out/timing.jsonl && -z $(ls out | grep tfevents) ]]
+}
+
+test_the_report_of_the_demo_is_a_page_whose_table_can_be_filtered_and_sorted() {
+  demo_run
+  exits 0 "$root/tools/report" out
+  says_once "out/report.html"
+  ! grep -q "note:" said
+  # Nothing is fetched from anywhere: no address but the names of XML's own kinds.
+  ! grep -oE '(src|href)="?(https?:)?//[^ "]*|@import|url\(' out/report.html
+  ! grep -oE 'https?://[^ "]*' out/report.html | grep -v '^http://www.w3.org/2000/svg$'
+  exits 0 python3 "$root/tests/tools/check_report.py" out screenshot.png
+}
+
+test_an_evaluation_writes_the_questions_that_the_model_asks_itself() {
+  demo_run
+  cp out/questions.jsonl before
+  exits 0 ranks 3 "${deck[@]}" --eval
+  holds "[r['qid'] for r in lines('before')] == [r['qid'] for r in load('out/eval.json')]"
+  cmp before out/questions.jsonl # what the training's last evaluation on two ranks wrote
+  holds "all(r['asked'] and r['question'].endswith('?')
+             and r['pre'] == 'ABCD'[r['loss'].index(min(r['loss']))]
+             and len(r['options']) == len(r['loss']) == len(r['uncertainty']) == 4
+             and r['u'] == r['uncertainty']['ABCD'.index(r['pre'])] for r in lines('before'))"
+  exits 0 bovila "${deck[@]}" --eval --set eval.ask=false
+  holds "not any('asked' in r for r in lines('out/questions.jsonl'))"
+}
+
+test_texts_of_a_run_never_become_markup() {
+  mkdir out
+  python3 - <<'END'
+import json
+evil = ("</script><script>document.title='evil'</script>@@DATA@@"
+        "<img src=x onerror=\"document.title='evil'\">")
+json.dump({evil: {evil: evil}, "train": {"batch_size": 1}}, open("out/config.json", "w"))
+row = {"qid": 0, "question_id": evil, "vid": evil, "qtype": 1, "pre": "A", "ans": "B", "u": 0.5,
+       "question": evil, "options": [evil, evil], "loss": [0.1, 0.2], "uncertainty": [0.5, 0.5],
+       "asked": evil}
+json.dump(row, open("out/questions.jsonl", "w"))
+END
+  exits 0 "$root/tools/report" out
+  python3 - "$root/tests/tools" <<'END'
+import json, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from browser import Browser
+evil = json.load(open("out/questions.jsonl"))["asked"]
+page = Browser(1200, 800)
+try:
+    page.open(pathlib.Path("out/report.html"))
+    assert page.run("return document.title") == "out - bovila"
+    assert page.run("return document.querySelectorAll('img').length") == 0
+    assert f"Asked itself: {evil}" in page.texts("#table")[0]
+    assert evil in page.texts("#settings")[0]
+    assert page.complaints() == [], page.complaints()
+finally:
+    page.close()
+END
+}
+
+# texts_of_svg FILE: matplotlib draws texts as shapes and keeps each as a comment.
+texts_of_svg() {
+  python3 - "$1" <<'END'
+import re, sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+assert root.tag == "{http://www.w3.org/2000/svg}svg", root.tag
+print(*re.findall(r"<!-- (.*?) -->", open(sys.argv[1]).read()), sep="\n")
+END
+}
+
+test_a_plot_is_drawn_as_png_and_as_svg() {
+  inputs star
+  exits 0 bovila "${deck[@]}"
+  exits 0 "$root/tools/plot_run" out
+  says_once "out/plot.png"
+  python3 -c "
+from PIL import Image
+picture = Image.open('out/plot.png')
+assert picture.format == 'PNG' and picture.width > 1000
+assert len(picture.convert('RGB').getcolors(1 << 24)) > 200"
+  exits 0 "$root/tools/plot_run" out --output plot.svg
+  texts_of_svg plot.svg >said
+  says "Losses in training" "Accuracy after each epoch" "Accuracy by question type" "Reliability" \
+    "Uncertainty of right and wrong answers" "Risk when only the most certain are answered"
+  ! grep -q "no steps yet" said
+}
+
+test_a_run_that_has_just_begun_has_a_report_and_a_plot_that_say_what_is_not_there_yet() {
+  mkdir out
+  echo '{"train": {"epochs": 3}}' >out/config.json
+  printf '{"step":1,"epoch":0,"loss":2.5,"lr":0.1}\n{"step":2,"epo' >out/metrics.jsonl
+  exits 0 "$root/tools/report" out
+  says "note: log.txt is not there: no accuracy by epoch." "note: timing.jsonl is not there"
+  ! grep -q "left out" said
+  grep -q "0 of 3 epochs done" out/report.html
+  exits 0 "$root/tools/plot_run" out --output plot.svg
+  texts_of_svg plot.svg >said
+  says "no accuracy by epoch yet" "no evaluation yet"
+}
+
+test_predictions_alone_make_a_report_without_texts_and_damaged_rows_are_counted() {
+  mkdir out
+  echo '[{"vid":"a","qid":0,"qtype":-1,"pre":"A","ans":"B","u":0.5},{"qid":1},7]' >out/epoch3.json
+  echo '{"epochs"' >out/config.json
+  printf '{"step":1,"loss":1}\nnoise\n{"loss":2}\n{"step":2,"loss":NaN}\n' >out/metrics.jsonl
+  exits 0 "$root/tools/report" out
+  says "note: config.json is not whole: no settings." "note: metrics.jsonl: 2 lines left out" \
+    "note: questions.jsonl is not there: epoch3.json has the predictions" \
+    "note: epoch3.json: 1 row left out"
+  exits 0 "$root/tools/plot_run" out
+}
+
+test_a_split_that_hides_its_answers_has_a_report_and_a_plot() {
+  mkdir out
+  echo '{"qid":0,"qtype":1,"pre":"A","u":0.5,"question":"What?"}' >out/questions.jsonl
+  exits 0 "$root/tools/report" out
+  exits 0 "$root/tools/plot_run" out --output plot.svg
+  texts_of_svg plot.svg >said
+  says "the split hides its answers"
+}
+
+test_a_run_without_an_evidential_loss_has_no_charts_of_its_uncertainty() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1 --set loss.edl_mse=0
+  exits 0 "$root/tools/report" out
+  grep -q '"uncertainty":null' out/report.html
+  exits 0 "$root/tools/plot_run" out --output plot.svg
+  texts_of_svg plot.svg >said
+  says "no uncertainty: the run has no evidential loss" "Accuracy by question type"
+  ! grep -q "Reliability" said
+}
+
+test_the_statistics_of_a_run_are_those_worked_out_by_hand() {
+  PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tools python3 - <<'END'
+import run_statistics as stats
+def row(pre, ans, u, qtype=1): return {"pre": pre, "ans": ans, "u": u, "qtype": qtype}
+rows = [row("A", "A", 0.1), row("B", "A", 0.2), row("C", "C", 0.2, 3), row("A", "C", 0.9, 3)]
+hidden = [{"pre": "A", "u": 0.5}]
+assert stats.accuracy(rows) == 0.5 and stats.accuracy([]) is None
+assert stats.by_type(rows + hidden) == [("Interaction", 1, 2), ("Prediction", 1, 2), ("all", 2, 4)]
+assert stats.risk_coverage(rows) == [(0.25, 0), (0.75, 1 / 3), (1, 0.5)]  # the two of 0.2 together
+assert abs(stats.mean_risk(stats.risk_coverage(rows)) - (0.5 / 3 + 0.25 / 2)) < 1e-12
+assert stats.reliability(rows) == [(0.1, 1, 1), (0.2, 0, 1), (0.2, 1, 1), (0.9, 0, 1)]
+assert stats.confusion(rows + hidden) == ("ABC", [[1, 1, 0], [0, 0, 0], [1, 0, 1]])
+bins = stats.histogram(rows)
+assert len(bins) == 20 and bins[0][0] == 0.1 and abs(bins[-1][1] - 0.9) < 1e-12
+assert [(right, wrong) for _, _, right, wrong in bins if right + wrong] == [(1, 0), (1, 1), (0, 1)]
+assert stats.histogram([row("A", "A", 0.5)] * 3)[0][2] == 3
+for nothing in (stats.by_type, stats.risk_coverage, stats.reliability):
+    assert nothing([]) == [] == nothing(hidden)
+assert not stats.has_uncertainty([row("A", "A", 0)]) and stats.has_uncertainty(rows)
+points = stats.thinned([(x, x) for x in range(1, 1000)], 10)
+assert len(points) == 10 and points[0] == (100, 50.5) and points[-1][0] == 999
+steps = [{"step": 1, "loss": 2.0, "loss_a": 2.0, "loss_b": 0.001, "loss_c": 0.0}]
+assert stats.loss_terms(steps) == (["loss", "loss_a"], ["loss_b"])
+assert stats.loss_terms([]) == ([], [])
+END
+}
+
+test_what_is_no_run_is_refused_with_what_was_expected() {
+  local tool
+  mkdir empty
+  touch file
+  for tool in report plot_run; do
+    exits 2 "$root/tools/$tool" nowhere
+    says_once "error: nowhere is not there: expected the output folder of a run"
+    exits 2 "$root/tools/$tool" file
+    says_once "error: file is a file: expected the output folder of a run"
+    exits 2 "$root/tools/$tool" empty
+    says_once "error: empty holds none of a run's files"
+  done
+  [[ -z $(ls -A empty) ]]
+  echo '{"step":1,"loss":1}' >empty/metrics.jsonl
+  exits 2 "$root/tools/plot_run" empty --output plot.gif
+  says "--output plot.gif: expected a name that ends in .png, .svg, .pdf"
+  for tool in "report --output /proc/x" "plot_run --output /proc/x.svg"; do
+    exits 1 "$root/tools/"$tool empty
+    says "cannot be written: "
+  done
+}
+
+test_plot_run_without_matplotlib_says_what_it_needs() {
+  mkdir out
+  echo '{"step":1,"loss":1}' >out/metrics.jsonl
+  exits 1 env PYTHONPATH= python3 -S "$root/tools/plot_run" out
+  says "plot_run needs matplotlib: pip install matplotlib"
+  exits 0 env PYTHONPATH= python3 -S "$root/tools/report" out
 }
 
 run_tests look
