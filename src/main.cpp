@@ -1,8 +1,9 @@
 // bovila DECK: table of contents of the program. Session, deck, start, inputs, model, then train,
-// --eval or --check, and the exit code.
+// --eval, --check or answer, and the exit code.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 
 #include "bovila/config/deck.h"
@@ -16,6 +17,7 @@
 #include "bovila/dist/mpi_session.h"
 #include "bovila/dist/nccl_communicator.h"
 #include "bovila/dist/threads.h"
+#include "bovila/train/answerer.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/published.h"
 #include "bovila/train/run_folder.h"
@@ -32,7 +34,40 @@ struct CommandLine {
   Start start;
   bool check = false;
   bool self_check = false;
+  bool answer = false;
+  std::string features;  ///< of `answer`: a feature set, or the file of one video
+  Query query;           ///< of `answer`: without options they are read from standard input
 };
+
+/// `bovila answer`.
+void add_answer(CLI::App& app, CommandLine& line) {
+  auto* answer = app.add_subcommand(
+      "answer",
+      "answer questions with a trained model: the one of --option, or of each line of standard "
+      "input, {\"video\": ..., \"question\": ..., \"options\": [...]}");
+  answer->add_option("DECK", line.deck, "settings of the trained run")->required();
+  answer->add_option("--set", line.overrides, "table.key=value: overrides the deck")
+      ->expected(1)
+      ->take_all();
+  answer->add_option("--resume", line.start.resume,
+                     "checkpoint: a step-... folder, or the output folder of a run (default: "
+                     "output.folder's newest valid one)");
+  answer->add_option("--features", line.features,
+                     "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
+  Query& query = line.query;
+  auto* options = answer->add_option("--option", query.options, "one of the answers to choose from")
+                      ->expected(1)
+                      ->take_all();
+  const auto of_one_question = [&](const char* name, auto& value, const char* what) {
+    return answer->add_option(name, value, what)->needs(options)->expected(1);
+  };
+  of_one_question("--video", query.videos, "name of the video; several are shown in a row")
+      ->take_all();
+  of_one_question("--question", query.question, "what is asked");
+  of_one_question("--start", query.start_s, "where the clip begins, in seconds");
+  of_one_question("--end", query.end_s, "where it ends");
+  of_one_question("--dialogue", query.dialogue, "what is said in it");
+}
 
 /// @throws CLI::ParseError, --help among it.
 CommandLine parse(CLI::App& app, int argc, char** argv) {
@@ -55,7 +90,9 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   app.add_flag("--self-check", line.self_check,
                "without a deck: check that libraries, devices and ranks work, report and end");
   fresh->excludes(resume)->excludes(eval);
+  add_answer(app, line);
   app.parse(argc, argv);
+  line.answer = app.got_subcommand("answer");
   if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
   const char* restarts = std::getenv("SLURM_RESTART_COUNT");
   line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
@@ -188,6 +225,61 @@ void check_machine(const MpiSession& session) {
   self_check(session, nccl ? static_cast<Communicator&>(*nccl) : host, device, std::cout);
 }
 
+/// The deck of `bovila answer`: it reads no annotations, and perhaps other features.
+Deck read_deck_to_answer(const CommandLine& line, bool one_video) {
+  auto overrides = line.overrides;
+  overrides.push_back("data.folder=.");
+  if (!line.features.empty()) {
+    overrides.push_back("data.features=" + (one_video ? "." : line.features));
+  }
+  return read_deck(line.deck, overrides);
+}
+
+/// The trained parameters to answer with. @throws UserError when there are none.
+Checkpoint find_trained(const Config& config, Start start) {
+  start.eval = true;  // the run itself is not touched
+  if (auto checkpoint = choose_start(config, start)) return std::move(*checkpoint);
+  throw UserError(
+      "no checkpoint in {}: train first, or name another run's with --resume or --set "
+      "output.folder=...",
+      checkpoint_root(config).string());
+}
+
+/// bovila answer: one process, no collective work.
+void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  if (session.size() > 1) {
+    throw AgreedError(ExitCode::kUserError,
+                      fmt::format("`bovila answer` is one process, {} were started: leave mpirun "
+                                  "out",
+                                  session.size()));
+  }
+  const bool one_video = std::filesystem::is_regular_file(line.features);
+  const Config config = read_deck_to_answer(line, one_video).config;
+  MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
+  preemption.stand_down();
+  torch::set_num_threads(config.run.threads_per_rank > 0
+                             ? static_cast<int>(config.run.threads_per_rank)
+                             : choose_threads(host));
+  const torch::Device device = set_up_device(config.run, host, host);
+  const Checkpoint checkpoint = find_trained(config, line.start);
+  const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
+  const auto features =
+      one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
+  const auto llama = read_llama_params(config.model.llama, tokenizer->vocab_size());
+  Bovila model = make_model(config, llama, /*for_training=*/false, device, host, host, preemption);
+  from_arrays(checkpoint.state, model.parameters());
+  log::info("answering with {}", checkpoint.folder.string());
+  const Answerer answerer(config, features, *tokenizer, model);
+  if (!line.query.options.empty()) {
+    Query query = line.query;
+    const OptionScores scores = answerer.answer(query);
+    std::cout << answer_text(query, scores) << std::endl;
+    return;
+  }
+  const int64_t refused = answer_lines(std::cin, std::cout, answerer);
+  if (refused > 0) throw UserError("{} of the lines could not be answered", refused);
+}
+
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
   const Deck deck = share_deck(line, host);
@@ -236,6 +328,8 @@ ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption&
   try {
     if (line.self_check) {
       check_machine(session);
+    } else if (line.answer) {
+      answer(line, session, preemption);
     } else {
       run(line, session, preemption);
     }
@@ -250,7 +344,8 @@ ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption&
     return error.code;
   } catch (const std::exception& error) {
     const bool users = dynamic_cast<const UserError*>(&error) != nullptr;
-    log::error("rank {}: {}", session.name(), error.what());
+    log::error("{}{}", session.size() > 1 ? fmt::format("rank {}: ", session.name()) : "",
+               error.what());
     const auto code = users ? ExitCode::kUserError : ExitCode::kFailure;
     if (session.size() > 1) session.abort(static_cast<int>(code));
     return code;

@@ -8,13 +8,16 @@
 
 namespace bovila {
 
-#define DECLARE_READER(name, options, has_subtitles) ReadAnnotations read_##name;
+#define DECLARE_READER(name, options, has_subtitles) \
+  ReadAnnotations read_##name;                       \
+  extern const QuestionForm name##_form;
 BOVILA_DATASETS(DECLARE_READER)
 #undef DECLARE_READER
 
 namespace {
 
-#define READER(name, options, has_subtitles) {#name, options, has_subtitles, read_##name},
+#define READER(name, options, has_subtitles) \
+  {#name, options, has_subtitles, read_##name, &name##_form},
 constexpr AnnotationReader kReaders[] = {BOVILA_DATASETS(READER)};
 #undef READER
 

@@ -7,6 +7,25 @@
 #include "bovila/data/clip.h"
 
 namespace bovila {
+namespace {
+
+std::vector<float> read_frames(const Sample& sample, const FeatureStore& features,
+                               int64_t max_feats) {
+  std::vector<float> out(static_cast<size_t>(max_feats * kFeatureDim));
+  read_clip(features, sample.clip, max_feats, out);
+  return out;
+}
+
+}  // namespace
+
+OptionExample make_options(const Sample& sample, const FeatureStore& features,
+                           const PromptBuilder& prompts, int64_t max_feats) {
+  OptionExample out{sample.row, read_frames(sample, features, max_feats), {}};
+  for (size_t k = 0; k < sample.options.size(); ++k) {
+    out.options.push_back(prompts.vqa(sample, static_cast<int>(k)));
+  }
+  return out;
+}
 
 Dataset::Dataset(const Config& config, const std::string& split, const FeatureStore& features,
                  const Tokenizer& tokenizer)
@@ -18,25 +37,14 @@ Dataset::Dataset(const Config& config, const std::string& split, const FeatureSt
       max_feats_(config.model.max_feats),
       max_seq_len_(config.model.max_seq_len) {}
 
-std::vector<float> Dataset::frames(const Sample& sample) const {
-  std::vector<float> out(static_cast<size_t>(max_feats_ * kFeatureDim));
-  read_clip(features_, sample.clip, max_feats_, out);
-  return out;
-}
-
 Example Dataset::example(int64_t row) const {
   const Sample& question = sample(row);
-  return {row, frames(question), prompts_.vqa(question, question.answer.value()),
-          prompts_.vaq(question)};
+  return {row, read_frames(question, features_, max_feats_),
+          prompts_.vqa(question, question.answer.value()), prompts_.vaq(question)};
 }
 
 OptionExample Dataset::options(int64_t row) const {
-  const Sample& question = sample(row);
-  OptionExample out{row, frames(question), {}};
-  for (size_t k = 0; k < question.options.size(); ++k) {
-    out.options.push_back(prompts_.vqa(question, static_cast<int>(k)));
-  }
-  return out;
+  return make_options(sample(row), features_, prompts_, max_feats_);
 }
 
 std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride,

@@ -52,6 +52,8 @@ Sample read_question(const Record& record, int num_options) {
 
 }  // namespace
 
+extern const QuestionForm dramaqa_form{};
+
 std::vector<Sample> read_dramaqa(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/AnotherMissOhQA_{}_set.json", source.folder, source.split),
                         "row");

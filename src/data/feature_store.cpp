@@ -47,6 +47,7 @@ struct FeatureStore::Impl {
   std::string folder;
   std::string source;
   bool half = true;
+  bool has_checksums = true;
   std::vector<Shard> shards;
   std::map<std::string, Location, std::less<>> videos;
 
@@ -85,9 +86,10 @@ struct FeatureStore::Impl {
     const Shard& shard = shards[at.shard];
     const size_t frame_bytes = static_cast<size_t>(kFeatureDim) * hdf5::size_of(type());
     std::vector<std::byte> frames(static_cast<size_t>(count) * frame_bytes);
-    std::vector<uint64_t> checksums(static_cast<size_t>(count));
     const int64_t row = at.first + first;
     hdf5::read_rows(shard.file.get(), "frames", type(), row, count, frames);
+    if (!has_checksums) return frames;
+    std::vector<uint64_t> checksums(static_cast<size_t>(count));
     hdf5::read_rows(shard.file.get(), "checksums", hdf5::Type::kUInt64, row, count,
                     std::as_writable_bytes(std::span(checksums)));
     for (size_t i = 0; i < checksums.size(); ++i) {
@@ -115,6 +117,28 @@ FeatureStore::FeatureStore(const std::string& folder) : impl_(std::make_unique<I
   impl_->source = index.source;
   impl_->half = index.half;
   for (const auto& contents : index.shards) impl_->open_shard(contents);
+}
+
+FeatureStore::FeatureStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+FeatureStore FeatureStore::of_one_video(const std::string& file) {
+  auto impl = std::make_unique<Impl>();
+  Shard shard{file, hdf5::open_file(file)};
+  const auto frames = hdf5::describe(shard.file.get(), "frames");
+  const bool fits = frames.shape.size() == 2 && frames.shape[0] > 0 &&
+                    frames.shape[1] == kFeatureDim &&
+                    (frames.type == hdf5::Type::kFloat16 || frames.type == hdf5::Type::kFloat32);
+  if (!fits) {
+    throw UserError("{}: expected /frames of shape [frames, {}], float16 or float32", file,
+                    kFeatureDim);
+  }
+  impl->folder = impl->source = file;
+  impl->half = frames.type == hdf5::Type::kFloat16;
+  impl->has_checksums = false;
+  impl->videos.emplace(std::filesystem::path(file).stem().string(),
+                       Location{0, 0, frames.shape[0]});
+  impl->shards.push_back(std::move(shard));
+  return FeatureStore(std::move(impl));
 }
 
 FeatureStore::~FeatureStore() = default;

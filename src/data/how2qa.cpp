@@ -55,6 +55,8 @@ Sample read_question(const Record& record) {
 
 }  // namespace
 
+extern const QuestionForm how2qa_form{};
+
 std::vector<Sample> read_how2qa(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/{}.csv", source.folder, source.split), "line");
   SampleCollector samples(problems, "answer_id");

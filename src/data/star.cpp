@@ -69,6 +69,8 @@ Sample read_question(const Record& record, int num_options) {
 
 }  // namespace
 
+extern const QuestionForm star_form{};
+
 std::vector<Sample> read_star(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/STAR_{}.json", source.folder, source.split), "row");
   SampleCollector samples(problems, "answer");

@@ -14,6 +14,24 @@ namespace {
 constexpr const char* kOptionKeys[] = {"a0", "a1", "a2", "a3", "a4"};
 constexpr int64_t kFramesPerSecond = 3;
 
+std::string in_one_line(std::string_view text) {
+  std::string line = " ";
+  for (const char c : text) line += c == '\n' ? ' ' : c;
+  return line;
+}
+
+std::optional<std::string> asked_dialogue(std::string_view text) {
+  if (strip(text).empty()) return {};
+  return in_one_line(text);
+}
+
+}  // namespace
+
+extern const QuestionForm tvqa_form{
+    .frames_per_second = kFramesPerSecond, .about_dialogue = true, .dialogue = asked_dialogue};
+
+namespace {
+
 /// A clip in whole seconds; none is the whole video.
 struct Clip {
   int64_t start_s;
@@ -45,8 +63,7 @@ std::optional<std::string> join_dialogue(const std::vector<Subtitle>& subtitles,
   std::string dialogue;
   for (const Subtitle& subtitle : subtitles) {
     if (clip && !in_clip(subtitle, clip->start_s, clip->end_s)) continue;
-    dialogue += ' ';
-    for (const char c : subtitle.text) dialogue += c == '\n' ? ' ' : c;
+    dialogue += in_one_line(subtitle.text);
   }
   if (dialogue.empty()) return {};
   return dialogue;
@@ -59,7 +76,7 @@ Sample read_question(const Record& record) {
   sample.question = normalize_question(record.text("q"));
   for (const char* key : kOptionKeys) sample.options.push_back(record.text(key));
   sample.answer = record.answer_index("answer_idx", std::size(kOptionKeys));
-  sample.about_dialogue = true;
+  sample.about_dialogue = tvqa_form.about_dialogue;
   return sample;
 }
 

@@ -16,7 +16,20 @@ namespace {
 
 using Subtitles = std::unordered_map<std::string, std::vector<Subtitle>>;
 
-constexpr const char* kQuestion = "Which event is more likely to happen right after?";
+std::string without_dashes(std::string_view text) {
+  std::string out(text);
+  std::erase(out, '-');
+  return out;
+}
+
+}  // namespace
+
+extern const QuestionForm vlep_form{
+    .about_dialogue = true,
+    .question = "Which event is more likely to happen right after?",
+    .dialogue = [](std::string_view text) { return std::optional(without_dashes(text)); }};
+
+namespace {
 
 /// The texts of the clip without `-`, with nothing between them.
 std::string join_dialogue(const std::vector<Subtitle>& subtitles, const Interval& clip) {
@@ -26,8 +39,7 @@ std::string join_dialogue(const std::vector<Subtitle>& subtitles, const Interval
   for (const Subtitle& subtitle : subtitles) {
     if (in_clip(subtitle, start, end)) dialogue += subtitle.text;
   }
-  std::erase(dialogue, '-');
-  return dialogue;
+  return without_dashes(dialogue);
 }
 
 std::optional<Interval> clip_times(const Record& record) {
@@ -41,10 +53,10 @@ Sample read_question(const Record& record, int num_options) {
   Sample sample;
   sample.question_id = record.id("example_id");
   sample.video_id = record.text("vid_name");
-  sample.question = kQuestion;
+  sample.question = vlep_form.question;
   sample.options = record.texts("events", num_options);
   sample.answer = record.answer_index("answer", num_options);
-  sample.about_dialogue = true;
+  sample.about_dialogue = vlep_form.about_dialogue;
   return sample;
 }
 

@@ -73,8 +73,10 @@ Preemption::Preemption() {
   }
 }
 
-Preemption::~Preemption() {
+void Preemption::stand_down() {
   for (const auto& [signal, action] : before_) sigaction(signal, &action, nullptr);
+  before_.clear();
+  deadline_.reset();
 }
 
 void Preemption::catch_signal(int signal, int flags) {

@@ -76,6 +76,7 @@ check "its settings of make exist" "${wrong[@]}"
 # --- options and keys ----------------------------------------------------------------------------
 for program in bovila pth2h5 llama2bovila; do
   help=$("$bin/$program" --help 2>&1)
+  [[ $program == bovila ]] && help+=$("$bin/bovila" answer --help 2>&1)
   wrong=()
   mapfile -t options < <(after $program | grep -oE '^--[a-z0-9-]+' | sort -u)
   for option in "${options[@]}"; do

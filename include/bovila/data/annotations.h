@@ -1,10 +1,12 @@
 // The official annotation files of every data set, read as they are downloaded (SPEC 4).
 // Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and data/report.h.
 //
-// A data set is one file src/data/NAME.cpp, which defines read_NAME, and one line in
+// A data set is one file src/data/NAME.cpp, which defines read_NAME and NAME_form, and one line in
 // config/datasets.h.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,12 +26,22 @@ struct AnnotationSource {
 
 using ReadAnnotations = std::vector<Sample>(const AnnotationSource&);
 
+/// How a data set words its questions, for those that are asked from outside it (data/query.h).
+struct QuestionForm {
+  int64_t frames_per_second = 1;   ///< of its features
+  bool about_dialogue = false;     ///< Sample::about_dialogue
+  std::string_view question = "";  ///< where all of its questions are the same
+  /// A clip's dialogue as its prompts hold it, or none of it; null: it has no subtitles.
+  std::optional<std::string> (*dialogue)(std::string_view text) = nullptr;
+};
+
 /// One data set. Plain data.
 struct AnnotationReader {
   std::string_view name;  ///< as in the deck's data.dataset
   int num_options;        ///< of every question
   bool has_subtitles;     ///< data.subtitles may be true
   ReadAnnotations* read;  ///< see read_annotations
+  const QuestionForm* form;
 };
 
 /// The table of data sets.

@@ -22,6 +22,11 @@ struct OverLongPrompt {
   int64_t length = 0;
 };
 
+/// Frames and the prompts of all options of a question, whatever it is from.
+/// @throws UserError when its features cannot be read.
+OptionExample make_options(const Sample& sample, const FeatureStore& features,
+                           const PromptBuilder& prompts, int64_t max_feats);
+
 /// Thread-safe: examples are made from read-only parts. `features` and `tokenizer` must outlive it.
 class Dataset {
  public:
@@ -46,8 +51,6 @@ class Dataset {
       int64_t first, int64_t stride, const std::function<void()>& interrupt = [] {}) const;
 
  private:
-  std::vector<float> frames(const Sample& sample) const;
-
   std::string split_;
   std::vector<Sample> samples_;
   const FeatureStore& features_;

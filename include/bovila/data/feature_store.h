@@ -28,6 +28,9 @@ class FeatureStore {
  public:
   /// @throws UserError when the folder is missing, incomplete, damaged, or of an unknown version.
   explicit FeatureStore(const std::string& folder);
+  /// One video's features in a file of their own: HDF5 with /frames [rows, 768], half or float, and
+  /// no checksums. The video is called as the file, without its extension. @throws UserError.
+  static FeatureStore of_one_video(const std::string& file);
   ~FeatureStore();
   FeatureStore(FeatureStore&&) noexcept;
   FeatureStore& operator=(FeatureStore&&) noexcept;
@@ -50,6 +53,7 @@ class FeatureStore {
 
  private:
   struct Impl;
+  explicit FeatureStore(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -48,14 +48,17 @@ std::optional<std::chrono::duration<double>> time_to_stop(
 class Preemption {
  public:
   Preemption();
-  /// Puts back what the signals did before.
-  ~Preemption();
+  ~Preemption() { stand_down(); }
   Preemption(const Preemption&) = delete;
   Preemption& operator=(const Preemption&) = delete;
 
   /// The deck's choice: `run.stop_signals` instead of the three, and the time limits, with the
   /// Slurm job's as the environment has it.
   void configure(const RunConfig& config);
+
+  /// Signals do again what they did before this object, and there is no limit: for a program that
+  /// has nothing to save. One that came before still counts.
+  void stand_down();
 
   /// What asked this rank to stop, if anything. Cheap; any thread.
   StopReason requested() const;

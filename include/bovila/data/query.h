@@ -1,0 +1,38 @@
+// A question that is asked from outside any data set, worded as the deck's data set words its own.
+// Fed by the command line or a line of JSON; feeds data/prompt.h and data/clip.h by
+// train/answerer.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bovila/config/config.h"
+#include "bovila/data/feature_store.h"
+#include "bovila/data/sample.h"
+
+namespace bovila {
+
+/// What is asked, as it was typed.
+struct Query {
+  std::vector<std::string> videos;  ///< shown one after the other; none: the store's only one
+  std::string question;             ///< "": the data set's, where all of its are the same (VLEP)
+  std::vector<std::string> options;
+  std::optional<double> start_s, end_s;  ///< the clip; none: all of the video
+  std::optional<std::string> dialogue;   ///< what is said in the clip
+  std::string id;                        ///< JSON, for the asker; "" when there is none
+};
+
+/// {"video": "V1", "question": "...", "options": ["...", ...], "start": 2.5, "end": 7, "dialogue":
+/// "...", "id": ...}; `video` may be a list, and all but the options may be left out or null.
+/// `query.id` is set even when something else is wrong. @throws UserError saying what was expected.
+void parse_query(std::string_view json, Query& query);
+
+/// The question as one of the deck's data set: normalised, with its instruction, dialogue and frame
+/// rate. The video and the question are filled in where they were left out. Several videos with
+/// frames for some may lack others: zero rows, as in the data sets.
+/// @throws UserError saying what cannot be asked of whom.
+Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& features);
+
+}  // namespace bovila
