@@ -1,6 +1,7 @@
-// pth2h5 FILE.pth DIR: a features .pth into a sharded HDF5 feature set; --verify proves one, --list
-// shows one (or a .pth).
-// Fed by the published features; feeds data/feature_store.h. Memory: the largest video.
+// pth2h5 FILE.pth DIR: a features .pth, or a folder of .npy files, into a sharded HDF5 feature set;
+// --verify proves one, --list shows one (or a .pth).
+// Fed by the published features or tools/extract_features.py; feeds data/feature_store.h. Memory:
+// the largest video.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +18,7 @@
 #include "bovila/core/log.h"
 #include "bovila/data/feature_store.h"
 #include "bovila/data/feature_writer.h"
+#include "bovila/data/npy.h"
 #include "bovila/data/pth.h"
 
 namespace {
@@ -155,30 +157,43 @@ void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& v
   }
 }
 
+void write(const FeatureSource& source, const std::string& folder, int64_t num_shards, bool force) {
+  int64_t total = 0;
+  for (const VideoFrames& video : source.videos) {
+    total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
+  }
+  ByteProgress progress("converting", total);
+  write_feature_set(folder, source, num_shards, force, [&](int64_t n) { progress.add(n); });
+  std::cerr << source.videos.size() << " videos in " << folder << "\n";
+}
+
+void say_there(const std::string& folder) {
+  std::cerr << folder << " is there already, made from this file: nothing to do\n";
+}
+
+void convert_npy(const std::string& path, const std::string& folder, int64_t num_shards,
+                 bool force) {
+  const FeatureSource source = npy_source(path);
+  if (!force && is_there(folder, source.identity, num_shards)) return say_there(folder);
+  write(source, folder, num_shards, force);
+}
+
 void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
+  if (std::filesystem::is_directory(path)) return convert_npy(path, folder, num_shards, force);
   const PthFile file(path);
   const auto videos = file.tensors();
   if (videos.empty()) throw UserError("{}: there are no videos in it", path);
   for (const PthTensor& video : videos) check_video(file, video);
-  if (!force && is_there(folder, file.identity(), num_shards)) {
-    std::cerr << folder << " is there already, made from this file: nothing to do\n";
-    return;
-  }
+  if (!force && is_there(folder, file.identity(), num_shards)) return say_there(folder);
   verify_shared_storages(file, videos);
   FeatureSource source;
   source.identity = file.identity();
   source.half = std::ranges::all_of(
       videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
-  int64_t total = 0;
-  for (const PthTensor& video : videos) {
-    source.videos.push_back({video.name, video.shape[0]});
-    total += video.numel() * (source.half ? 2 : 4);
-  }
+  for (const PthTensor& video : videos) source.videos.push_back({video.name, video.shape[0]});
   VideoReader reader(file, source.half);
   source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
-  ByteProgress progress("converting", total);
-  write_feature_set(folder, source, num_shards, force, [&](int64_t n) { progress.add(n); });
-  std::cerr << videos.size() << " videos in " << folder << "\n";
+  write(source, folder, num_shards, force);
 }
 
 void verify(const std::string& folder) {
@@ -210,7 +225,8 @@ int main(int argc, char** argv) {
   std::string file, folder, verified, listed;
   int64_t shards = 8;
   bool force = false;
-  app.add_option("FILE", file, "features: a .pth dict of name -> [frames, 768]");
+  app.add_option("FILE", file,
+                 "features: a .pth dict of name -> [frames, 768], or a folder of NAME.npy files");
   app.add_option("DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# tools/extract_features.py on generated clips with a small CLIP of random weights: what is in the
+# set, what happens to broken videos and to an extraction that is killed.
+. "$(dirname "$0")/helpers.bash"
+
+libraries=$root/.deps/test-python
+[[ -d $libraries ]] || { echo "$libraries is missing: run \`make test-deps\`" && exit 1; }
+export PYTHONPATH=$libraries:$root/.deps/python PATH=$bin:$PATH
+export HF_HUB_OFFLINE=1 TRANSFORMERS_VERBOSITY=error OMP_NUM_THREADS=${OMP_NUM_THREADS:-2}
+
+extract() { timeout 300 "$root/tools/extract_features.py" "$@"; }
+clips() { python3 "$root/tests/tools/clips.py" "$@"; }
+
+mkdir "$work/videos" "$work/three"
+clips make "$work/videos" "$work/clip"
+
+# lists SET TEXT: names and frame counts of a set that is as it was written.
+lists() {
+  exits 0 pth2h5 --verify "$1"
+  exits 0 pth2h5 --list "$1"
+  cmp said <(printf "$2")
+}
+
+test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_mended() {
+  cp -r "$work/videos" .
+  "$root/tools/extract_features.py" videos set --model "$work/clip" --batch 1 >log 2>&1 &
+  local job=$! i
+  for ((i = 0; i < 3000; ++i)); do
+    [[ -e set.extracting/S0.npy ]] && break
+    sleep 0.1
+  done
+  kill -9 "$job"
+  [[ -e set.extracting/S0.npy && ! -e set ]]
+  mv videos/S1.mkv whole
+  echo "no video" >videos/S1.mkv
+  exits 1 extract videos set --model "$work/clip" --batch 7 --shards 2
+  says "videos are done already" "videos/S1.mkv cannot be read: "
+  says_once "1 of 4 videos are not in the set: S1. "
+  lists set 'S0\t4\nS2\t1\nz_long\t20\n'
+  mv whole videos/S1.mkv
+  exits 0 extract videos set --model "$work/clip" --shards 2
+  says_once "3 of 4 videos are done already"
+  lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
+  [[ ! -e set.extracting ]]
+  cp -r set "$work/set"
+}
+
+test_three_frames_a_second_as_tvqa_counts() {
+  mkdir -p some/inner
+  cp "$work/videos/S0.mkv" some
+  cp "$work/videos/S1.mkv" some/inner
+  exits 0 extract some set --model "$work/clip" --fps 3 --recursive
+  lists set 'S0\t10\nS1\t10\n'
+  cp -r set "$work/three"
+}
+
+test_the_sets_hold_clips_features_of_those_frames() {
+  clips check "$work/clip" "$work/set" 1 "$work/three/set" 3
+}
+
+test_bovila_reads_a_set_that_was_extracted() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set "data.features=$work/set" --check
+  says "the deck, its data and the weights' files fit together"
+  exits 0 bovila "${deck[@]}" --set "data.features=$work/set" --eval
+}
+
+test_a_set_that_is_there_is_left_alone() {
+  cp -r "$work/set" "$work/videos" .
+  exits 0 extract videos set --model "$work/clip"
+  says_once "set holds these 4 videos already: nothing to do"
+  cp videos/S0.mkv videos/S9.mkv
+  exits 2 extract videos set --model "$work/clip"
+  says_once "lacks 1 of the videos, 'S9' the first; --force extracts all again and replaces it"
+  mkdir set.extracting
+  rm videos/S0.mkv videos/S9.mkv
+  exits 2 extract videos set --model "$work/clip"
+  says_once "holds other videos, 'S0' the first; --force"
+  lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
+}
+
+test_what_cannot_be_extracted_is_refused_with_exit_code_2() {
+  mkdir -p videos/a videos/b other
+  exits 2 extract nowhere set
+  says_once "nowhere: expected a folder of videos"
+  exits 2 extract videos set
+  says_once "there are no videos in it"
+  touch videos/a/one.mp4 videos/b/one.avi videos/b/._one.mov other/file
+  exits 2 extract videos set --recursive
+  says_once "have the same name 'one'"
+  rm videos/b/one.avi
+  exits 2 extract videos other --recursive
+  says_once "other is there already and is no feature set"
+  exits 2 extract videos set --recursive --fps 0
+  says "--fps: expected at least 0.001, got 0.0"
+  exits 2 extract videos set --recursive --model "$root/tests"
+  says "--model $root/tests"
+  exits 2 env PYTHONPATH= python3 -S "$root/tools/extract_features.py" videos set --recursive
+  says_once "pip install torch transformers pillow av"
+  [[ ! -e set && ! -e set.extracting ]]
+}
+
+run_tests "extract features"

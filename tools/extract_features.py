@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""extract_features.py VIDEOS DIR: CLIP features of a folder of videos as a feature set.
+
+Reads each video once, takes the frame that is shown at every 1/FPS-th second, and computes CLIP's
+image embedding of it (ViT-L/14: 768 numbers, kept in half precision). The features of a video go to
+DIR.extracting/NAME.npy as soon as they are complete, so that an interrupted extraction goes on where
+it was; at the end tools/pth2h5 makes DIR of them, which is there as a whole or not at all. NAME is
+the video's file name without its extension, as annotations call it.
+
+Needs Python packages that bovila itself does not:  pip install torch transformers pillow av
+Exit codes: 0 done; 1 done without the videos that are named at the end; 2 bad arguments.
+"""
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+FEATURE_DIM = 768
+EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
+LOG_EVERY_S = 5
+
+
+class UsageError(Exception):
+    """Something that the user can mend: exit code 2."""
+
+
+def say(text):
+    print("extract_features:", text, file=sys.stderr, flush=True)
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("videos", metavar="VIDEOS", type=pathlib.Path, help="folder of videos")
+    parser.add_argument("set", metavar="DIR", type=pathlib.Path, help="feature set to make")
+    parser.add_argument("--fps", type=float, default=1.0,
+                        help="frames a second (default: 1; TVQA's annotations count 3)")
+    parser.add_argument("--model", default="openai/clip-vit-large-patch14",
+                        help="CLIP in Hugging Face's form: a name, or a folder (default: %(default)s)")
+    parser.add_argument("--shards", type=int, default=8, help="number of HDF5 files (default: 8)")
+    parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu (default: cuda if there)")
+    parser.add_argument("--batch", type=int, default=64, help="frames at a time (default: 64)")
+    parser.add_argument("--recursive", action="store_true", help="look into folders of VIDEOS too")
+    parser.add_argument("--force", action="store_true", help="replace a feature set that is there")
+    arguments = parser.parse_args()
+    for name, minimum in (("fps", 0.001), ("shards", 1), ("batch", 1)):
+        if not getattr(arguments, name) >= minimum:
+            parser.error(f"--{name}: expected at least {minimum}, got {getattr(arguments, name)}")
+    return arguments
+
+
+def find_videos(folder, recursive):
+    """Name to path, by name."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: expected a folder of videos")
+    found = {}
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        is_hidden = path.name.startswith(".")  # as a Mac's "._NAME.mp4", which is no video
+        if is_hidden or path.suffix.lower() not in EXTENSIONS or not path.is_file():
+            continue
+        if path.stem in found:
+            raise UsageError(f"{found[path.stem]} and {path} have the same name '{path.stem}', "
+                             "which annotations cannot tell apart; rename one")
+        found[path.stem] = path
+    if not found:
+        raise UsageError(f"{folder}: there are no videos in it ({' '.join(sorted(EXTENSIONS))})"
+                         + ("" if recursive else "; --recursive looks into its folders too"))
+    return found
+
+
+def find_pth2h5():
+    """The converter of this program: beside this script, in build/, or installed."""
+    here = pathlib.Path(__file__).resolve().parent
+    for path in (here / "pth2h5", here.parent / "build" / "bin" / "pth2h5", shutil.which("pth2h5")):
+        if path and os.access(path, os.X_OK):
+            return str(path)
+    raise UsageError("pth2h5 is missing, which writes the feature set: run `make build`, or put it "
+                     "on the PATH")
+
+
+def is_done(pth2h5, target, parts, videos, force):
+    """True when the set holds these videos already. A set that an extraction which is still open
+    has made of some of them is to be replaced; any other stays."""
+    if force or not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return False
+    listed = subprocess.run([pth2h5, "--list", target], capture_output=True, text=True, check=False)
+    names = {line.split("\t")[0] for line in listed.stdout.splitlines()}
+    missing, others = sorted(set(videos) - names), sorted(names - set(videos))
+    if listed.returncode != 0:
+        problem = "is no feature set"
+    elif parts.exists() and not others:
+        return False
+    elif not missing and not parts.exists():
+        return True
+    elif missing:
+        problem = f"lacks {len(missing)} of the videos, '{missing[0]}' the first"
+    else:
+        problem = f"holds other videos, '{others[0]}' the first"
+    raise UsageError(f"{target} is there already and {problem}; --force extracts all again and "
+                     "replaces it, or name another folder")
+
+
+@contextlib.contextmanager
+def open_parts(parts, settings):
+    """The folder of finished videos, for this process alone and these settings only."""
+    parts.mkdir(parents=True, exist_ok=True)
+    with open(parts / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"{parts}: another extraction is at work there") from error
+        begun = parts / ".settings.json"
+        if begun.exists() and json.loads(begun.read_text()) != settings:
+            raise UsageError(f"{parts} was begun with other settings ({begun.read_text().strip()}): "
+                             "give those, or remove it")
+        write_whole(begun, lambda file: file.write((json.dumps(settings) + "\n").encode()))
+        yield
+
+
+def write_whole(path, write):
+    """Makes a file that is there as a whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def sampled_frames(path, fps):
+    """Yields the frames that are shown at 0, 1/fps, 2/fps, ... seconds from the first frame on."""
+    import av
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise ValueError("there is no picture in it")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        spacing = float(1 / (stream.average_rate or 25))
+        shown, begin, end, count = None, 0.0, 0.0, 0
+        for number, frame in enumerate(container.decode(stream)):
+            time_s = number * spacing if frame.time is None else frame.time
+            if shown is None:
+                begin = time_s
+            while shown is not None and begin + count / fps < time_s - 1e-6:
+                yield shown
+                count += 1
+            shown, end = frame, time_s + spacing
+        if shown is None:
+            raise ValueError("there are no frames in it")
+        if stream.duration and end - begin < 0.9 * float(stream.duration * stream.time_base) - 1:
+            raise ValueError(f"it ends after {end - begin:.1f} of "
+                             f"{float(stream.duration * stream.time_base):.1f} seconds")
+        while begin + count / fps < end - 1e-6:
+            yield shown
+            count += 1
+
+
+class Clip:
+    """The image side of CLIP."""
+
+    def __init__(self, name, device):
+        # The text side of a checkpoint is left out on purpose, which transformers warns about.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        try:
+            import av  # noqa: F401 (used in sampled_frames: missing, it should be said before)
+            import torch
+            from transformers import CLIPVisionModelWithProjection
+            try:  # CLIP's own resizing is Pillow's; since transformers 5 the old name may mean another
+                from transformers import CLIPImageProcessorPil as CLIPImageProcessor
+            except ImportError:
+                from transformers import CLIPImageProcessor
+        except ImportError as error:
+            raise UsageError(f"{error}; pip install torch transformers pillow av") from error
+        self.torch = torch
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            self.device = torch.device(device)
+            self.type = torch.float16 if self.device.type == "cuda" else torch.float32
+            self.processor = CLIPImageProcessor.from_pretrained(name)
+            model = CLIPVisionModelWithProjection.from_pretrained(name)
+            self.model = model.eval().to(self.device, self.type)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UsageError(f"--model {name} --device {device}: {error}") from error
+        if model.config.projection_dim != FEATURE_DIM:
+            raise UsageError(f"--model {name}: its embeddings have {model.config.projection_dim} "
+                             f"numbers, bovila's features have {FEATURE_DIM}: take a ViT-L/14")
+
+    def __call__(self, images):
+        """Images to an array [images, 768] of half."""
+        pixels = self.processor(images=images, return_tensors="pt").pixel_values
+        with self.torch.inference_mode():
+            embeddings = self.model(pixels.to(self.device, self.type)).image_embeds
+        return embeddings.half().cpu()
+
+    def features(self, frames, batch):
+        """Frames of a video to an array [frames, 768], in batches."""
+        parts, images = [], []
+        for frame in frames:
+            images.append(frame.to_image())
+            if len(images) == batch:
+                parts.append(self(images))
+                images = []
+        if images:
+            parts.append(self(images))
+        features = self.torch.cat(parts)
+        if not self.torch.isfinite(features).all():
+            raise ValueError("its features are not finite")
+        return features.numpy()
+
+
+def extract(videos, parts, clip, arguments):
+    """Writes parts/NAME.npy of every video that has none; returns the broken ones' names."""
+    import av
+    import numpy
+    todo = {name: path for name, path in videos.items() if not (parts / f"{name}.npy").exists()}
+    if len(todo) < len(videos):
+        say(f"{len(videos) - len(todo)} of {len(videos)} videos are done already")
+    broken, said, start = [], 0, time.monotonic()
+    for number, (name, path) in enumerate(todo.items(), 1):
+        try:
+            features = clip.features(sampled_frames(path, arguments.fps), arguments.batch)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            broken.append(name)
+            say(f"{path} cannot be read: {error}")
+            continue
+        write_whole(parts / f"{name}.npy", lambda file: numpy.save(file, features))
+        now = time.monotonic()
+        if number == len(todo) or now - said > LOG_EVERY_S:
+            said, each = now, (now - start) / number
+            say(f"{number} of {len(todo)} videos, {name} with {len(features)} frames, "
+                f"{each:.2f} s a video, {each * (len(todo) - number):.0f} s left")
+    return broken
+
+
+def run(arguments):
+    """Returns the exit code."""
+    videos = find_videos(arguments.videos, arguments.recursive)
+    pth2h5 = find_pth2h5()
+    target = pathlib.Path(os.path.abspath(arguments.set))
+    parts = target.with_name(target.name + ".extracting")
+    if is_done(pth2h5, target, parts, videos, arguments.force):
+        say(f"{target} holds these {len(videos)} videos already: nothing to do")
+        return 0
+    clip = Clip(arguments.model, arguments.device)
+    with open_parts(parts, {"model": arguments.model, "fps": arguments.fps}):
+        broken = extract(videos, parts, clip, arguments)
+        if len(broken) == len(videos):
+            say("no video could be read: no feature set is made")
+            return 1
+        # What is there now was made from a part of these videos, or is replaced on request.
+        command = [pth2h5, parts, target, "--shards", str(arguments.shards), "--force"]
+        if subprocess.run(command, check=False).returncode != 0:
+            return 1
+        if broken:
+            say(f"{len(broken)} of {len(videos)} videos are not in the set: {', '.join(broken)}. "
+                f"{parts} stays, so that the same command adds them when they are mended")
+            return 1
+        shutil.rmtree(parts)
+    return 0
+
+
+def main():
+    try:
+        sys.exit(run(read_arguments()))
+    except UsageError as error:
+        say(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("interrupted: the same command goes on from here")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
