@@ -61,6 +61,13 @@ for path in $(grep -oP '\]\(\K[^)#]+' README.md | grep -v '^http'); do
 done
 check "its links lead to files" "${wrong[@]}"
 
+wrong=() # as GitHub names headings
+slugs=$(grep -E '^##+ ' README.md | sed -E 's/^#+ //' | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-')
+for anchor in $(grep -oP '\]\(#\K[^)]+' README.md); do
+  grep -qxF -- "$anchor" <<<"$slugs" || wrong+=("#$anchor")
+done
+check "its links within itself lead to headings" "${wrong[@]}"
+
 # --- make targets --------------------------------------------------------------------------------
 wrong=()
 for word in $(after make | grep -E '^[a-z][a-z-]*$' | sort -u); do
@@ -74,9 +81,15 @@ done
 check "its settings of make exist" "${wrong[@]}"
 
 # --- options and keys ----------------------------------------------------------------------------
-for program in bovila pth2h5 llama2bovila; do
-  help=$("$bin/$program" --help 2>&1)
-  [[ $program == bovila ]] && help+=$("$bin/bovila" answer --help 2>&1)
+helps() {
+  case $1 in
+    bovila) "$bin/bovila" --help && "$bin/bovila" answer --help ;;
+    *.py) "tools/$1" --help ;;
+    *) "$bin/$1" --help ;;
+  esac
+}
+for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py; do
+  help=$(helps $program 2>&1)
   wrong=()
   mapfile -t options < <(after $program | grep -oE '^--[a-z0-9-]+' | sort -u)
   for option in "${options[@]}"; do
@@ -114,6 +127,8 @@ said() { # NAME TEXT COMMAND...: the program says TEXT, and README.md quotes it.
 }
 said "folder is not there" "folder 'data/llama/7B' of model.llama is not there" \
   env -C "$work" "$bin/bovila" "$PWD/input/star.toml"
+said "no checkpoint" "no checkpoint in " \
+  "$bin/bovila" answer input/demo.toml --features tests --set output.folder="$work/none"
 said "no feature set" "cannot be read; a feature set is a folder made by tools/pth2h5" \
   "$bin/bovila" input/demo.toml --check --set data.features=tests
 sed 's/^batch_size/batchsize/' input/demo.toml >"$work/deck.toml"
