@@ -63,7 +63,8 @@ test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine
 soak: build ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
 	@BUILD=$(BUILD) TRIES=$(TRIES) tests/run.sh soak
 
-bench: build ## measure: reading a data set of TVQA's size
+bench: build ## measure: training and evaluation beside naive forms; a data set of TVQA's size
+	@tests/bench/speed.py $(BUILD)/bin/speed
 	@BUILD=$(BUILD) tests/bench/annotations.sh
 
 install: build ## put bovila and the tools under PREFIX/bin

@@ -43,6 +43,18 @@ check_settings() {
     stop "the program '$BOVILA' is not there; run make build, or set BOVILA to its path"
 }
 
+# What NCCL needs beside MPI; the site's own settings, as those of BOVILA_ENV, come first.
+set_up_nccl() {
+  # Its reason for a failure belongs into the job's log.
+  export NCCL_DEBUG=${NCCL_DEBUG:-WARN}
+  # Between nodes it takes the first interface that is up: not a container's or a virtual machine's.
+  ((${SLURM_JOB_NUM_NODES:-1} > 1)) &&
+    export NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-^lo,docker,virbr,veth,br-}
+  # No --gpu-bind: a rank takes the GPU of its number on the node, and NCCL copies straight from one
+  # GPU to another only where a process sees both.
+  return 0
+}
+
 collect_arguments() {
   read -ra arguments <<<"${BOVILA_ARGS:-}"
   arguments+=("$@")
@@ -152,6 +164,7 @@ requeue() {
 trap : TERM USR1 USR2
 read_site_file
 check_settings
+set_up_nccl
 collect_arguments "$@"
 find_output
 check_progress

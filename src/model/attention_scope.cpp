@@ -14,14 +14,14 @@ constexpr float kUnseen = -std::numeric_limits<float>::infinity();
 
 /// Tokens in a row; those of `keys` that they see besides themselves; the video's columns.
 struct Run {
-  Range tokens;
-  std::vector<Range> keys;
-  Range video;
+  IndexRange tokens;
+  std::vector<IndexRange> keys;
+  IndexRange video;
   int64_t first_after = 0;
 };
 
 /// Adds a range of tokens, to the last one where they follow it.
-void append(std::vector<Range>& keys, Range next) {
+void append(std::vector<IndexRange>& keys, IndexRange next) {
   if (next.count == 0) return;
   if (!keys.empty() && keys.back().end() == next.first) {
     keys.back().count += next.count;
@@ -30,15 +30,15 @@ void append(std::vector<Range>& keys, Range next) {
   }
 }
 
-int64_t total(std::span<const Range> ranges) {
+int64_t total(std::span<const IndexRange> ranges) {
   int64_t count = 0;
-  for (const Range& range : ranges) count += range.count;
+  for (const IndexRange& range : ranges) count += range.count;
   return count;
 }
 
 /// The run of places [first, end) of a row behind its keys.
-Run make_run(const RowLayout& row, int64_t first, int64_t end, std::vector<Range> keys) {
-  const Range own{row.tokens[static_cast<size_t>(first)], end - first};
+Run make_run(const RowLayout& row, int64_t first, int64_t end, std::vector<IndexRange> keys) {
+  const IndexRange own{row.tokens[static_cast<size_t>(first)], end - first};
   const int64_t after = std::clamp<int64_t>(
       row.video.end() - row.positions[static_cast<size_t>(first)], 0, own.count);
   append(keys, own);
@@ -47,7 +47,7 @@ Run make_run(const RowLayout& row, int64_t first, int64_t end, std::vector<Range
 
 void append_runs(const RowLayout& row, int64_t num_shared, std::vector<Run>& runs) {
   const auto size = static_cast<int64_t>(row.tokens.size());
-  std::vector<Range> keys;
+  std::vector<IndexRange> keys;
   append(keys, {0, num_shared});
   if (row.prefix_len > num_shared) {
     runs.push_back(make_run(row, num_shared, row.prefix_len, keys));

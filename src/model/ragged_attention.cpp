@@ -36,17 +36,17 @@ Tensor by_head(const Tensor& x, int64_t heads) {
 }
 
 /// The rows of a run's keys (or values), [G, keys, d].
-Tensor gather(const Tensor& x_TGd, const std::vector<Range>& keys) {
+Tensor gather(const Tensor& x_TGd, const std::vector<IndexRange>& keys) {
   if (keys.size() == 1) return x_TGd.narrow(0, keys[0].first, keys[0].count).transpose(0, 1);
   std::vector<Tensor> parts;
-  for (const Range& range : keys) parts.push_back(x_TGd.narrow(0, range.first, range.count));
+  for (const IndexRange& range : keys) parts.push_back(x_TGd.narrow(0, range.first, range.count));
   return torch::cat(parts).transpose(0, 1);
 }
 
 /// Adds the gradient of a run's keys, [G, keys, d], to that of all tokens.
-void scatter_add(Tensor& x_TGd, const Tensor& grad_Gkd, const std::vector<Range>& keys) {
+void scatter_add(Tensor& x_TGd, const Tensor& grad_Gkd, const std::vector<IndexRange>& keys) {
   int64_t at = 0;
-  for (const Range& range : keys) {
+  for (const IndexRange& range : keys) {
     x_TGd.narrow(0, range.first, range.count)
         .add_(grad_Gkd.narrow(1, at, range.count).transpose(0, 1));
     at += range.count;

@@ -279,12 +279,12 @@ int64_t count_labels(std::span<const Example> batch, Prompt Example::*prompt) {
 }
 
 /// Even parts of the batch, as few as keep the tokens of VAQ and AQA near the limit (0: one part).
-std::vector<Range> parts_of(std::span<const Example> batch, int64_t tokens_at_once) {
+std::vector<IndexRange> parts_of(std::span<const Example> batch, int64_t tokens_at_once) {
   int64_t tokens = 0;
   for (const Example& example : batch) tokens += example.vaq.size() + example.vqa.size();
   const int64_t wanted = tokens_at_once == 0 ? 1 : (tokens + tokens_at_once - 1) / tokens_at_once;
   const auto size = static_cast<int64_t>(batch.size()), count = std::min(wanted, size);
-  std::vector<Range> parts;
+  std::vector<IndexRange> parts;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t first = size * i / count;
     parts.push_back({first, size * (i + 1) / count - first});
@@ -317,7 +317,8 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
   const int64_t num_vaq_labels = count_labels(batch, &Example::vaq);
   const int64_t num_vqa_labels = count_labels(batch, &Example::vqa);
   const bool asks = config.vaq > 0 || config.aqa > 0;
-  for (const Range& part : asks ? parts_of(batch, passes.tokens_at_once) : std::vector<Range>()) {
+  for (const IndexRange& part :
+       asks ? parts_of(batch, passes.tokens_at_once) : std::vector<IndexRange>()) {
     const Questions some{
         model, batch.subspan(static_cast<size_t>(part.first), static_cast<size_t>(part.count)),
         config, shared.video_BFD().narrow(0, part.first, part.count), shared.adapters()};

@@ -27,6 +27,7 @@ exec "$@"
 SRUN
 cat >"$work/bin/rank" <<'RANK' # a program that ends as it is told
 #!/usr/bin/env bash
+echo "NCCL_DEBUG=$NCCL_DEBUG NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-unset}"
 exit "${EXIT_WITH:-0}"
 RANK
 cat >"$work/bin/scontrol" <<'SCONTROL'
@@ -43,7 +44,8 @@ SCONTROL
 chmod +x "$work/bin/"*
 export PATH=$work/bin:$PATH NOTES=$work/notes JOB_STATE=RUNNING
 unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
-unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT
+unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES
+unset NCCL_DEBUG NCCL_SOCKET_IFNAME
 
 # job STATUS TEXT NAME VARIABLE=VALUE... COMMAND: one check of exit code and output.
 job() {
@@ -100,6 +102,12 @@ job 0 "" "arguments with a star stay as they are" BOVILA=rank DECK=input/demo.to
   BOVILA_ARGS="--output out/*" jobs/run.sh
 called "no file names for the star" --mpi=pmix --wait=60 rank input/demo.toml --output "out/*" \
   "cpus unset"
+job 0 "NCCL_DEBUG=WARN NCCL_SOCKET_IFNAME=unset" "on one node NCCL says why it fails" \
+  BOVILA=rank DECK=input/demo.toml jobs/run.sh
+job 0 "NCCL_SOCKET_IFNAME=^lo,docker" "on several nodes NCCL keeps off containers' interfaces" \
+  SLURM_JOB_NUM_NODES=2 BOVILA=rank DECK=input/demo.toml jobs/run.sh
+job 0 "NCCL_DEBUG=INFO NCCL_SOCKET_IFNAME=ib0" "the site's NCCL settings come first" \
+  SLURM_JOB_NUM_NODES=2 NCCL_DEBUG=INFO NCCL_SOCKET_IFNAME=ib0 BOVILA=rank DECK=input/demo.toml jobs/run.sh
 job 0 "" "sbatch's cpus-per-task reaches srun" BOVILA=rank DECK=input/demo.toml \
   SLURM_CPUS_PER_TASK=7 jobs/run.sh
 called "srun has the cpus" --mpi=pmix --wait=60 rank input/demo.toml "cpus 7"

@@ -16,7 +16,7 @@
 
 namespace bovila {
 
-struct Range {
+struct IndexRange {
   int64_t first = 0, count = 0;
 
   int64_t end() const { return first + count; }
@@ -28,15 +28,15 @@ struct Range {
 struct RowLayout {
   std::vector<int64_t> tokens, positions, branches;
   int64_t prefix_len = 0;
-  Range video;  ///< places of the video's slots, all in the prefix
+  IndexRange video;  ///< places of the video's slots, all in the prefix
 };
 
 /// Queries that see the same keys, the last of them causally.
 struct AttentionSegment {
-  Range queries;            ///< in the list of queries
-  std::vector<Range> keys;  ///< tokens, in the order of the mask's columns
-  torch::Tensor mask;       ///< [queries, keys] fp32: 0 or -inf
-  Range video;              ///< columns of the video's keys; none in a segment that sees no video
+  IndexRange queries;            ///< in the list of queries
+  std::vector<IndexRange> keys;  ///< tokens, in the order of the mask's columns
+  torch::Tensor mask;            ///< [queries, keys] fp32: 0 or -inf
+  IndexRange video;         ///< columns of the video's keys; none in a segment that sees no video
   int64_t first_after = 0;  ///< the first query behind the video: from here on gate2 is added
 };
 

@@ -21,7 +21,7 @@ std::vector<int64_t> seen_by(const AttentionScope& scope, int64_t query, bool bi
     const int64_t row = query - segment.queries.first;
     if (row < 0 || row >= segment.queries.count) continue;
     int64_t column = 0;
-    for (const Range& range : segment.keys) {
+    for (const IndexRange& range : segment.keys) {
       for (int64_t token = range.first; token < range.end(); ++token, ++column) {
         const bool is_video = column >= segment.video.first && column < segment.video.end();
         const bool is_seen = segment.mask[row][column].item<float>() == 0;

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Training and evaluation beside the naive forms on this machine: a table, and one JSON line a run.
+
+Called by `make bench`: speed.py BUILD/bin/speed [--out FILE] [--quick]. Each run is a process of its
+own, so that its peak memory is its own; fast and naive runs of a pair follow each other. Ratios of a
+pair are what to compare: seconds depend on the machine and on what else it does.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+# Seconds a question and peak GB of the published code: 2 threads of another machine, whose matrix
+# products reach 267 to 312 GFLOP/s with them.
+PUBLISHED = {
+    (512, "train"): (0.92, 8.2),
+    (512, "eval"): (0.88, 8.2),
+    (1024, "train"): (2.02, 6.8),
+    (1024, "eval"): (1.56, 6.8),
+}
+PUBLISHED_GFLOPS = 290
+SHAPES = {512: 8, 1024: 12}  # width: layers
+TRAIN_BATCH = {512: 8, 1024: 4}
+EVAL_BATCH = 16
+
+
+class Bench:
+    def __init__(self, program, out):
+        self.program = program
+        self.out = out
+        self.cores = len(os.sched_getaffinity(0))
+
+    def call(self, *arguments, ranks=1, threads=None):
+        command = [self.program, *map(str, arguments)]
+        if threads:
+            command += ["--threads", str(threads)]
+        if ranks > 1:
+            command = ["mpirun", "-np", str(ranks), "--oversubscribe", *command]
+        env = dict(os.environ, OMP_NUM_THREADS=str(threads or self.cores), OMP_WAIT_POLICY="passive")
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env)
+        if done.returncode:
+            sys.exit(f"speed.py: exit code {done.returncode} of {' '.join(command)}")
+        return done.stdout
+
+    def measure(self, folder, work, *arguments, **keywords):
+        keywords.setdefault("threads", self.cores)
+        row = json.loads(self.call("run", folder, "--work", work, *arguments, **keywords))
+        print(json.dumps(row), file=self.out, flush=True)
+        return row
+
+    def peak(self, threads):
+        row = json.loads(self.call("peak", threads=threads))
+        print(json.dumps(row), file=self.out, flush=True)
+        return row["peak_gflops"]
+
+
+def pairs(bench, folders, peak):
+    """The table: each shape and kind of work, fast and naive."""
+    print(
+        f"\n{'shape':>9} {'work':>5} | {'s/question':>10} {'naive':>8} {'ratio':>6} {'published':>9} | "
+        f"{'tokens/s':>8} {'of peak':>7} | {'peak GB':>7} {'naive':>6} {'published':>9}"
+    )
+    for dim, folder in folders.items():
+        for work in ("train", "eval"):
+            batch = TRAIN_BATCH[dim] if work == "train" else EVAL_BATCH
+            steps = 4 if dim == 512 else 2
+            fast = bench.measure(folder, work, "--batch", batch, "--steps", steps)
+            # The published code scores batches of its training size.
+            naive = bench.measure(
+                folder, work, "--naive", "--batch", TRAIN_BATCH[dim], "--steps", 1
+            )
+            seconds, memory = PUBLISHED[dim, work]
+            scaled = seconds * PUBLISHED_GFLOPS / peak / fast["seconds_a_question"]
+            print(
+                f"{dim:>5} x {SHAPES[dim]:<2}{work:>5} | {fast['seconds_a_question']:>10.4f} "
+                f"{naive['seconds_a_question']:>8.3f} "
+                f"{naive['seconds_a_question'] / fast['seconds_a_question']:>6.1f} {scaled:>9.1f} | "
+                f"{fast['tokens_a_second']:>8.0f} {fast['layer_gflops'] / peak:>7.0%} | "
+                f"{fast['peak_bytes'] / 1e9:>7.2f} {naive['peak_bytes'] / 1e9:>6.2f} "
+                f"{memory * 1e9 / fast['peak_bytes']:>9.1f}"
+            )
+    print(
+        "ratio: naive seconds over fast ones. published (seconds): the published code's, scaled by\n"
+        "the two machines' matrix products, over fast ones; (memory): its peak over ours. of peak:\n"
+        "operations of the frozen layers on the real tokens of all prompts, shared prefixes counted\n"
+        "for each, so above 100 % is possible in evaluation."
+    )
+
+
+def growth(bench, folder):
+    """Seconds a question of the small shape as one thing after the other grows."""
+    print(f"\n{'':>14} {'train':>9} {'eval':>9}   seconds a question, 512 x 8")
+    series = [("--options", n) for n in (2, 4, 5)]
+    series += [("--length", x) for x in (0.5, 1, 2)]
+    series += [("--batch", n) for n in (1, 4, 16)]
+    series += [("--adapters", n) for n in (1, 4, 8)]
+    for option, value in series:
+        extra = ["--max-seq-len", 320] if option == "--length" else []
+        row = [
+            bench.measure(folder, work, option, value, "--steps", 3, *extra)["seconds_a_question"]
+            for work in ("train", "eval")
+        ]
+        print(f"{option + ' ' + str(value):>14} {row[0]:>9.4f} {row[1]:>9.4f}")
+    if bench.cores < 2:
+        return
+    one = bench.measure(folder, "train", "--steps", 4)["seconds_a_question"]
+    many = bench.measure(folder, "train", "--steps", 4, ranks=bench.cores, threads=1)
+    ratio = one / many["seconds_a_question"]
+    print(f"{bench.cores} ranks of one thread are {ratio:.2f} times as fast as one of {bench.cores}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", help="build/bin/speed")
+    parser.add_argument("--out", default="output/bench-speed.jsonl", help="JSON lines, one a run")
+    parser.add_argument("--quick", action="store_true", help="the small shape's pairs alone")
+    options = parser.parse_args()
+    os.makedirs(os.path.dirname(options.out) or ".", exist_ok=True)
+    if os.geteuid() == 0:
+        os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    with open(options.out, "w") as out, tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(options.program, out)
+        shapes = {512: 8} if options.quick else SHAPES
+        folders = {dim: os.path.join(temporary, str(dim)) for dim in shapes}
+        for dim, folder in folders.items():
+            os.mkdir(folder)
+            bench.call("prepare", folder, "--dim", dim, "--layers", shapes[dim])
+        alone, peak = bench.peak(1), bench.peak(bench.cores)
+        print(f"matrix products: {alone:.0f} GFLOP/s with one thread, {peak:.0f} with {bench.cores}")
+        pairs(bench, folders, peak)
+        if not options.quick:
+            growth(bench, folders[512])
+
+
+if __name__ == "__main__":
+    main()
