@@ -92,9 +92,12 @@ Tensor to_pairs(const Tensor& rows, int64_t heads) {
 }
 
 void fill_tensor(const SafetensorsFile& file, const SafeTensor& tensor, const Target& target) {
-  auto values = torch::empty(tensor.shape, weight_type(tensor.type, tensor.name, file.path()));
+  const auto& to = target.values;
+  const auto type = weight_type(tensor.type, tensor.name, file.path());
+  const bool fits = target.heads == 0 && to.scalar_type() == type && to.is_contiguous();
+  const auto values = fits ? to : torch::empty(tensor.shape, type);  // no copy on the way then
   file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-  target.values.copy_(target.heads == 0 ? values : to_pairs(values, target.heads));
+  if (!fits) to.copy_(target.heads == 0 ? values : to_pairs(values, target.heads));
 }
 
 /// SHA-256 over the SHA-256 of each piece, which threads compute side by side: 13 GB take a few

@@ -128,9 +128,12 @@ void fill_from(const PthFile& file, const std::map<std::string, Target>& targets
     interrupt();
     const Target& target = targets.at(name);
     if (target.cut == Cut::kNone && part > 0) continue;  // every part holds the whole tensor
-    auto values = torch::empty(tensor.shape, weight_type(tensor.type, tensor.name, file.path()));
+    const auto to = part_of(target, part, parts);
+    const auto type = weight_type(tensor.type, tensor.name, file.path());
+    const bool fits = to.scalar_type() == type && to.is_contiguous();  // no copy on the way then
+    const auto values = fits ? to : torch::empty(tensor.shape, type);
     file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-    part_of(target, part, parts).copy_(values);
+    if (!fits) to.copy_(values);
   }
 }
 

@@ -1,0 +1,69 @@
+// bovila answer: a trained model, and questions from the command line or standard input.
+#include <filesystem>
+#include <iostream>
+
+#include "bovila/core/log.h"
+#include "bovila/dist/agreement.h"
+#include "bovila/train/answerer.h"
+#include "bovila/train/experiment.h"
+#include "src/main/commands.h"
+#include "src/main/set_up.h"
+
+namespace bovila {
+namespace {
+
+/// The deck of `bovila answer`: it reads no annotations, and perhaps other features.
+Deck read_deck_to_answer(const CommandLine& line, bool one_video) {
+  auto overrides = line.overrides;
+  overrides.push_back("data.folder=.");
+  if (!line.features.empty()) {
+    overrides.push_back("data.features=" + (one_video ? "." : line.features));
+  }
+  return read_deck(line.deck, overrides);
+}
+
+/// The trained parameters to answer with. @throws UserError when there are none.
+Checkpoint find_trained(const Config& config, Start start) {
+  start.eval = true;  // the run itself is not touched
+  if (auto checkpoint = choose_start(config, start)) return std::move(*checkpoint);
+  throw UserError(
+      "no checkpoint in {}: train first, or name another run's with --resume or --set "
+      "output.folder=...",
+      checkpoint_root(config).string());
+}
+
+}  // namespace
+
+void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  if (session.size() > 1) {
+    throw AgreedError(ExitCode::kUserError,
+                      fmt::format("`bovila answer` is one process, {} were started: leave mpirun "
+                                  "out",
+                                  session.size()));
+  }
+  const bool one_video = std::filesystem::is_regular_file(line.features);
+  const Config config = read_deck_to_answer(line, one_video).config;
+  MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
+  preemption.stand_down();
+  set_up_threads(config.run, host);
+  const torch::Device device = set_up_device(config.run, host, host);
+  const Checkpoint checkpoint = find_trained(config, line.start);
+  const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
+  const auto features =
+      one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
+  const auto llama = read_llama_params(config.model.llama, tokenizer->vocab_size());
+  Bovila model = make_model(config, llama, /*for_training=*/false, device, host, host, preemption);
+  from_arrays(checkpoint.state, model.parameters());
+  log::info("answering with {}", checkpoint.folder.string());
+  const Answerer answerer(config, features, *tokenizer, model);
+  if (!line.query.options.empty()) {
+    Query query = line.query;
+    const OptionScores scores = answerer.answer(query);
+    std::cout << answer_text(query, scores) << std::endl;
+    return;
+  }
+  const int64_t refused = answer_lines(std::cin, std::cout, answerer);
+  if (refused > 0) throw UserError("{} of the lines could not be answered", refused);
+}
+
+}  // namespace bovila

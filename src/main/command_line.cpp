@@ -1,0 +1,73 @@
+// The options of `bovila DECK` and of `bovila answer DECK`.
+#include "src/main/command_line.h"
+
+#include <cstdlib>
+
+#include "bovila/config/dump.h"
+
+namespace bovila {
+namespace {
+
+/// `bovila answer`.
+void add_answer(CLI::App& app, CommandLine& line) {
+  auto* answer = app.add_subcommand(
+      "answer",
+      "answer questions with a trained model: the one of --option, or of each line of standard "
+      "input, {\"video\": ..., \"question\": ..., \"options\": [...]}");
+  answer->add_option("DECK", line.deck, "settings of the trained run")->required();
+  answer->add_option("--set", line.overrides, "table.key=value: overrides the deck")
+      ->expected(1)
+      ->take_all();
+  answer->add_option("--resume", line.start.resume,
+                     "checkpoint: a step-... folder, or the output folder of a run (default: "
+                     "output.folder's newest valid one)");
+  answer->add_option("--features", line.features,
+                     "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
+  Query& query = line.query;
+  auto* options = answer->add_option("--option", query.options, "one of the answers to choose from")
+                      ->expected(1)
+                      ->take_all();
+  const auto of_one_question = [&](const char* name, auto& value, const char* what) {
+    return answer->add_option(name, value, what)->needs(options)->expected(1);
+  };
+  of_one_question("--video", query.videos, "name of the video; several are shown in a row")
+      ->take_all();
+  of_one_question("--question", query.question, "what is asked");
+  of_one_question("--start", query.start_s, "where the clip begins, in seconds");
+  of_one_question("--end", query.end_s, "where it ends");
+  of_one_question("--dialogue", query.dialogue, "what is said in it");
+}
+
+}  // namespace
+
+CommandLine parse(CLI::App& app, int argc, char** argv) {
+  CommandLine line;
+  std::string output;
+  app.add_option("DECK", line.deck, "settings of the run, TOML (see input/README.md)");
+  app.add_option("--set", line.overrides, "table.key=value: overrides the deck")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--output", output, "folder for the results: overrides output.folder");
+  auto* resume = app.add_option("--resume", line.start.resume,
+                                "checkpoint to go on from: a step-... folder, or the output folder "
+                                "of a run (default: output.folder's newest valid one); with --eval "
+                                "also a published .pth");
+  auto* fresh = app.add_flag("--fresh", line.start.fresh,
+                             "start over: what an old run left in output.folder is moved to "
+                             "previous-N/ in it");
+  auto* eval = app.add_flag("--eval", line.start.eval, "score the validation split and end");
+  app.add_flag("--check", line.check, "check deck, data and weights, report and end");
+  app.add_flag("--self-check", line.self_check,
+               "without a deck: check that libraries, devices and ranks work, report and end");
+  fresh->excludes(resume)->excludes(eval);
+  add_answer(app, line);
+  app.parse(argc, argv);
+  line.answer = app.got_subcommand("answer");
+  if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
+  const char* restarts = std::getenv("SLURM_RESTART_COUNT");
+  line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
+  if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
+  return line;
+}
+
+}  // namespace bovila

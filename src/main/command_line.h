@@ -1,0 +1,28 @@
+// What is typed behind `bovila`.
+// Fed by argv; feeds main.cpp, which chooses a command of main/commands.h by it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "bovila/train/answerer.h"
+#include "bovila/train/run_folder.h"
+
+namespace bovila {
+
+struct CommandLine {
+  std::string deck;
+  std::vector<std::string> overrides;
+  Start start;
+  bool check = false;
+  bool self_check = false;
+  bool answer = false;
+  std::string features;  ///< of `answer`: a feature set, or the file of one video
+  Query query;           ///< of `answer`: without options they are read from standard input
+};
+
+/// @throws CLI::ParseError, --help among it.
+CommandLine parse(CLI::App& app, int argc, char** argv);
+
+}  // namespace bovila

@@ -1,0 +1,59 @@
+// The table of contents of the program: command line, session, command, exit code.
+#include "bovila/core/heap.h"
+#include "bovila/core/log.h"
+#include "bovila/dist/agreement.h"
+#include "src/main/command_line.h"
+#include "src/main/commands.h"
+
+namespace bovila {
+namespace {
+
+/// Runs the program; errors that all ranks know are reported by rank 0, others end the whole job.
+ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  try {
+    if (line.self_check) {
+      check_machine(session);
+    } else if (line.answer) {
+      answer(line, session, preemption);
+    } else {
+      run(line, session, preemption);
+    }
+    return ExitCode::kSuccess;
+  } catch (const AgreedError& error) {
+    if (session.rank() != 0) return error.code;
+    if (error.code == ExitCode::kPreempted) {
+      log::warn("{}: exit code {}, run me again", error.what(), static_cast<int>(error.code));
+    } else {
+      log::error("{}", error.what());
+    }
+    return error.code;
+  } catch (const std::exception& error) {
+    const bool users = dynamic_cast<const UserError*>(&error) != nullptr;
+    log::error("{}{}", session.size() > 1 ? fmt::format("rank {}: ", session.name()) : "",
+               error.what());
+    const auto code = users ? ExitCode::kUserError : ExitCode::kFailure;
+    if (session.size() > 1) session.abort(static_cast<int>(code));
+    return code;
+  }
+}
+
+}  // namespace
+}  // namespace bovila
+
+int main(int argc, char** argv) {
+  CLI::App app("BoViLA: answers multiple-choice questions about videos with a frozen LLaMA");
+  bovila::CommandLine line;
+  try {
+    line = bovila::parse(app, argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool asked_for_help = app.exit(error) == 0;
+    return static_cast<int>(asked_for_help ? bovila::ExitCode::kSuccess
+                                           : bovila::ExitCode::kUserError);
+  }
+  bovila::keep_freed_memory();
+  // Never destroyed: a signal while the process ends must not take its exit code's place.
+  static auto* const preemption = new bovila::Preemption();
+  const bovila::MpiSession session(&argc, &argv);
+  bovila::set_up_log(session.rank());
+  return static_cast<int>(bovila::guarded(line, session, *preemption));
+}

@@ -1,0 +1,118 @@
+// bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
+#include <iostream>
+
+#include "bovila/core/log.h"
+#include "bovila/dist/agreement.h"
+#include "bovila/train/identity.h"
+#include "bovila/train/published.h"
+#include "bovila/train/run_folder.h"
+#include "bovila/train/run_lock.h"
+#include "bovila/train/trainer.h"
+#include "src/main/check.h"
+#include "src/main/commands.h"
+#include "src/main/set_up.h"
+
+namespace bovila {
+namespace {
+
+/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains.
+std::unique_ptr<RunLock> lock_folder(const Config& config, Communicator& ranks) {
+  std::unique_ptr<RunLock> lock;
+  run_together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    lock = std::make_unique<RunLock>(config.output.folder);
+    warn_of_file_system(config);
+  });
+  return lock;
+}
+
+/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
+std::optional<Checkpoint> find_start(const Config& config, const Start& start,
+                                     Communicator& ranks) {
+  std::optional<Checkpoint> checkpoint;
+  run_together(ranks, [&] {
+    if (ranks.rank() != 0) return;
+    checkpoint = choose_start(config, start);
+    make_run_folder(config, /*keep_settings=*/start.eval);
+  });
+  const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
+  run_together(ranks, [&] {
+    if (folder.empty()) return;
+    if (!checkpoint) checkpoint = reopen_start(folder);
+    if (ranks.rank() == 0 && !checkpoint->is_published) log::info("going on from {}", folder);
+  });
+  return checkpoint;
+}
+
+/// Collective: --eval. Scores the checkpoint, or the start values where there is none.
+void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, Trainer& trainer,
+                   Communicator& ranks) {
+  run_together(ranks, [&] {
+    if (!checkpoint) return;
+    if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());
+    const auto contents = load_published(checkpoint->folder, model.parameters());
+    if (ranks.rank() == 0) report_published(checkpoint->folder, contents);
+  });
+  const Accuracy accuracy = trainer.evaluate();
+  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+}
+
+/// Collective.
+void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Trainer& trainer,
+           Communicator& ranks) {
+  if (checkpoint) trainer.restore(*checkpoint);
+  if (trainer.is_done()) {
+    if (ranks.rank() != 0) return;
+    log::info(
+        "this run is complete, all {} epochs: --eval scores it, a larger train.epochs goes "
+        "on, --fresh starts over",
+        config.train.epochs);
+    return;
+  }
+  const Accuracy accuracy = trainer.run();
+  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+}
+
+}  // namespace
+
+void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
+  const Deck deck = share_deck(line, host);
+  const Config& config = deck.config;
+  host.set_timeout(config.run.collective_timeout_s);
+  preemption.configure(config.run);
+  const MpiComm node_ranks = session.node();
+  MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
+  const int threads = set_up_threads(config.run, node);
+  if (line.check) return check(config, host, threads, preemption);
+
+  const torch::Device device = set_up_device(config.run, host, node);
+  const auto nccl = start_nccl(host, device);
+  Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
+  if (ranks.rank() == 0) {
+    std::cerr << deck.resolved << std::flush;
+    log::info("{} rank{} of {} thread{} on {}", ranks.size(), ranks.size() == 1 ? "" : "s", threads,
+              threads == 1 ? "" : "s", device.is_cuda() ? "a GPU each" : "the CPU");
+  }
+  const bool with_train = !line.start.eval;
+  const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
+  const auto checkpoint = find_start(config, line.start, ranks);
+  std::unique_ptr<Inputs> inputs;
+  RunIdentity identity{deck.resolved, {}, ranks.size()};
+  run_together(ranks, [&] {
+    inputs = std::make_unique<Inputs>(config, with_train, preemption);
+    if (with_train && ranks.rank() == 0) {
+      identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
+    }
+  });
+  if (ranks.rank() == 0) report_missing_videos(*inputs);
+  Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
+  Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
+  if (line.start.eval) {
+    evaluate_only(checkpoint, model, trainer, ranks);
+  } else {
+    train(config, checkpoint, trainer, ranks);
+  }
+}
+
+}  // namespace bovila

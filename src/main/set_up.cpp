@@ -1,0 +1,42 @@
+// In the order that commands call it.
+#include "src/main/set_up.h"
+
+#include "bovila/core/log.h"
+#include "bovila/dist/agreement.h"
+#include "bovila/dist/determinism.h"
+#include "bovila/dist/device.h"
+#include "bovila/dist/threads.h"
+
+namespace bovila {
+
+Deck share_deck(const CommandLine& line, Communicator& ranks) {
+  Deck deck;
+  run_together(ranks, [&] {
+    if (ranks.rank() == 0) deck = read_deck(line.deck, line.overrides);
+  });
+  const std::string resolved = ranks.broadcast(deck.resolved, 0);
+  if (ranks.rank() != 0) deck = parse_deck(resolved, line.deck);
+  if (ranks.rank() == 0) {
+    for (const std::string& warning : deck.warnings) log::warn("{}", warning);
+  }
+  return deck;
+}
+
+int set_up_threads(const RunConfig& config, Communicator& node) {
+  const int threads = config.threads_per_rank > 0 ? static_cast<int>(config.threads_per_rank)
+                                                  : choose_threads(node);
+  torch::set_num_threads(threads);
+  return threads;
+}
+
+torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Communicator& node) {
+  if (config.deterministic) make_deterministic();  // before the first use of a GPU
+  at::globalContext().setAllowTF32CuBLAS(config.tf32);
+  return choose_device(config.device, ranks, node);
+}
+
+std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device) {
+  return device.is_cuda() ? std::make_unique<NcclCommunicator>(host, device) : nullptr;
+}
+
+}  // namespace bovila
