@@ -39,17 +39,14 @@ class OwnFile : public LlamaFiles {
   }
 
   void check(const LlamaParams& params) const override {
+    const auto expected = block_tensors(params, type());
     std::set<std::string> names;
-    for (const BlockTensor& expected : block_tensors(params, type())) {
-      names.insert(expected.name);
-      const SafeTensor* tensor = file_.find(expected.name);
-      if (tensor == nullptr) fail("the tensor '{}' is missing", expected.name);
-      check_tensor(*tensor, expected);
-    }
+    for (const BlockTensor& tensor : expected) names.insert(tensor.name);
     for (const SafeTensor& tensor : file_.tensors()) {
       if (names.contains(tensor.name) || tensor.name.starts_with(kPadding)) continue;
       fail("'{}' is no tensor of the LLaMA that its config describes", tensor.name);
     }
+    for (const BlockTensor& tensor : expected) check_tensor(named(tensor.name), tensor);
     const auto digits = static_cast<size_t>(num_crc_pieces(num_bytes())) * kCrcDigits;
     if (text("crc32").size() != digits || num_bytes() != bytes_of(params)) {
       fail("it has {} bytes of values and {} digits of checksums, expected {} and {}", num_bytes(),
@@ -113,9 +110,16 @@ class OwnFile : public LlamaFiles {
     return found->second;
   }
 
+  const SafeTensor& named(const std::string& name) const {
+    const SafeTensor* tensor = file_.find(name);
+    if (tensor == nullptr) fail("the tensor '{}' is missing", name);
+    return *tensor;
+  }
+
+  /// Of all its tensors, once check() has passed.
   torch::ScalarType type() const {
-    const SafeTensor& first = file_.tensors().front();
-    return weight_type(first.type, first.name, file_.path());
+    const SafeTensor& table = named("tok_embeddings.weight");
+    return weight_type(table.type, table.name, file_.path());
   }
 
   int64_t num_bytes() const { return file_.size() - values_begin_; }
