@@ -157,7 +157,7 @@ TEST_CASE("mutated files of every kind are read or refused, in bounded memory an
       CAPTURE(i);
       Mutator mutate(seed++);
       std::filesystem::remove(path);  // file systems sync a file that takes another's place
-      if (i % 2 == 0) {  // the zip
+      if (i % 2 == 0) {               // the zip
         std::ofstream(path, std::ios::binary) << mutate(whole);
       } else {  // the pickle, in a zip whose checksums are right
         write_zip(path, {{"a/data.pkl", mutate(pickle(kind.body))},
