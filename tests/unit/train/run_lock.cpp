@@ -47,7 +47,8 @@ class Heart {
   explicit Heart(const fs::path& file)
       : thread_([file](const std::stop_token& stop) {
           while (!stop.stop_requested()) {
-            fs::last_write_time(file, fs::file_time_type::clock::now());
+            std::error_code ignored;  // the lock may have gone, and its file with it
+            fs::last_write_time(file, fs::file_time_type::clock::now(), ignored);
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
           }
         }) {}
