@@ -29,8 +29,9 @@ test_2000_steps_of_the_demo_take_no_more_memory_and_files_than_the_first_500() {
 import os, subprocess, sys, time
 out, program = sys.argv[1:]
 run = subprocess.Popen([program, "input/demo.toml", "--set", "train.epochs=10", "--set",
-                        f"data.features={out}/features", "--set", "train.batch_size=8", "--output",
-                        out + "/out"], stderr=subprocess.DEVNULL)
+                        f"data.features={out}/features", "--set", "train.batch_size=8", "--set",
+                        "checkpoint.every_steps=20", "--output", out + "/out"],
+                       stderr=subprocess.DEVNULL)
 samples = []  # step, resident kB, open files
 while run.poll() is None:
     time.sleep(0.5)
