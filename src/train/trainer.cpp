@@ -103,6 +103,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     for (const auto& path : set_aside(checkpoint_root(config_), step_)) {
       log::warn("a checkpoint of a later step was in the way: it is {} now", path.string());
     }
+    writer_->remove_old(best_step_);
   });
 }
 

@@ -145,6 +145,16 @@ print(6 * (1 + r.index(max(r))))")
   [[ $(ls out/checkpoints) == "$(printf 'step-%08d\n' $best 8 10 12 | sort -u)" ]]
 }
 
+test_checkpoints_that_a_kill_kept_from_being_deleted_go_at_the_next_start() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set checkpoint.every_steps=2 --set checkpoint.keep=9
+  local best=$(python3 -c "import json
+print(json.load(open('out/checkpoints/step-00000012/progress.json'))['best_step'])")
+  exits 0 bovila "${deck[@]}"
+  says_once "this run is complete, all 2 epochs"
+  [[ $(ls out/checkpoints) == "$(printf 'step-%08d\n' $best 10 12 | sort -u)" ]]
+}
+
 test_a_run_that_is_complete_is_left_alone_and_more_epochs_go_on() {
   inputs star
   exits 0 bovila "${deck[@]}"

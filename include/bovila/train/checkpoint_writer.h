@@ -36,6 +36,8 @@ class CheckpointWriter {
   /// Saves before it returns, for the last checkpoint before an exit.
   /// @return nothing, or why the state is not on disk.
   std::optional<std::string> save_now(const TrainState& state);
+  /// Deletes what is too old to be kept, as each save does: a kill may have come before that.
+  void remove_old(int64_t best_step) noexcept;
 
   /// Of the newest save that succeeded; -1 before the first.
   int64_t last_saved_step() const { return last_saved_step_; }
@@ -43,7 +45,6 @@ class CheckpointWriter {
 
  private:
   std::optional<std::string> save(const TrainState& state) noexcept;
-  void remove_old(int64_t best_step) noexcept;
 
   const std::filesystem::path root_;
   const int64_t keep_;
