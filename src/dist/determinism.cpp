@@ -1,9 +1,9 @@
 // LibTorch's global context and the environment of this process.
 #include "bovila/dist/determinism.h"
 
-#include <torch/torch.h>
-
 #include <cstdlib>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

@@ -126,13 +126,11 @@ Subject feature_subject(const std::string& folder) {
 std::vector<float> all_weights(const std::string& folder) {
   constexpr int64_t kVocabSize = 640;
   const auto params = read_llama_params(folder, kVocabSize);
-  const auto weights = load_llama_weights(folder, params, torch::kFloat32, false);
+  const auto weights = load_llama_weights(folder, params, torch::kFloat32);
   std::vector<torch::Tensor> tensors = {weights.tok_embeddings, weights.norm, weights.output};
   for (const LlamaLayerWeights& layer : weights.layers) {
-    for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {
-      tensors.push_back(matrix->weight);
-    }
-    tensors.insert(tensors.end(), {layer.attention_norm, layer.ffn_norm});
+    tensors.insert(tensors.end(), {layer.wqkv, layer.wo, layer.w13, layer.w2, layer.attention_norm,
+                                   layer.ffn_norm});
   }
   for (torch::Tensor& tensor : tensors) tensor = tensor.flatten();
   const auto all = torch::cat(tensors);
@@ -146,13 +144,14 @@ std::vector<float> all_weights(const std::string& folder) {
 Subject weights_subject(const std::string& folder) {
   fs::copy(BOVILA_SOURCE_DIR "/tests/golden/mini/llama/mini", folder);
   const KeyValues identity = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
-  Subject subject{"weights", {}, [=, expected = all_weights(folder)] {
-                    if (all_weights(folder) == expected) return Outcome::kHarmless;
-                    // A digit of params.json that makes sense: a new run cannot know better.
-                    const KeyValues now = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
-                    return compare_identities(identity, now).forbidden.empty() ? Outcome::kWrong
-                                                                               : Outcome::kNamed;
-                  }};
+  Subject subject{
+      "weights", {}, [=, expected = all_weights(folder)] {
+        if (all_weights(folder) == expected) return Outcome::kHarmless;
+        // A digit of params.json that makes sense: a new run cannot know better.
+        const KeyValues now = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
+        return compare_identities(identity, now).forbidden.empty() ? Outcome::kWrong
+                                                                   : Outcome::kNamed;
+      }};
   subject.files = {fs::path(folder) / "params.json", fs::path(folder) / "consolidated.00.pth"};
   return subject;
 }
