@@ -40,7 +40,7 @@ constexpr int32_t kEos = 2, kNewline = 13;
 
 struct Settings {
   std::string folder, work = "train";
-  bool naive = false;
+  bool naive = false, recompute = false;
   int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4, threads = 1;
   int64_t max_seq_len = 160, tokens_at_once = -1;
   double length = 1;  // factor on the texts' lengths
@@ -178,7 +178,7 @@ Bovila make_model(const Settings& s, const LlamaParams& p) {
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32)), std::move(parameters)};
+  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32), s.recompute), std::move(parameters)};
 }
 
 /// Elements of the frozen matrices of all layers.
@@ -356,7 +356,7 @@ void run(Settings s, int argc, char** argv) {
   std::cout << json{{"dim", p.dim},
                     {"layers", p.n_layers},
                     {"work", s.work},
-                    {"mode", s.naive ? "naive" : "fast"},
+                    {"mode", s.naive ? "naive" : s.recompute ? "recompute" : "fast"},
                     {"ranks", ranks.size()},
                     {"threads", s.threads},
                     {"batch", s.batch},
@@ -415,6 +415,7 @@ int main(int argc, char** argv) {
   for (auto* command : {peak_command, run_command}) command->add_option("--threads", s.threads);
   run_command->add_option("--work", s.work)->check(CLI::IsMember({"train", "eval"}));
   run_command->add_flag("--naive", s.naive);
+  run_command->add_flag("--recompute", s.recompute);
   run_command->add_option("--batch", s.batch);
   run_command->add_option("--options", s.options);
   run_command->add_option("--steps", s.steps);

@@ -271,7 +271,7 @@ test_a_trace_that_cannot_be_made_is_a_warning() {
   says_once "no trace: steps are traced from the 3rd on, this run had 1"
   mkdir -p out/profile-rank0.json/full
   exits 0 bovila "${deck[@]}" --eval --set eval.batch_size=1 --profile
-  says_once "NO TRACE in out/profile-rank0.json: "
+  says_once "NO TRACE in $PWD/out/profile-rank0.json: "
 }
 
 test_what_is_no_run_is_refused_with_what_was_expected() {
