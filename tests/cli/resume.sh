@@ -28,10 +28,10 @@ wait_for() {
   echo "waited in vain for: $1"
   return 1
 }
-# ends STATUS: the job does, within some seconds.
+# ends STATUS: the job does, within a minute.
 ends() {
   local status=0
-  timeout 20 tail --pid="$job" -f /dev/null
+  timeout 60 tail --pid="$job" -f /dev/null
   wait "$job" || status=$?
   [[ $status == "$1" ]] && return
   cat said
@@ -95,6 +95,10 @@ test_the_interrupt_key_stops_a_run_on_a_terminal_and_a_second_one_ends_it_at_onc
   # A large batch: the second key has to come before the micro-batch of the first one ends.
   python3 - "$bin/bovila" "${deck[@]}" "${long[@]}" --set train.batch_size=24 <<'END'
 import os, pty, signal, sys, time
+def catches_the_key(pid):
+    with open(f"/proc/{pid}/status") as status:
+        caught = next(line.split()[1] for line in status if line.startswith("SigCgt:"))
+    return int(caught, 16) >> (signal.SIGINT - 1) & 1
 def run(keys):
     pid, terminal = pty.fork()
     if pid == 0:
@@ -104,10 +108,12 @@ def run(keys):
     seen = b""
     while b"questions/s" not in seen:
         seen += os.read(terminal, 4096)
-    for key in range(keys):
-        os.write(terminal, b"\x03")
-        time.sleep(0.02)  # two that are pending together are one
+    os.write(terminal, b"\x03")
     try:
+        if keys == 2:
+            while catches_the_key(pid):  # two that are pending together are one
+                time.sleep(0.001)
+            os.write(terminal, b"\x03")
         while data := os.read(terminal, 4096):
             seen += data
     except OSError:
@@ -115,7 +121,10 @@ def run(keys):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen
 code, seen = run(1)
 assert code == 75 and b"stopped by SIGINT at step" in seen, (code, seen[-500:])
-code, seen = run(2)
+for attempt in range(10):  # on a busy machine the second key may come when all is saved
+    code, seen = run(2)
+    if code != 75:
+        break
 assert code == -2, (code, seen[-500:])
 END
 }
@@ -123,16 +132,16 @@ END
 test_a_run_stops_itself_in_time_for_the_end_of_its_slurm_job() {
   inputs star
   local start=$SECONDS
-  exits 75 env SLURM_JOB_END_TIME=$(($(date +%s) + 12)) "$bin/bovila" "${deck[@]}" "${long[@]}" \
-    --set run.stop_before_limit_s=5
-  ((SECONDS - start < 12))
+  exits 75 env SLURM_JOB_END_TIME=$(($(date +%s) + 24)) "$bin/bovila" "${deck[@]}" "${long[@]}" \
+    --set run.stop_before_limit_s=12
+  ((SECONDS - start < 24))
   says_once "stopped by its time limit at step"
 }
 
 test_a_run_stops_itself_in_time_for_the_limit_of_its_deck() {
   inputs star
-  exits 75 ranks 2 "${deck[@]}" "${long[@]}" --set run.time_limit_minutes=0.1 \
-    --set run.stop_before_limit_s=1
+  exits 75 ranks 2 "${deck[@]}" "${long[@]}" --set run.time_limit_minutes=0.2 \
+    --set run.stop_before_limit_s=2
   says_once "stopped by its time limit at step"
 }
 
