@@ -147,6 +147,11 @@ test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
   return 1
 }
 
+test_the_program_is_linked_with_cuda_and_nccl() {
+  exits 0 ldd "$bin/bovila"
+  says "libnccl.so.2 => /" "libcudart.so" "libtorch_cuda.so => /"
+}
+
 test_self_check_needs_no_deck_and_passes_on_one_rank_and_several() {
   exits 0 bovila --self-check
   says_once "self-check passed"

@@ -201,15 +201,25 @@ test_another_number_of_ranks_uses_each_question_once_an_epoch() {
   holds "sum(r['questions'] for r in lines('one/metrics.jsonl') if r['epoch'] == 1) == 24"
 }
 
-test_an_invalid_checkpoint_is_named_with_the_reason_and_the_one_before_is_taken() {
+test_invalid_checkpoints_are_named_with_their_reasons_and_the_one_before_them_is_taken() {
+  local saved=$PWD/out/checkpoints step
+  local passed="a checkpoint is passed over: $saved"
   inputs star
   exits 0 bovila "${deck[@]}" --output whole
+  exits 0 bovila "${deck[@]}" --set checkpoint.every_steps=2 --set checkpoint.keep=9
+  truncate -s -1 "$saved/step-00000012/state.h5"
+  printf 'x' | dd of="$saved/step-00000010/state.h5" bs=1 seek=5000 conv=notrunc status=none
+  sed -i 's/"format_version": [0-9]*/"format_version": 99/' "$saved/step-00000008/manifest.json"
+  rm "$saved/step-00000006/manifest.json"
   exits 0 bovila "${deck[@]}"
-  truncate -s -1 out/checkpoints/step-00000012/state.h5
-  exits 0 bovila "${deck[@]}"
-  says_once "a checkpoint is passed over: $PWD/out/checkpoints/step-00000012/state.h5: expected"
-  says_once "going on from $PWD/out/checkpoints/step-00000006"
-  says_once "was in the way: it is $PWD/out/checkpoints/step-00000012.aside-1 now"
+  says_once "$passed/step-00000012/state.h5: expected"
+  says_once "$passed/step-00000010/state.h5: its SHA-256 is not the manifest's: it was changed"
+  says_once "$passed/step-00000008/manifest.json: expected format version 2 to 3, got 99: it was"
+  says_once "$passed/step-00000006/manifest.json: is missing"
+  says_once "going on from $saved/step-00000004"
+  for step in 06 08 10 12; do
+    says_once "was in the way: it is $saved/step-000000$step.aside-1 now"
+  done
   same out whole
 }
 
@@ -255,6 +265,17 @@ test_fresh_moves_the_old_run_aside_and_says_so() {
   exits 2 bovila "${deck[@]}" --fresh --resume before
   exits 2 bovila "${deck[@]}" --resume before
   says "holds checkpoints already, and --resume names another run's"
+}
+
+test_results_whose_checkpoints_are_gone_are_moved_aside_and_not_overwritten() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  cp out/log.txt before
+  rm -r out/checkpoints
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  says_once "no checkpoint to go on from: they are in $PWD/out/previous-1 now"
+  cmp before out/previous-1/log.txt
+  cmp before out/log.txt
 }
 
 test_a_job_that_slurm_restarts_goes_on_though_fresh_was_typed() {
