@@ -5,10 +5,12 @@
 
 # start ARGUMENT...: a long run in the background, until it takes steps; its process id in `job`.
 start() {
+  rm -rf first # the text of an earlier one
   "$bin/bovila" "${deck[@]}" --set train.epochs=100000 "$@" >first 2>&1 </dev/null &
   job=$!
+  trap 'kill -KILL $job 2>/dev/null || true' EXIT # when the test fails: the run would not end
   for ((i = 0; i < 600; ++i)); do
-    grep -q "epoch 0 step 2 " first && return
+    grep -qs "epoch 0 step 2 " first && return
     sleep 0.05
   done
   cat first
@@ -36,6 +38,7 @@ test_a_killed_run_leaves_no_lock_behind_that_counts_with_and_without_the_kernels
   inputs star
   local with
   for with in "" "LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=1"; do
+    rm -rf out
     start
     kill -KILL "$job"
     wait "$job" || true

@@ -16,6 +16,7 @@ same() {
 start() {
   "$@" >said 2>&1 </dev/null &
   job=$!
+  trap 'kill -TERM $job 2>/dev/null || true' EXIT # when the test fails: the run would not end
 }
 # wait_for TEXT: until it stands in `said`.
 wait_for() {
