@@ -119,6 +119,7 @@ TEST_CASE("--fresh moves all that a run left to a folder of its own, and nothing
 TEST_CASE(
     "results without a checkpoint are moved aside, not overwritten, unless they are only scored") {
   const Folder folder({}), other({5});
+  fs::create_directories(folder.config.output.folder);
   put(folder / "log.txt", "{}\n");
   put(folder / "epoch0.json", "[]");
   CHECK(contains(error_of([&] { folder.step({"nowhere", false, false, false}); }), "nowhere"));
