@@ -53,21 +53,21 @@ suite() {
 }
 
 unit() {
-  suite base_tests 300 "$BUILD/bin/base_tests"
-  suite torch_tests 600 env OMP_NUM_THREADS="$cores" "$BUILD/bin/torch_tests"
+  suite base_tests 900 "$BUILD/bin/base_tests"
+  suite torch_tests 1200 env OMP_NUM_THREADS="$cores" "$BUILD/bin/torch_tests"
 }
 
 golden() {
-  suite golden_tests 600 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
+  suite golden_tests 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
     "$BUILD/bin/golden_tests"
 }
 
 mpi() {
   local ranks
   for ranks in 1 2 3 4; do
-    suite "mpi_tests, $ranks ranks" 300 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
+    suite "mpi_tests, $ranks ranks" 600 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
       mpirun -np $ranks "$BUILD/bin/mpi_tests"
-    suite "nccl_tests, $ranks ranks" 300 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
+    suite "nccl_tests, $ranks ranks" 600 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
       mpirun -np $ranks "$BUILD/bin/nccl_tests"
   done
 }
@@ -87,14 +87,14 @@ gpu() {
 cli() {
   local script
   for script in "$root"/tests/cli/*.sh; do
-    suite "$(basename "$script")" 600 "$script"
+    suite "$(basename "$script")" 1200 "$script"
   done
 }
 
 slurm() {
   local script
   for script in "$root"/tests/slurm/*.sh; do
-    suite "Slurm, $(basename "$script")" 600 "$script"
+    suite "Slurm, $(basename "$script")" 1200 "$script"
   done
 }
 

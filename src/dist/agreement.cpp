@@ -6,6 +6,20 @@
 #include "bovila/dist/preemption.h"
 
 namespace bovila {
+namespace {
+
+/// The worst code of all ranks. A rank that has an error of its own tells it also when the others
+/// do not come: it may well be why.
+int64_t worst_code(Communicator& ranks, const LocalError& mine) {
+  try {
+    return ranks.max(static_cast<int64_t>(mine.code));
+  } catch (const ProgramError& error) {
+    if (mine.message.empty()) throw;
+    throw ProgramError("{} ({})", mine.message, error.what());
+  }
+}
+
+}  // namespace
 
 LocalError run_local(const std::function<void()>& work) {
   try {
@@ -23,7 +37,7 @@ LocalError run_local(const std::function<void()>& work) {
 }
 
 void agree(Communicator& ranks, const LocalError& mine) {
-  if (ranks.max(static_cast<int64_t>(mine.code)) == 0) return;
+  if (worst_code(ranks, mine) == 0) return;
   const auto codes = ranks.all_gather(std::to_string(static_cast<int>(mine.code)));
   const auto messages = ranks.all_gather(mine.message);
   const auto preempted = std::to_string(static_cast<int>(ExitCode::kPreempted));

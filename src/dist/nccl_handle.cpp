@@ -51,9 +51,13 @@ NcclHandle::NcclHandle(MpiCommunicator& host)
     run_together(host_, [&] {
       if (!came) throw ProgramError(waited_in_vain(host_.who(), limit_s, kStarting));
     });
-  } catch (...) {
+  } catch (const AgreedError&) {
     abort();
     throw;
+  } catch (const std::exception&) {  // a rank has died: nothing can be agreed with it
+    abort();
+    if (came) throw;
+    throw ProgramError(waited_in_vain(host_.who(), limit_s, kStarting));
   }
 }
 

@@ -51,6 +51,18 @@ bool is_within(const fs::path& path, const fs::path& folder) {
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
 }
 
+/// A run that starts anew cuts log.txt to nothing: what stands there without a checkpoint to go on
+/// from is kept.
+void keep_results(const std::string& folder) {
+  std::error_code missing;
+  const auto size = fs::file_size(fs::path(folder) / "log.txt", missing);
+  if (missing || size == 0) return;
+  if (const auto moved = move_run_aside(folder)) {
+    log::warn("{} has the results of a run and no checkpoint to go on from: they are in {} now",
+              folder, moved->string());
+  }
+}
+
 void say_skipped(const fs::path&, const std::string& reason) {
   log::warn("a checkpoint is passed over: {}", reason);
 }
@@ -115,8 +127,8 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
         "with these, or choose another output.folder",
         root.string());
   }
-  if (!start.resume.empty()) return resolve_checkpoint(start.resume, say_skipped);
-  if (config.checkpoint.resume == "never" && has_checkpoints && !start.eval) {
+  if (config.checkpoint.resume == "never" && start.resume.empty() && has_checkpoints &&
+      !start.eval) {
     throw UserError(
         "{} holds checkpoints of a run, and checkpoint.resume is \"never\": choose another "
         "output.folder, give --fresh to move that run aside, or set checkpoint.resume = \"auto\" "
@@ -124,7 +136,10 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
         "go on with it",
         root.string());
   }
-  return find_newest_valid(root, say_skipped);
+  auto chosen = start.resume.empty() ? find_newest_valid(root, say_skipped)
+                                     : resolve_checkpoint(start.resume, say_skipped);
+  if (!has_checkpoints && !start.eval) keep_results(config.output.folder);
+  return chosen;
 }
 
 Checkpoint reopen_start(const fs::path& path) {

@@ -44,6 +44,7 @@ test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
 
 test_resume_with_eval_scores_what_the_run_recorded() {
   inputs star
+  deck+=(--set run.threads_per_rank=1) # products may depend on the number of threads
   train out
   exits 0 ranks 2 "${deck[@]}" --resume out --eval --output again
   cmp out/epoch1.json again/eval.json
@@ -131,12 +132,24 @@ test_recomputed_activations_give_the_same_bits() {
 }
 
 test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
-  inputs star
-  local start=$SECONDS
-  exits 2 env CUDA_VISIBLE_DEVICES= mpirun -np 2 "$bin/bovila" "${deck[@]}" --set run.device=cuda
-  says_once "error: "
-  says "CUDA"
-  ((SECONDS - start < 10))
+  local try start
+  ln -s "$root/input" input
+  "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features >/dev/null 2>&1
+  for try in 1 2 3; do # within 10 s, unless the machine is busy each time
+    start=$SECONDS
+    exits 2 env CUDA_VISIBLE_DEVICES= mpirun -np 2 "$bin/bovila" input/demo.toml \
+      --set run.device="cuda"
+    says_once "error: "
+    says_once 'run.device = "cuda", but no rank sees a CUDA device ('
+    says_once "has 0 CUDA devices for 2 ranks"
+    ((SECONDS - start < 10)) && return
+  done
+  return 1
+}
+
+test_the_program_is_linked_with_cuda_and_nccl() {
+  exits 0 ldd "$bin/bovila"
+  says "libnccl.so.2 => /" "libcudart.so" "libtorch_cuda.so => /"
 }
 
 test_self_check_needs_no_deck_and_passes_on_one_rank_and_several() {
@@ -183,10 +196,10 @@ test_a_damaged_checkpoint_is_passed_over_for_the_one_before() {
 
 test_a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_1() {
   inputs star
-  local start=$SECONDS
-  exits 1 ranks 2 "${deck[@]}" --set train.lr=1e30 --set train.warmup_epochs=0
+  # A rank that was left alone would wait longer than `ranks` lets it.
+  exits 1 ranks 2 "${deck[@]}" --set train.lr=1e30 --set train.warmup_epochs=0 \
+    --set run.collective_timeout_s=600
   says_once "training stopped on all ranks before the update"
-  ((SECONDS - start < 30))
 }
 
 # spoil FOLDER: the checkpoint's values of -12345.678 become NaN, and its manifest right again.
@@ -240,7 +253,9 @@ test_an_output_folder_that_cannot_be_made_is_refused() {
 
 test_when_a_rank_is_killed_the_job_ends() {
   inputs star
-  mpirun -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 >said 2>&1 &
+  # A rank that was left alone would wait for the others for ten minutes.
+  mpirun -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 \
+    --set run.collective_timeout_s=600 >said 2>&1 &
   local job=$! victim start
   for ((i = 0; i < 600; ++i)); do
     grep -q "epoch 1 done" said && break
@@ -251,7 +266,7 @@ test_when_a_rank_is_killed_the_job_ends() {
   start=$SECONDS
   kill -9 "$victim"
   if wait "$job"; then return 1; fi
-  ((SECONDS - start < 30))
+  ((SECONDS - start < 120))
   [[ -z $(pgrep -P "$job") ]]
   exits 0 bovila "${deck[@]}" --resume out --eval --output again
 }

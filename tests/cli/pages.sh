@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# README.md's pages for those who begin: every command of them is run, in order, as it stands there.
-# Stand-ins: the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video of the demo for
-# STAR's, and for Slurm an sbatch and an srun that run the job at once with one rank (a real Slurm is
-# in tests/slurm). Compiling is left out.
+# README.md's commands: every one is run, in order, as it stands there. On the pages for those who
+# begin, stand-ins are the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video of the
+# demo for STAR's, and for Slurm an sbatch and an srun that run the job at once with one rank (a real
+# Slurm is in tests/slurm); for the other commands see there. Compiling is left out.
 . "$(dirname "$0")/helpers.bash"
+export PYTHONPATH=$root/.deps/test-python:$root/.deps/python # matplotlib, TensorBoard
 
 # commands HEADING: the lines of the code blocks below a heading, a continued one in one line.
 commands() {
@@ -15,16 +16,40 @@ print("\n".join(line.strip() for line in section.splitlines() if line.startswith
 END
 }
 
+# other_commands: those of all other headings, and those in tables.
+other_commands() {
+  python3 - "$root/README.md" "${pages[@]}" <<'END'
+import re, sys
+text = open(sys.argv[1], encoding="utf-8").read().replace("\\\n", "")
+command = r"(?:tools/|bovila |mpirun |srun |sbatch |tensorboard |make |kill ).*"
+for section in text.split("\n## ")[1:]:
+    if section.split("\n")[0] in sys.argv[2:]:
+        continue
+    for line in section.splitlines():
+        if found := re.fullmatch(rf"    ({command})|\|.*\| `(mpirun .*)` \|", line):
+            print((found[1] or found[2]).strip())
+END
+}
+pages=("Try it, without weights or data" "STAR with LLaMA-7B on a Slurm cluster, from nothing")
+
 # shorten FROM TO: the first questions of an annotation file.
 shorten() {
   python3 -c 'import json, sys
 json.dump(json.load(open(sys.argv[1]))[:int(sys.argv[3])], open(sys.argv[2], "w"))' "$@"
 }
 
+# stand_in NAME LINE: a program of that name on the PATH.
+stand_in() {
+  mkdir -p bin
+  printf '#!/bin/bash\n%s\n' "$2" >"bin/$1"
+  chmod +x "bin/$1"
+  export PATH=$PWD/bin:$PATH
+}
+
 # here: this folder is like the repository, with few questions.
 here() {
   local demo=$root/input/demo split
-  mkdir -p build bin data/llama/7B data/star
+  mkdir -p build data/llama/7B data/star
   ln -s "$bin" build/bin
   cp -r "$root"/{input,jobs,tools} .
   rm -f tools/pth2h5
@@ -36,40 +61,100 @@ here() {
   cp "$demo/data/star/clipvitl14.pth" data/star/
   cp "$demo/llama/tokenizer.model" data/llama/
   cp "$demo"/llama/demo/* data/llama/7B/
-  printf '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec bash "$@"\n' >bin/sbatch
-  printf '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n' >bin/srun
-  printf '#!/bin/bash\n[[ $1 == build ]] || BUILD=build exec tools/demo.sh\n' >bin/make
-  chmod +x bin/*
-  export PATH=$PWD/bin:$PATH
+  stand_in sbatch 'while [[ $1 == --* ]]; do shift; done; exec bash "$@"'
+  stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
+  stand_in make '[[ $1 == build ]] || BUILD=build exec tools/demo.sh'
 }
 
-# follow HEADING AT-LEAST: runs the commands of a page, at least so many.
+# follow AT-LEAST VIDEO: runs the commands in the file `page`, at least so many, on this video.
 follow() {
   local command number=0
-  commands "$1" >page
   while read -r command; do
-    command=${command//6H78U/val0000}
+    command=${command//6H78U/$2}
     exits 0 timeout 300 bash -c "$command" || { echo "failed: $command" && return 1; }
     cp said "said-$((++number))"
   done <page
-  ((number >= $2)) || { echo "only $number commands below $1" && return 1; }
+  ((number >= $1)) || { echo "only $number commands" && return 1; }
 }
 
 test_the_page_for_those_without_weights_or_data() {
   here
-  follow "Try it, without weights or data" 4
+  commands "${pages[0]}" >page
+  follow 4 val0000
   holds "len(load('output/demo-eval/eval.json')) == 12"
   holds "load('output/demo-plain/config.json')['train']['seed'] == 1"
   cp said-2 said
   says '"answer":' '"uncertainty":'
+  # All of the demo's questions for validation, asked one by one, have --eval's answers.
+  local all=$root/input/demo/data/star
+  exits 0 bovila input/demo.toml --eval --set "data.folder=$all" --output output/all
+  mkdir -p all/data && ln -s "$all" all/data/star
+  python3 "$root/tests/cli/ask.py" star all | bovila answer input/demo.toml >answers 2>said
+  holds "len(lines('answers')) == 400"
+  holds "[a['answer'] for a in lines('answers')] == [e['pre'] for e in load('output/all/eval.json')]"
 }
 
 test_the_page_for_star_on_slurm() {
   here
-  follow "STAR with LLaMA-7B on a Slurm cluster, from nothing" 11
+  commands "${pages[1]}" >page
+  follow 11 val0000
   holds "len(lines('output/star/log.txt')) == 10"
   holds "load('output/star-eval/eval.json') == load('output/star/epoch9.json')"
   holds "len(lines('output/star-4/log.txt')) == 10"
+}
+
+# there: this folder is like a user's, with the golden folder's data sets, its tiny LLaMA for all
+# LLaMAs, and one rank of this machine for mpirun's and Slurm's. What stands for bovila adds small
+# sizes to the command line.
+there() {
+  local hide='import json, sys
+for line in sys.stdin:
+    question = json.loads(line)
+    del question[sys.argv[1]]
+    print(json.dumps(question))'
+  mkdir -p data/llama output
+  cp -r "$root"/{input,jobs,tools} .
+  rm -f tools/{pth2h5,llama2bovila,ckpt2pth}
+  ln -s "$bin"/{pth2h5,llama2bovila,ckpt2pth} tools/
+  cp -r "$mini"/data/* data/
+  python3 -c "$hide" answer_idx <data/tvqa/tvqa_val.jsonl >data/tvqa/tvqa_test_public.jsonl
+  python3 -c "$hide" answer <data/vlep/vlep_dev_release.jsonl >data/vlep/vlep_test_release.jsonl
+  cp "$mini/llama/tokenizer.model" data/llama/
+  cp -r "$mini/llama/mini" data/llama/7B
+  cp -r "$mini/llama/mini" data/llama/13B
+  python3 "$root/tests/tools/meta_to_hf.py" "$mini/llama/mini" data/llama/Llama-3.1-8B
+  "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features >/dev/null 2>&1
+  "$bin/pth2h5" data/star/clipvitl14.pth shards --shards 2 >/dev/null 2>&1
+  cp shards/shard-00000.h5 holiday.h5 # of one video
+  echo '{"video": "holiday", "question": "what is it", "options": ["a", "b"]}' >questions.jsonl
+  stand_in bovila "exec $bin/bovila \"\$@\" --set model.max_seq_len=256 --set train.epochs=1 \
+    --set train.warmup_epochs=0.5 --set run.threads_per_rank=1"
+  stand_in mpirun 'shift 2; exec "$@"'
+  stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
+  stand_in sbatch 'while [[ $1 == --* ]]; do
+    [[ $1 == *,DECK=* ]] && export DECK=${1##*,DECK=}
+    shift
+  done
+  exec bash "$@"'
+  # What TensorBoard reads below a folder, without its server, which does not end.
+  stand_in tensorboard '[[ $1 == --logdir ]] && exec python3 -c "import sys
+from tensorboard.backend.event_processing.event_file_inspector import inspect
+inspect(sys.argv[1])" "$2"'
+  bin/bovila input/star.toml --set "data.features=$PWD/shards" --output output/other >/dev/null 2>&1
+  tools/ckpt2pth output/other checkpoint_best.pth >/dev/null 2>&1
+}
+
+# Not run: `make`, which tests/run.sh is part of; `kill ... mpirun`, whose signal resume.sh sends; and
+# tools/extract_features.py, which fetches CLIP (with a small one: extract_features.sh).
+test_all_other_commands() {
+  there
+  other_commands | grep -vE '^(make|kill|tools/extract_features.py) ' |
+    sed 's/step-00000800/step-00000002/' >page
+  follow 40 S0
+  holds "load('output/star-eval/eval.json') == load('output/star/epoch0.json')"
+  holds "lines('answers.jsonl')[0]['video'] == 'holiday' and 'answer' in lines('answers.jsonl')[0]"
+  holds "load('output/star-3.1/config.json')['model']['llama'] == 'data/llama/Llama-3.1-8B'"
+  [[ -s star.pth && -s star.svg && -s output/star/report.html ]]
 }
 
 run_tests pages

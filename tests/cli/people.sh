@@ -5,10 +5,12 @@
 
 # start ARGUMENT...: a long run in the background, until it takes steps; its process id in `job`.
 start() {
+  rm -rf first # the text of an earlier one
   "$bin/bovila" "${deck[@]}" --set train.epochs=100000 "$@" >first 2>&1 </dev/null &
   job=$!
+  trap 'kill -KILL $job 2>/dev/null || true' EXIT # when the test fails: the run would not end
   for ((i = 0; i < 600; ++i)); do
-    grep -q "epoch 0 step 2 " first && return
+    grep -qs "epoch 0 step 2 " first && return
     sleep 0.05
   done
   cat first
@@ -17,7 +19,7 @@ start() {
 
 test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on() {
   inputs star
-  start
+  start --set checkpoint.keep=1000000 --set checkpoint.every_steps=1
   exits 2 ranks 2 "${deck[@]}"
   says_once "out is in use by another run: process $job on $(hostname). Wait for its end, stop it,"
   exits 2 bovila "${deck[@]}" --fresh
@@ -25,7 +27,7 @@ test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on() {
   # Who only looks is let in.
   exits 0 bovila "${deck[@]}" --set train.epochs=100000 --check
   exits 0 bovila "${deck[@]}" --set train.epochs=100000 --eval --output scored \
-    --resume "$(ls -d out/checkpoints/step-* | tail -1)" || [[ ! -e out/checkpoints ]]
+    --resume out/checkpoints/step-00000001
   kill -0 "$job"
   kill -USR1 "$job"
   wait "$job" || [[ $? == 75 ]]
@@ -36,6 +38,7 @@ test_a_killed_run_leaves_no_lock_behind_that_counts_with_and_without_the_kernels
   inputs star
   local with
   for with in "" "LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=1"; do
+    rm -rf out
     start
     kill -KILL "$job"
     wait "$job" || true

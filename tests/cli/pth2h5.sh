@@ -213,17 +213,24 @@ done
 make large
 large=$work/large.pth
 mkdir "$work/killed"
-kill_midway() { # ARGUMENTS...: kill -9 as soon as a second shard is being written
-  "$pth2h5" "$large" "$work/killed/set" "$@" >"$work/out" 2>&1 &
-  local process=$!
-  until compgen -G "$work/killed/.set.*.tmp/shard-00001.h5" >/dev/null; do
-    kill -0 $process 2>/dev/null || break
-    sleep 0.002
+# kill_midway ARGUMENTS...: kill -9 as soon as a second shard is being written. Tried again where a
+# busy machine let the conversion end before; `undo` makes that undone.
+kill_midway() {
+  local process try
+  for try in 1 2 3 4 5; do
+    "$pth2h5" "$large" "$work/killed/set" "$@" >"$work/out" 2>&1 &
+    process=$!
+    until compgen -G "$work/killed/.set.*.tmp/shard-00001.h5" >/dev/null; do
+      kill -0 $process 2>/dev/null || break
+      sleep 0.002
+    done
+    kill -9 $process 2>/dev/null || true
+    wait $process 2>/dev/null || { compgen -G "$work/killed/.set.*.tmp" >/dev/null && return; }
+    $undo
   done
-  kill -9 $process 2>/dev/null || true
-  wait $process 2>/dev/null && return 1
-  compgen -G "$work/killed/.set.*.tmp" >/dev/null
+  return 1
 }
+undo="rm -rf $work/killed/set"
 if kill_midway; then
   if [[ -e $work/killed/set ]]; then
     fail "kill -9 leaves no set" "there is one"
@@ -246,6 +253,7 @@ else
   ok "memory is that of the largest video ($megabytes MB for 377 MB)"
 fi
 expect "verifies what follows a killed run" 0 "60 videos" "$pth2h5" --verify "$work/killed/set"
+undo=
 if kill_midway --force --shards 4; then
   expect "kill -9 keeps the set to be replaced" 0 "60 videos" "$pth2h5" --verify "$work/killed/set"
 else

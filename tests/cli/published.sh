@@ -12,7 +12,8 @@ torch() {
 # trained: a run of one epoch, made once, and its checkpoint as ours.pth; sets `deck`.
 trained() {
   inputs star
-  deck+=(--set train.epochs=1)
+  # One thread on any number of ranks: products may depend on the number of threads.
+  deck+=(--set train.epochs=1 --set run.threads_per_rank=1)
   [[ -e $work/ours.pth ]] && return
   exits 0 bovila "${deck[@]}" --output "$work/run"
   exits 0 "$bin/ckpt2pth" "$work/run" "$work/ours.pth"

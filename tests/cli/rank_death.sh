@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A rank that dies or stops never leaves the others hanging: they end within the time limit, and
 # where mpirun does not end them itself each of them says what it waited for.
-# Uses the program rank_death (tests/ranks). Settings, for tests/run.sh gpu:
+# Uses the programs rank_death and rank_death_double, whose NCCL is a double (tests/ranks). Settings,
+# for tests/run.sh gpu:
 #   DEVICE   cpu (default) or cuda: where the ranks' tensors are, and so whether MPI or NCCL is used
 #   RANKS    numbers of ranks to try (default: "2 3 4")
 source "$(dirname "$0")/helpers.bash"
@@ -11,23 +12,26 @@ slack=8 # seconds on top of it for the last words and mpirun's own end
 DEVICE=${DEVICE:-cpu}
 RANKS=${RANKS:-2 3 4}
 [[ $DEVICE == cuda ]] && slack=20 # ncclCommAbort is waited for, up to 10 s
+program=rank_death
+come=steps                                       # the ranks have come when they take steps
+let_live="--mca orte_abort_on_non_zero_status 0" # what keeps mpirun from ending the others
 
-# start RANKS MPIRUN_OPTION... -- ARGUMENT...: runs rank_death in the background and waits until all
-# of its ranks take steps. Sets `job`, mpirun's process id, and `pids`, the ranks'.
+# start RANKS MPIRUN_OPTION... -- ARGUMENT...: runs the program in the background and waits until all
+# of its ranks have come. Sets `job`, mpirun's process id, and `pids`, the ranks'.
 start() {
   local number=$1 options=() tries=0
   shift
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
   rm -rf pids && mkdir pids
-  mpirun -np "$number" "${options[@]}" "$bin/rank_death" "$PWD/pids" $limit "$DEVICE" "$@" \
+  mpirun -np "$number" "${options[@]}" "$bin/$program" "$PWD/pids" $limit "$DEVICE" "$@" \
     >said 2>&1 </dev/null &
   job=$!
-  until [[ $(cat pids/* 2>/dev/null | wc -l) == "$number" ]]; do
+  until [[ $(cat pids/$come-* 2>/dev/null | wc -l) == "$number" ]]; do
     ((++tries < 600)) || { cat said && echo "the ranks did not start" && return 1; }
     sleep 0.1
   done
-  pids=$(cat pids/* | tr '\n' ' ')
+  pids=$(cat pids/pid-* | tr '\n' ' ')
 }
 
 # lives PID...: one of the processes runs. A dead one that its parent has not asked about does not.
@@ -73,7 +77,7 @@ test_mpirun_ends_the_others_when_a_rank_is_killed() {
 
 test_ranks_that_mpirun_lets_live_end_themselves_and_say_why() {
   for number in $RANKS; do
-    start "$number" --mca orte_abort_on_non_zero_status 0 -- kill 50
+    start "$number" $let_live -- kill 50
     ends 137 # mpirun's status is that of the first rank that ended, the killed one
     survivors_say "$number" 50
   done
@@ -87,14 +91,55 @@ test_a_stopped_rank_ends_the_others_within_the_limit() {
   done
 }
 
-test_a_kill_at_any_of_20_moments_ends_the_job() {
-  local number=3
+# killed NUMBER VICTIM: one of so many ranks is killed, at a random moment; mpirun does not help, and
+# the others say what they waited for and end.
+killed() {
+  local rank
+  start "$1" $let_live --
+  sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
+  kill -KILL "$(cat "pids/pid-$2")"
+  ends 137
+  [[ $DEVICE == cuda ]] && return
+  for ((rank = 0; rank < $1; ++rank)); do
+    ((rank == $2)) || grep -qE "rank $rank of $1 \(step [0-9]+\) waited $limit s for the others in an \
+all-reduce of 100000 Float; one of them has died or hangs" said || { cat said && return 1; }
+  done
+}
+
+# Four at a time: most of the time is spent on waiting.
+test_a_kill_at_any_of_20_moments_ends_the_others_without_mpiruns_help() {
+  local number=3 i tries try
   [[ " $RANKS " == *" 3 "* ]] || number=${RANKS##* }
-  for i in {1..20}; do
-    start "$number" --
-    sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
-    kill -KILL "$(cat "pids/pid-$((i % number))")"
-    ends 137
+  for ((i = 0; i < 20; i += 4)); do
+    tries=()
+    for ((try = i; try < i + 4; ++try)); do
+      mkdir "$try"
+      (cd "$try" && killed "$number" $((try % number))) &
+      tries+=($!)
+    done
+    for try in "${tries[@]}"; do wait "$try"; done
+  done
+}
+
+test_a_rank_that_dies_or_stops_over_nccl_ends_the_others_who_say_why() {
+  program=rank_death_double DEVICE=cpu
+  start 3 $let_live -- kill 50
+  ends 137
+  survivors_say 3 50
+  start 3 -- stop 50
+  ends 1
+  survivors_say 3 50
+}
+
+test_a_rank_that_dies_or_stops_while_nccl_starts_ends_the_others_who_say_why() {
+  local rank word
+  program=rank_death_double DEVICE=cpu come=pid
+  for word in "kill 137" "stop 1"; do
+    start 3 $let_live -- "${word% *}" -1
+    ends "${word#* }"
+    for rank in 0 1; do
+      says_once "rank $rank of 3 waited 1 s for the others in starting NCCL (ncclCommInitRankConfig); one of them has died or hangs"
+    done
   done
 }
 

@@ -23,7 +23,26 @@ std::optional<AgreedError> agreed_error(Communicator& ranks, const std::function
   return std::nullopt;
 }
 
+/// Ranks of which all others have died.
+class LostRanks final : public Communicator {
+ public:
+  int rank() const override { return 1; }
+  int size() const override { return 2; }
+  void all_reduce(torch::Tensor&, ReduceOp) override { barrier(); }
+  void broadcast(torch::Tensor&, int) override { barrier(); }
+  void barrier() override { throw ProgramError("waited in vain"); }
+  std::vector<std::string> all_gather(const std::string&) override { throw ProgramError("vain"); }
+  std::string broadcast(const std::string&, int) override { throw ProgramError("vain"); }
+};
+
 }  // namespace
+
+TEST_CASE("a rank that failed tells its own error when the others do not come to hear it") {
+  LostRanks ranks;
+  CHECK_THROWS_WITH_AS(run_together(ranks, [] { throw UserError("no such file"); }),
+                       "no such file (waited in vain)", ProgramError);
+  CHECK_THROWS_WITH_AS(run_together(ranks, [] {}), "waited in vain", ProgramError);
+}
 
 TEST_CASE("nothing is thrown when no rank failed") {
   auto ranks = all_ranks();

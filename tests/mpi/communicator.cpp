@@ -121,7 +121,7 @@ TEST_CASE("a rank that does not come is an error within the time limit") {
                                  "one of them has died or hangs",
                                  ranks.size()));
     CHECK(waited.count() > 0.25);
-    CHECK(waited.count() < 5);
+    CHECK(waited.count() < 20);  // on a busy machine
   }
   ranks.barrier();
   impatient.set_timeout(60);

@@ -107,10 +107,11 @@ TEST_CASE("the self-check passes, and every rank stands in its table once") {
     };
     CHECK(std::ranges::count_if(lines, is_row) == 1);
   }
-  for (const char* part :
-       {"LibTorch", "NCCL", "Open MPI", "HDF5", "1 KiB", "64 MiB", "bf16 on the CPU"}) {
+  for (const char* part : {"LibTorch", "NCCL", "Open MPI", "HDF5", "1 KiB", "bf16 on the CPU"}) {
     CHECK(contains(out.str(), part));
   }
+  // A busy machine may be too slow for the largest size.
+  CHECK((contains(out.str(), "64 MiB") || contains(out.str(), "left out: one call would take")));
   CHECK(out.str().ends_with("\nself-check passed\n"));
 }
 

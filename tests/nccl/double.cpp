@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -213,6 +214,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int size, ncclUniqueId id,
   if (config->blocking != 0) violation("a communicator that blocks");
   const ncclResult_t result = called("ncclCommInitRankConfig");
   if (result != ncclSuccess) return result;
+  if (state().what.signal_at_start != 0) std::raise(state().what.signal_at_start);
   auto* made = new ncclComm;
   made->line = state().lines.at(state().next_line++);
   made->rank = rank;

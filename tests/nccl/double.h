@@ -19,6 +19,7 @@ struct NcclDouble {
   ncclResult_t failure = ncclSystemError;    ///< what it returns
   ncclResult_t async_failure = ncclSuccess;  ///< what a later poll of any communicator finds
   bool skips_start = false;                  ///< never joins the others in the bootstrap
+  int signal_at_start = 0;                   ///< raised instead of joining them, as by a kill
   bool skips_work = false;                   ///< never joins the others in a collective
   bool never_finalizes = false;              ///< ncclCommFinalize stays in progress
   bool never_aborts = false;                 ///< ncclCommAbort does not return

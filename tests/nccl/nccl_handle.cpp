@@ -18,6 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr double kSoon_s = 20;  // on a machine that is busy with other things too
+
 MpiCommunicator ranks_with_limit(double timeout_s) {
   return MpiCommunicator(MPI_COMM_WORLD, timeout_s);
 }
@@ -104,7 +106,7 @@ TEST_CASE("when one rank fails to start, all ranks give its reason and the other
   CHECK(contains(message,
                  "failed in starting NCCL (ncclCommInitRankConfig): unhandled system "
                  "error: said by the double"));
-  CHECK(taken.count() < 4);
+  CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort") == !is_last(ranks));
   CHECK(nccl_double().violations.empty());
   ranks.barrier();
@@ -124,7 +126,7 @@ TEST_CASE("a bootstrap that a rank never joins ends on all ranks within the time
                  fmt::format("rank 0 of {} (starting) waited 1 s for the others in starting NCCL",
                              ranks.size())));
   CHECK(taken.count() > 0.9);
-  CHECK(taken.count() < 4);
+  CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
   ranks.barrier();
 }
@@ -151,7 +153,7 @@ TEST_CASE("past the time limit the communicator is aborted and the rank says wha
   CHECK(message == fmt::format("rank {} of {} (step 12) waited 0.3 s for the others in an "
                                "all-reduce; one of them has died or hangs",
                                ranks.rank(), ranks.size()));
-  CHECK(taken.count() < 3);
+  CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
   CHECK(contains(error_of([&] { handle.wait("a test", [] { return true; }); }),
                  "a test will not end, NCCL was aborted after an earlier error"));
@@ -197,7 +199,7 @@ TEST_CASE("a finalize that does not end is aborted within the time limit") {
     impatient.set_timeout(0.3);
   }
   const std::chrono::duration<double> taken = Clock::now() - start;
-  CHECK(taken.count() < 5);
+  CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
   CHECK_FALSE(was_called("ncclCommDestroy"));
   ranks.barrier();
@@ -216,6 +218,6 @@ TEST_CASE("an abort that does not return is left behind after ten seconds") {
   const std::chrono::duration<double> taken = Clock::now() - start;
   CHECK(message == "something else");
   CHECK(taken.count() > 9);
-  CHECK(taken.count() < 15);
+  CHECK(taken.count() < 10 + kSoon_s);
   reset_nccl_double();
 }

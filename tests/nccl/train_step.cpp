@@ -2,6 +2,10 @@
 #include "bovila/train/train_step.h"
 
 #include <doctest/doctest.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
 
 #include "bovila/dist/nccl_communicator.h"
 #include "tests/mpi/golden_parts.h"
@@ -51,6 +55,28 @@ TEST_CASE("three optimizer steps give the bits that they give over MPI, and brea
   CHECK(nccl_double().violations.empty());
 }
 
+TEST_CASE(
+    "a step reduces the flat gradient once and the losses once, in the same order on all ranks") {
+  const StarParts star;
+  auto host = all_ranks();
+  reset_nccl_double();
+  NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
+  nccl_double().calls.clear();
+  train(star, nccl);
+  const auto calls = nccl_double().calls;
+  const std::string gradient =
+      fmt::format("ncclAllReduce {}", star.model().parameters().gradient().numel());
+  const std::string losses = fmt::format("ncclAllReduce {}", Losses::kNames.size());
+  const std::string decision = "ncclAllReduce 1";  // over MPI when the tensors are a GPU's
+  std::vector<std::string> of_tensors;
+  std::ranges::remove_copy(calls, std::back_inserter(of_tensors), decision);
+  CHECK(of_tensors ==
+        std::vector<std::string>{gradient, losses, gradient, losses, gradient, losses});
+  for (const auto& theirs : host.all_gather(fmt::format("{}", fmt::join(calls, "\n")))) {
+    CHECK(theirs == fmt::format("{}", fmt::join(calls, "\n")));
+  }
+}
+
 TEST_CASE("a collective that fails in a step ends it with NCCL's reason") {
   const StarParts star;
   auto host = all_ranks();
@@ -71,9 +97,9 @@ TEST_CASE("a rank that leaves the others alone in a step ends it within the time
   nccl_double().patience_s = 0.1;
   nccl_double().skips_work = host.rank() == host.size() - 1;
   nccl.set_stage("step 1");
-  host.set_timeout(1);
+  host.set_timeout(3);  // other collectives of the step have to come in time
   const std::string message = error_of([&] { train(star, nccl); });
-  CHECK(message.find("(step 1) waited 1 s for the others in an all-reduce of ") !=
+  CHECK(message.find("(step 1) waited 3 s for the others in an all-reduce of ") !=
         std::string::npos);
   host.set_timeout(60);
   host.barrier();

@@ -1,7 +1,8 @@
 // Ranks that take steps together until one of them dies or stops: mpirun -np N rank_death FOLDER
-// TIMEOUT_S cpu|cuda [kill|stop STEP]. Each rank writes its process id to FOLDER/pid-RANK when all
-// have started; with kill or stop the last rank ends or halts itself before that step. Errors end
-// the job as in bovila's main. Used by tests/cli/rank_death.sh.
+// TIMEOUT_S cpu|cuda [kill|stop STEP]. Each rank writes its process id to FOLDER/pid-RANK when it
+// begins and to FOLDER/steps-RANK when all take steps; with kill or stop the last rank ends or
+// halts itself before that step, -1 being NCCL's start. Errors end the job as in bovila's main.
+// Used by tests/cli/rank_death.sh.
 #include <unistd.h>
 
 #include <chrono>
@@ -15,14 +16,15 @@
 #include "bovila/core/log.h"
 #include "bovila/dist/device.h"
 #include "bovila/dist/mpi_session.h"
-#include "bovila/dist/nccl_communicator.h"
+#include "tests/ranks/nccl.h"
 
 namespace {
 
 using namespace bovila;
 
 constexpr double kStart_s = 120;  // time limit until all ranks have taken a first step
-constexpr int kNever = -1;
+constexpr int kNever = -2;
+constexpr int kNcclStart = -1;
 constexpr int kNumSteps = 100000;  // some minutes: longer than the test that started this waits
 constexpr int64_t kNumbers = 100000;
 
@@ -45,20 +47,26 @@ void take_steps(Communicator& ranks, torch::Tensor& gradient, const Death& death
   }
 }
 
+void write_pid(const std::string& folder, const char* when, int rank) {
+  std::ofstream(fmt::format("{}/{}-{}", folder, when, rank)) << getpid() << std::endl;
+}
+
 void run(const MpiSession& session, const std::string& folder, double timeout_s,
          DeviceRequest request, const Death& death) {
+  write_pid(folder, "pid", session.rank());
   MpiCommunicator host(MPI_COMM_WORLD, kStart_s);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), kStart_s);
   const auto device = choose_device(request, host, node);
-  std::unique_ptr<NcclCommunicator> nccl;
-  if (device.is_cuda()) nccl = std::make_unique<NcclCommunicator>(host, device);
+  const bool dies_at_start = death.step == kNcclStart;
+  if (dies_at_start) host.set_timeout(timeout_s);
+  const auto nccl = make_nccl(host, device, dies_at_start ? death.signal : 0);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   auto gradient = torch::ones({kNumbers}, device);
   take_step(ranks, gradient);  // NCCL's first one takes long
   ranks.barrier();
   host.set_timeout(timeout_s);
-  std::ofstream(fmt::format("{}/pid-{}", folder, session.rank())) << getpid() << std::endl;
+  write_pid(folder, "steps", session.rank());
   take_steps(ranks, gradient, death);
 }
 

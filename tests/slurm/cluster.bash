@@ -89,7 +89,7 @@ start_munged() {
   daemon "$cluster/munge/log" munged --foreground --force --socket="$cluster/munge/socket" \
     --key-file="$cluster/munge/key" --pid-file="$cluster/munge/pid" \
     --seed-file="$cluster/munge/seed" --log-file="$cluster/munge/log"
-  wait_for 20 "munged's socket" test -S "$cluster/munge/socket"
+  wait_for 60 "munged's socket" test -S "$cluster/munge/socket"
 }
 
 both_idle() { [[ $(sinfo --noheader --partition=low --states=idle --format=%D) == 2 ]]; }
@@ -110,7 +110,7 @@ start_cluster() {
   for node in n1 n2; do
     daemon "$cluster/$node/slurmd.out" slurmd -D -N $node -f "$SLURM_CONF"
   done
-  wait_for 60 "two idle nodes" both_idle
+  wait_for 120 "two idle nodes" both_idle
 }
 
 # wait_for SECONDS WHAT COMMAND...: until the command succeeds; says what did not come.

