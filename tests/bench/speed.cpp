@@ -34,15 +34,14 @@ using torch::Tensor;
 
 namespace {
 
-constexpr int64_t kVocabSize = 32000;
 constexpr int64_t kFrames = 10, kSlots = 10;
 constexpr int32_t kEos = 2, kNewline = 13;
 
 struct Settings {
   std::string folder, work = "train";
-  bool naive = false, recompute = false;
+  bool naive = false, recompute = false, bf16 = false;
   int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4, threads = 1;
-  int64_t max_seq_len = 160, tokens_at_once = -1;
+  int64_t vocab = 32000, max_seq_len = 160, tokens_at_once = -1;
   double length = 1;  // factor on the texts' lengths
 };
 
@@ -56,7 +55,7 @@ LlamaParams params_of(const Settings& s) {
   params.n_layers = s.layers;
   params.n_heads = params.n_kv_heads = s.dim / 64;
   params.multiple_of = 32;
-  params.vocab_size = kVocabSize;
+  params.vocab_size = s.vocab;
   return params;
 }
 
@@ -105,7 +104,7 @@ class Questions {
         static_cast<int64_t>(static_cast<double>(shortest) * s_.length),
         static_cast<int64_t>(static_cast<double>(longest) * s_.length))(random_)));
     for (int32_t& id : ids)
-      id = std::uniform_int_distribution<int32_t>(100, kVocabSize - 1)(random_);
+      id = std::uniform_int_distribution<int32_t>(100, static_cast<int32_t>(s_.vocab) - 1)(random_);
     return ids;
   }
 
@@ -178,7 +177,9 @@ Bovila make_model(const Settings& s, const LlamaParams& p) {
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32), s.recompute), std::move(parameters)};
+  return {Llama(load_llama_weights(s.folder, p, s.bf16 ? torch::kBFloat16 : torch::kFloat32),
+                s.recompute),
+          std::move(parameters)};
 }
 
 /// Elements of the frozen matrices of all layers.
@@ -260,7 +261,7 @@ Work train(const Settings& s, Bovila& model, Communicator& ranks) {
   AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, torch::kCPU);
   LossConfig config;
   if (s.tokens_at_once >= 0) config.tokens_at_once = s.tokens_at_once;
-  const auto noise = named_noise(1, 0, kVocabSize);
+  const auto noise = named_noise(1, 0, s.vocab);
   const testing::NaiveBovila naive(model, s.max_seq_len);
   const Preemption preemption;
   StepPlan plan;
@@ -331,7 +332,7 @@ void run(Settings s, int argc, char** argv) {
   const MpiSession session(&argc, &argv);
   MpiCommunicator ranks(MPI_COMM_WORLD, /*timeout_s=*/600);
   torch::set_num_threads(static_cast<int>(s.threads));
-  const LlamaParams p = read_llama_params(s.folder, kVocabSize);
+  const LlamaParams p = read_llama_params(s.folder, s.vocab);
   if (s.adapters == 0) s.adapters = p.n_layers;
   Bovila model = make_model(s, p);
   const int64_t loaded = peak_memory_bytes();
@@ -356,7 +357,10 @@ void run(Settings s, int argc, char** argv) {
   std::cout << json{{"dim", p.dim},
                     {"layers", p.n_layers},
                     {"work", s.work},
-                    {"mode", s.naive ? "naive" : s.recompute ? "recompute" : "fast"},
+                    {"precision", s.bf16 ? "bf16" : "fp32"},
+                    {"mode", s.naive       ? "naive"
+                             : s.recompute ? "recompute"
+                                           : "fast"},
                     {"ranks", ranks.size()},
                     {"threads", s.threads},
                     {"batch", s.batch},
@@ -409,6 +413,7 @@ int main(int argc, char** argv) {
   auto* run_command = app.add_subcommand("run");
   for (auto* command : {prepare_command, run_command}) {
     command->add_option("FOLDER", s.folder)->required();
+    command->add_option("--vocab", s.vocab);
   }
   prepare_command->add_option("--dim", s.dim);
   prepare_command->add_option("--layers", s.layers);
@@ -416,6 +421,7 @@ int main(int argc, char** argv) {
   run_command->add_option("--work", s.work)->check(CLI::IsMember({"train", "eval"}));
   run_command->add_flag("--naive", s.naive);
   run_command->add_flag("--recompute", s.recompute);
+  run_command->add_flag("--bf16", s.bf16);
   run_command->add_option("--batch", s.batch);
   run_command->add_option("--options", s.options);
   run_command->add_option("--steps", s.steps);

@@ -23,8 +23,10 @@ PUBLISHED = {
 }
 PUBLISHED_GFLOPS = 290
 SHAPES = {512: 8, 1024: 12}  # width: layers
-TRAIN_BATCH = {512: 8, 1024: 4}
-EVAL_BATCH = 16
+BATCH = {512: 8, 1024: 4}  # the published code's, in training and evaluation
+# The demo's: 128 x 4, 448 pieces, short questions.
+DEMO = {"--dim": 128, "--layers": 4, "--vocab": 448}
+DEMO_QUESTIONS = ("--vocab", 448, "--max-seq-len", 88, "--length", 0.5)
 
 
 class Bench:
@@ -74,13 +76,9 @@ def pairs(bench, folders, peak):
     )
     for dim, folder in folders.items():
         for work in ("train", "eval"):
-            batch = TRAIN_BATCH[dim] if work == "train" else EVAL_BATCH
-            steps = 4 if dim == 512 else 2
-            fast = bench.measure(folder, work, "--batch", batch, "--steps", steps)
-            # The published code scores batches of its training size.
-            naive = bench.measure(
-                folder, work, "--naive", "--batch", TRAIN_BATCH[dim], "--steps", 1
-            )
+            batch = BATCH[dim]
+            fast = bench.measure(folder, work, "--batch", batch, "--steps", 4 if dim == 512 else 2)
+            naive = bench.measure(folder, work, "--naive", "--batch", batch, "--steps", 1)
             seconds, memory = PUBLISHED[dim, work]
             scaled = seconds * PUBLISHED_GFLOPS / peak / fast["seconds_a_question"]
             print(
@@ -103,6 +101,32 @@ def pairs(bench, folders, peak):
         "same questions, fast from naive, relative to the largest.\n"
     )
     print("time by part of the step", *shares, sep="\n")
+
+
+def choices(bench, folders):
+    """What model.recompute_activations and model.precision give and take in training."""
+    recompute = ("--recompute", "--tokens-at-once", 512)
+    print(f"\n{'training with':>30} {'s/question':>10} {'peak GB':>7} {'published':>9}")
+    for dim, folder in folders.items():
+        for name, option in (("recompute_activations", recompute), ("bf16", ("--bf16",))):
+            row = bench.measure(folder, "train", "--batch", BATCH[dim], "--steps", 2, *option)
+            memory = PUBLISHED[dim, "train"][1] * 1e9 / row["peak_bytes"]
+            print(
+                f"{name:>21} {dim:>4} x {SHAPES[dim]:<2} {row['seconds_a_question']:>9.4f} "
+                f"{row['peak_bytes'] / 1e9:>7.2f} {memory:>9.1f}"
+            )
+
+
+def demo(bench, folder):
+    """The demo's shape, two ranks' work on one: its time beside the naive form's."""
+    print(f"\n{'the demo, 128 x 4':>22} {'s/question':>10} {'naive':>8} {'ratio':>6}")
+    for work in ("train", "eval"):
+        fast, naive = (
+            bench.measure(folder, work, "--batch", 8, "--steps", 10, *DEMO_QUESTIONS, *mode)
+            for mode in ((), ("--naive",))
+        )
+        seconds = fast["seconds_a_question"], naive["seconds_a_question"]
+        print(f"{work:>22} {seconds[0]:>10.4f} {seconds[1]:>8.4f} {seconds[1] / seconds[0]:>6.1f}")
 
 
 def growth(bench, folder):
@@ -146,8 +170,14 @@ def main():
         alone, peak = bench.peak(1), bench.peak(bench.cores)
         print(f"matrix products: {alone:.0f} GFLOP/s with one thread, {peak:.0f} with {bench.cores}")
         pairs(bench, folders, peak)
-        if not options.quick:
-            growth(bench, folders[512])
+        if options.quick:
+            return
+        choices(bench, folders)
+        small = os.path.join(temporary, "demo")
+        os.mkdir(small)
+        bench.call("prepare", small, *(word for pair in DEMO.items() for word in pair))
+        demo(bench, small)
+        growth(bench, folders[512])
 
 
 if __name__ == "__main__":
