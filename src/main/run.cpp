@@ -47,6 +47,11 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
 void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, Trainer& trainer,
                    Communicator& ranks) {
+  if (!checkpoint && ranks.rank() == 0) {
+    log::warn(
+        "the output folder has no checkpoint: untrained start values are scored; a trained run "
+        "is named with --resume");
+  }
   run_together(ranks, [&] {
     if (!checkpoint) return;
     if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());

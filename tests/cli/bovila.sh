@@ -55,7 +55,8 @@ test_resume_with_eval_scores_what_the_run_recorded() {
 
 test_eval_without_a_checkpoint_scores_the_start_values() {
   inputs star
-  exits 0 bovila "${deck[@]}" --eval
+  exits 0 ranks 2 "${deck[@]}" --eval
+  says_once "the output folder has no checkpoint: untrained start values are scored"
   says "accuracy"
   holds "len(load('out/eval.json')) == 12"
   [[ ! -e out/checkpoints ]]

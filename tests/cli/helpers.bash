@@ -34,11 +34,11 @@ inputs() {
 }
 
 # The program on so many ranks; without mpirun on one.
-bovila() { timeout 120 "$bin/bovila" "$@"; }
+bovila() { timeout 300 "$bin/bovila" "$@"; }
 ranks() {
   local number=$1
   shift
-  timeout 120 mpirun -np "$number" "$bin/bovila" "$@"
+  timeout 300 mpirun -np "$number" "$bin/bovila" "$@"
 }
 
 # exits STATUS COMMAND...: the command ends with this exit code; all it prints is in the file `said`.

@@ -96,7 +96,7 @@ for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py; do
     grep -qE -- "(^|[ ,])$option( |$)" <<<"$help" || wrong+=("$option")
   done
   check "the options of $program that it uses exist" "${wrong[@]}"
-  enough "uses options of $program" ${#options[@]} $([[ $program == llama2bovila ]] && echo 1 || echo 3)
+  enough "uses options of $program" ${#options[@]} $([[ $program == *2bovila || $program == *2pth ]] && echo 1 || echo 3)
 done
 
 # "train.epochs" is the row `epochs` below the heading [train] of input/README.md.

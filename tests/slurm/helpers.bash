@@ -75,9 +75,9 @@ wait_job() {
   return 1
 }
 
-# ends STATE CODE: the job ends so, within two minutes.
+# ends STATE CODE: the job ends so, within four minutes.
 ends() {
-  wait_job 120 "the end of job $job" has_ended
+  wait_job 240 "the end of job $job" has_ended
   [[ $(field JobState) == "$1" && $(field ExitCode) == "$2" ]] && return
   tail -n 40 "$log"
   echo "expected $1 with exit code $2, got $(field JobState) with $(field ExitCode)"
