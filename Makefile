@@ -17,6 +17,7 @@ NCCL_HOME  ?=
 CMAKE_ARGS ?=
 GOLDEN     ?= tests/golden/mini
 TRIES      ?= 100
+FUZZ_SECONDS ?= 600
 
 cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(CUDA_HOME),-DBOVILA_CUDA_HOME=$(abspath $(CUDA_HOME))) \
@@ -24,7 +25,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
-  format lint sanitize
+  format lint sanitize fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -82,3 +83,10 @@ sanitize: deps ## the unit tests under the address and undefined-behaviour sanit
 	  -DBOVILA_SANITIZE=address,undefined
 	@cmake --build $(BUILD)-sanitize -j $(JOBS)
 	@BUILD=$(BUILD)-sanitize tests/run.sh unit
+
+fuzz: ## the parsers under libFuzzer and the sanitizers, each for FUZZ_SECONDS=600, on all cores
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh fuzz
+	@cmake -S . -B $(BUILD)-fuzz -G Ninja -Wno-dev --log-level=WARNING $(CMAKE_ARGS) \
+	  -DBOVILA_FUZZ=ON -DCMAKE_C_COMPILER=clang-14 -DCMAKE_CXX_COMPILER=clang++-14
+	@cmake --build $(BUILD)-fuzz -j $(JOBS)
+	@BUILD=$(BUILD)-fuzz JOBS=$(JOBS) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run.sh fuzz

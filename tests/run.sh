@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|all]...; without a word, all of
-# them but gpu, which fails on a machine without a GPU, and soak, which takes long.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|all]...; without a word, all of
+# them but gpu, which fails on a machine without a GPU, and soak and fuzz, which take long.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
@@ -54,6 +54,8 @@ suite() {
 
 unit() {
   suite base_tests 900 "$BUILD/bin/base_tests"
+  suite "fuzz corpora" 300 env LSAN_OPTIONS="suppressions=$root/tests/fuzz/harness/leaks.supp" \
+    "$BUILD/bin/fuzz_replay"
   suite torch_tests 1200 env OMP_NUM_THREADS="$cores" "$BUILD/bin/torch_tests"
 }
 
@@ -98,21 +100,26 @@ slurm() {
   done
 }
 
-# Its tables are shown while they grow.
-soak() {
+# shown NAME SECONDS COMMAND: a suite of shell tests whose tables are shown while they grow.
+shown() {
   local start=$SECONDS good bad
-  timeout --kill-after=10 14400 "$root/tests/soak/soak.sh" 2>&1 </dev/null | tee "$log"
+  timeout --kill-after=10 "$2" "$3" 2>&1 </dev/null | tee "$log"
   good=$(shell_count ok) bad=$(shell_count FAILED)
   ((good + bad > 0)) || bad=1
   passed=$((passed + good))
   failed=$((failed + bad))
-  printf '%-24s %4d passed, %d failed   %3d s\n' soak "$good" "$bad" $((SECONDS - start))
+  printf '%-24s %4d passed, %d failed   %3d s\n' "$1" "$good" "$bad" $((SECONDS - start))
 }
+
+soak() { shown soak 14400 "$root/tests/soak/soak.sh"; }
+
+# Each target stops by itself.
+fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak) $kind ;;
+    unit | golden | mpi | cli | slurm | gpu | soak | fuzz) $kind ;;
     all)
       unit
       golden
@@ -121,7 +128,7 @@ for kind in "$@"; do
       slurm
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak or all, got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

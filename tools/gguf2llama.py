@@ -10,6 +10,7 @@ smollm). GGUF keeps wq and wk in Meta's order of rotary pairs, so tensors only c
 import json
 import os
 import shutil
+import struct
 import sys
 from collections import OrderedDict
 
@@ -31,8 +32,61 @@ PRE_TOKENIZERS = {
 }
 
 
+# Bytes of a value by GGUF's number of its type, without texts (8) and lists (9).
+VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+TEXT, LIST = 8, 9
+MAX_ITEMS = 1 << 21  # of all lists: the library takes some 200 bytes for each
+
+
 class ConversionError(Exception):
     """Of the file or the folder: said without a traceback."""
+
+
+class Lengths:
+    """Steps over a GGUF file's keys and values: the library believes every length."""
+
+    def __init__(self, path):
+        self.path = path
+        self.items = 0
+
+    def check(self):
+        with open(self.path, "rb") as file:
+            self.file, self.left = file, os.path.getsize(self.path)
+            if self.skip(4) != b"GGUF":
+                self.fail("it begins otherwise")
+            version, _, keys = struct.unpack("<IQQ", self.skip(20))
+            if version not in (2, 3):
+                self.fail(f"its version is {version}, expected 2 or 3, little-endian")
+            for _ in range(keys):
+                self.skip(self.number("<Q"))  # the key's name
+                self.skip_value(self.number("<I"))
+
+    def fail(self, problem):
+        raise ConversionError(f"{self.path}: expected a GGUF file: {problem}")
+
+    def skip(self, count):
+        if count > self.left:
+            self.fail(f"{count} bytes were expected and {self.left} are left: it is cut short or "
+                      "damaged")
+        self.left -= count
+        return self.file.read(count)
+
+    def number(self, form):
+        return struct.unpack(form, self.skip(struct.calcsize(form)))[0]
+
+    def skip_value(self, kind):
+        if kind == LIST:
+            return self.skip_list(self.number("<I"), self.number("<Q"))
+        if kind != TEXT and kind not in VALUE_BYTES:
+            self.fail(f"a value of the unknown type {kind}")
+        self.skip(self.number("<Q") if kind == TEXT else VALUE_BYTES[kind])
+
+    def skip_list(self, kind, count):
+        self.items += count
+        if kind == LIST or self.items > MAX_ITEMS:
+            self.fail("lists in lists" if kind == LIST else f"lists of {self.items} items")
+        for _ in range(count):
+            self.skip_value(kind)
 
 
 class Model:
@@ -40,8 +94,9 @@ class Model:
 
     def __init__(self, path):
         try:
+            Lengths(path).check()
             reader = GGUFReader(path)
-        except (OSError, ValueError, IndexError, KeyError) as error:
+        except (OSError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
             raise ConversionError(f"{path}: expected a GGUF file: {error}") from error
         self.path = path
         self.fields = reader.fields
@@ -50,10 +105,27 @@ class Model:
     def value(self, key, default=None):
         field = self.fields.get(key)
         if field is not None:
-            return field.contents()
+            try:
+                return field.contents()
+            except UnicodeDecodeError as error:
+                raise ConversionError(f"{self.path}: {key} is no text: {error}") from error
         if default is None:
             raise ConversionError(f"{self.path}: the key {key} is missing")
         return default
+
+    def number(self, key, default=None, low=1, kinds=(int,)):
+        value = self.value(key, default)
+        if type(value) not in kinds or not value >= low:
+            raise ConversionError(f"{self.path}: {key} is {value!r:.100}, expected a number from "
+                                  f"{low}")
+        return value
+
+    def items(self, key, kind, default=None):
+        value = self.value(key, default)
+        if type(value) is not list or any(type(item) is not kind for item in value):
+            raise ConversionError(f"{self.path}: {key} is {value!r:.100}, expected a list of "
+                                  f"{kind.__name__}")
+        return value
 
     def expect(self, key, expected):
         if self.value(key) not in expected:
@@ -62,24 +134,25 @@ class Model:
 
 
 def read_params(model):
-    dim, ffn = model.value("llama.embedding_length"), model.value("llama.feed_forward_length")
-    heads = model.value("llama.attention.head_count")
+    dim, ffn = model.number("llama.embedding_length"), model.number("llama.feed_forward_length")
+    heads = model.number("llama.attention.head_count")
+    real = {"low": 0, "kinds": (int, float)}
     if any(key.startswith("llama.rope.scaling.") for key in model.fields):
         raise ConversionError(f"{model.path}: rotary embeddings with scaling are not converted")
     if model.value("llama.rope.dimension_count", dim // heads) != dim // heads:
         raise ConversionError(f"{model.path}: expected rotary embeddings over whole heads")
     return {
         "dim": dim,
-        "n_layers": model.value("llama.block_count"),
+        "n_layers": model.number("llama.block_count"),
         "n_heads": heads,
-        "n_kv_heads": model.value("llama.attention.head_count_kv", heads),
+        "n_kv_heads": model.number("llama.attention.head_count_kv", heads),
         # Meta's rule for the hidden width, multiple_of * ceil(multiplier * (8 dim // 3) /
         # multiple_of), gives exactly ffn with these.
         "multiple_of": ffn,
         "ffn_dim_multiplier": min(1.0, ffn / (8 * dim // 3)),
-        "norm_eps": float(f'{model.value("llama.attention.layer_norm_rms_epsilon"):.6g}'),
-        "rope_theta": float(model.value("llama.rope.freq_base", 10000.0)),
-        "vocab_size": len(model.value("tokenizer.ggml.tokens")),
+        "norm_eps": float(f'{model.number("llama.attention.layer_norm_rms_epsilon", **real):.6g}'),
+        "rope_theta": float(model.number("llama.rope.freq_base", 10000.0, **real)),
+        "vocab_size": len(model.items("tokenizer.ggml.tokens", str)),
     }
 
 
@@ -88,7 +161,7 @@ def meta_name(model, name):
     if suffix == "weight" and stem in NAMES:
         return f"{NAMES[stem]}.weight"
     block, _, part = stem.removeprefix("blk.").partition(".")
-    if suffix == "weight" and stem.startswith("blk.") and part in LAYER_NAMES:
+    if suffix == "weight" and stem.startswith("blk.") and part in LAYER_NAMES and block.isdecimal():
         return f"layers.{int(block)}.{LAYER_NAMES[part]}.weight"
     raise ConversionError(f"{model.path}: the tensor {name} is none of a LLaMA's")
 
@@ -96,7 +169,11 @@ def meta_name(model, name):
 def read_weights(model):
     weights = OrderedDict()
     for name, tensor in model.tensors.items():
-        values = dequantize(tensor.data, tensor.tensor_type)
+        try:
+            values = dequantize(tensor.data, tensor.tensor_type)
+        except (NotImplementedError, ValueError) as error:
+            raise ConversionError(f"{model.path}: the tensor {name} cannot be dequantised: "
+                                  f"{error}") from error
         weights[meta_name(model, name)] = torch.from_numpy(values.copy()).half()
     if "tok_embeddings.weight" not in weights:
         raise ConversionError(f"{model.path}: the tensor token_embd.weight is missing")
@@ -110,8 +187,10 @@ def read_weights(model):
 def read_tokenizer(model):
     model.expect("tokenizer.ggml.model", ["gpt2"])
     model.expect("tokenizer.ggml.pre", list(PRE_TOKENIZERS))
-    tokens = model.value("tokenizer.ggml.tokens")
-    types = model.value("tokenizer.ggml.token_type", [1] * len(tokens))
+    tokens = model.items("tokenizer.ggml.tokens", str)
+    types = model.items("tokenizer.ggml.token_type", int, [1] * len(tokens))
+    if len(types) != len(tokens):
+        raise ConversionError(f"{model.path}: {len(types)} types of {len(tokens)} tokens")
     by_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True,
                 "use_regex": True}
     return {
@@ -129,14 +208,19 @@ def read_tokenizer(model):
                   "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": False,
                   "byte_fallback": False,
                   "vocab": {token: i for i, token in enumerate(tokens)},
-                  "merges": model.value("tokenizer.ggml.merges")},
+                  "merges": model.items("tokenizer.ggml.merges", str)},
     }
 
 
 def read_specials(model):
-    tokens = model.value("tokenizer.ggml.tokens")
-    return {name: tokens[model.value(f"tokenizer.ggml.{key}_token_id")]
-            for name, key in (("bos_token", "bos"), ("eos_token", "eos"))}
+    tokens = model.items("tokenizer.ggml.tokens", str)
+    specials = {}
+    for name, key in (("bos_token", "bos"), ("eos_token", "eos")):
+        token = model.number(f"tokenizer.ggml.{key}_token_id", low=0)
+        if token >= len(tokens):
+            raise ConversionError(f"{model.path}: the {name} is number {token} of {len(tokens)}")
+        specials[name] = tokens[token]
+    return specials
 
 
 def write_json(path, document):

@@ -44,4 +44,9 @@ std::optional<std::string> durability_concern(const fs::path& path) {
   return durability_concern(static_cast<uint64_t>(static_cast<uint32_t>(status.f_type)));
 }
 
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
 }  // namespace bovila

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "bovila/core/error.h"
+#include "bovila/core/json_depth.h"
 #include "bovila/data/csv.h"
 #include "bovila/data/text.h"
 
@@ -33,6 +34,10 @@ std::ifstream open_annotation_file(const std::string& path) {
   return in;
 }
 
+std::string too_deep() {
+  return fmt::format("lists or objects more than {} deep in one another", kMaxJsonDepth);
+}
+
 /// nlohmann's message without its "[json.exception...]" mark.
 std::string reason(const json::exception& error) {
   const std::string what = error.what();
@@ -49,6 +54,7 @@ class ListParser {
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
     using Event = json::parse_event_t;
     if (depth == 0) return accept_top(event);
+    if (depth > kMaxJsonDepth) throw UserError("{}: {}. {}", problems_.file(), too_deep(), kHint);
     if (depth == 2 && event == Event::key) {
       return std::find(keys_.begin(), keys_.end(), parsed.get_ref<const std::string&>()) !=
              keys_.end();
@@ -80,6 +86,7 @@ class ListParser {
 
 void read_json_line(std::string_view line, int64_t place, FileProblems& problems,
                     const UseRecord& use) {
+  if (is_deep_json(line)) return problems.add(place, "not a question: " + too_deep());
   json fields;
   try {
     fields = json::parse(line);

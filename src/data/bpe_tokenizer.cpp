@@ -12,6 +12,8 @@
 namespace bovila {
 namespace {
 
+constexpr size_t kMaxGrowth = 64;  // Unicode's forms lengthen a text up to 18 times
+
 /// The added tokens that are searched for at one stage.
 class AddedTokens {
  public:
@@ -100,8 +102,15 @@ class BpeTokenizer final : public Tokenizer {
   int32_t newline() const override { return parts_.newline; }
 
  private:
+  /// Each step may lengthen a text; a file of a few steps could make gigabytes of a word.
   AlignedText normalize(AlignedText text) const {
-    for (const Normalizer& normalizer : parts_.normalizers) text = normalizer(text);
+    const size_t limit = kMaxGrowth * (text.text.size() + kMaxGrowth);
+    for (const Normalizer& normalizer : parts_.normalizers) {
+      text = normalizer(text);
+      if (text.text.size() <= limit) continue;
+      throw UserError("the tokenizer's normalizers make more than {} bytes of a text of {}", limit,
+                      text.origin.back() - text.origin.front());
+    }
     return text;
   }
 

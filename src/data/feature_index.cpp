@@ -3,11 +3,13 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
+#include "bovila/core/json_depth.h"
 
 namespace bovila {
 namespace {
@@ -30,7 +32,8 @@ std::string read_text(const fs::path& path) {
 }
 
 json parse(const fs::path& path, const std::string& text) {
-  auto parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  auto parsed =
+      is_deep_json(text) ? json() : json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) {
     throw UserError("{} is damaged: it is no JSON object; convert the features again",
                     path.string());
@@ -38,14 +41,38 @@ json parse(const fs::path& path, const std::string& text) {
   return parsed;
 }
 
-FeatureIndex from_json(const json& index) {
+constexpr int64_t kMaxFrames = int64_t{1} << 40;  // of all videos: their bytes are counted in int64
+
+/// A video's frames, with those before it no more than can be.
+VideoFrames read_video(const fs::path& path, const json& video, int64_t& total) {
+  VideoFrames out{video.at(0).get<std::string>(), 0};
+  const json& count = video.at(1);
+  // Before it is taken: nlohmann-json makes an int64 of any number.
+  const bool fits = count.is_number_unsigned() && count.get<uint64_t>() > 0 &&
+                    count.get<uint64_t>() <= static_cast<uint64_t>(kMaxFrames - total);
+  if (!fits) {
+    throw UserError("{} is damaged: video '{}' has {} frames; convert the features again",
+                    path.string(), out.name, count.dump());
+  }
+  out.num_frames = count.get<int64_t>();
+  total += out.num_frames;
+  return out;
+}
+
+FeatureIndex from_json(const fs::path& path, const json& index) {
   FeatureIndex out;
+  int64_t total = 0;
+  std::set<std::string> names;
   out.half = index.at("type").get<std::string>() == "float16";
   out.source = index.at("source").get<std::string>();
   for (const json& shard : index.at("shards")) {
     out.shards.emplace_back();
     for (const json& video : shard) {
-      out.shards.back().push_back({video.at(0).get<std::string>(), video.at(1).get<int64_t>()});
+      out.shards.back().push_back(read_video(path, video, total));
+      const std::string& name = out.shards.back().back().name;
+      if (names.insert(name).second) continue;
+      throw UserError("{} is damaged: video '{}' is there twice; convert the features again",
+                      path.string(), name);
     }
   }
   return out;
@@ -119,7 +146,7 @@ FeatureIndex read_feature_index(const fs::path& folder) {
                     index_path.string(), kManifest);
   }
   try {
-    FeatureIndex index = from_json(parse(index_path, text));
+    FeatureIndex index = from_json(index_path, parse(index_path, text));
     for (const json& file : manifest.at("shards")) {
       index.files.push_back(
           {file.at("bytes").get<int64_t>(), file.at("sha256").get<std::string>()});

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bovila/core/error.h"
+#include "bovila/core/json_depth.h"
 #include "bovila/data/text.h"
 
 namespace bovila {
@@ -26,6 +27,10 @@ std::string shown(const nlohmann::json& value) {
 }  // namespace
 
 nlohmann::json parse_json_object(const std::string& path, std::string_view bytes) {
+  if (is_deep_json(bytes)) {
+    throw UserError("{} has lists or objects more than {} deep in one another: it is damaged", path,
+                    kMaxJsonDepth);
+  }
   nlohmann::json document;
   try {
     document = nlohmann::json::parse(bytes);

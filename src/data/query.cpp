@@ -8,6 +8,7 @@
 
 #include "bovila/config/problems.h"
 #include "bovila/core/error.h"
+#include "bovila/core/json_depth.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/text.h"
 
@@ -22,6 +23,9 @@ constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
 constexpr double kMaxSeconds = 1e7;
 
 json parse_object(std::string_view text) {
+  if (is_deep_json(text)) {
+    throw UserError("lists or objects more than {} deep in one another", kMaxJsonDepth);
+  }
   json fields;
   try {
     fields = json::parse(text);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kMaxDepth = 20;
 constexpr int kMaxRepeats = 1000;
+constexpr int kMaxTime = 20'000;  // of a text, in ICU's units: a few seconds, or 40 MB of words
 
 bool is_ascii_alnum(char32_t c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
@@ -298,6 +299,7 @@ std::vector<ByteRange> SplitPattern::find_all(std::string_view text) const {
   UErrorCode status = U_ZERO_ERROR;
   const auto wide = icu::UnicodeString::fromUTF8({text.data(), static_cast<int32_t>(text.size())});
   const std::unique_ptr<icu::RegexMatcher> matcher(compiled_->pattern->matcher(wide, status));
+  if (U_SUCCESS(status)) matcher->setTimeLimit(kMaxTime, status);
   std::vector<ByteRange> matches;
   Utf8Position position(text);
   while (U_SUCCESS(status) && matcher->find(status)) {

@@ -14,6 +14,7 @@
 
 #include "annotation_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
 #include "bovila/data/text.h"
 
@@ -134,6 +135,7 @@ SrtFolder::SrtFolder(std::string folder) : folder_(std::move(folder)) {
 }
 
 const std::vector<Subtitle>& SrtFolder::of(const std::string& video) {
+  BOVILA_CHECK(is_file_name(video), "a video named \"{}\"", video);
   const auto [entry, is_new] = videos_.try_emplace(video);
   if (!is_new) return entry->second;
   std::ifstream in(folder_ + "/" + video + ".srt", std::ios::binary);

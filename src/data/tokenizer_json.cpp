@@ -14,10 +14,13 @@ namespace bovila {
 namespace {
 
 constexpr int64_t kMaxTokens = int64_t{1} << 20;
+constexpr int64_t kMaxUnused = int64_t{1} << 14;  // ids without a token: memory is taken for each
 
-int32_t read_id(const JsonNode& node) {
+/// One of at most `num_tokens` ids, and some that are not used.
+int32_t read_id(const JsonNode& node, size_t num_tokens) {
   const int64_t id = node.integer();
-  if (id < 0 || id >= kMaxTokens) node.fail(fmt::format("an id from 0 to {}", kMaxTokens - 1));
+  const int64_t end = std::min(kMaxTokens, static_cast<int64_t>(num_tokens) + kMaxUnused);
+  if (id < 0 || id >= end) node.fail(fmt::format("an id from 0 to {}", end - 1));
   return static_cast<int32_t>(id);
 }
 
@@ -67,7 +70,7 @@ class JsonReader {
     if (!vocab.value().is_object()) vocab.fail("an object of tokens and their ids");
     for (const auto& [text, unused] : vocab.value().items()) {
       const JsonNode entry = vocab[text];
-      const int32_t id = read_id(entry);
+      const int32_t id = read_id(entry, vocab.value().size());
       add_token(entry, text, id);
       const auto bytes = to_bytes(text);
       if (bytes) parts_.bpe.add(*bytes, id);
@@ -145,8 +148,8 @@ class JsonReader {
     for (const JsonNode& node : root_["added_tokens"].items()) {
       node.allow_only(
           {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
-      AddedToken token{node["content"].text(), read_id(node["id"]), node["special"].flag(false),
-                       node["normalized"].flag(true)};
+      AddedToken token{node["content"].text(), read_id(node["id"], kMaxTokens),
+                       node["special"].flag(false), node["normalized"].flag(true)};
       if (token.content.empty()) node["content"].fail("at least one character");
       if (!token.special) check_plain_token(node, token);
       const auto known = ids_.find(token.content);

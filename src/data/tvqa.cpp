@@ -3,7 +3,9 @@
 #include <cmath>
 
 #include "annotation_file.h"
+#include "bovila/config/dump.h"
 #include "bovila/core/error.h"
+#include "bovila/core/file_system.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/subtitles.h"
 #include "bovila/data/text.h"
@@ -69,6 +71,16 @@ std::optional<std::string> join_dialogue(const std::vector<Subtitle>& subtitles,
   return dialogue;
 }
 
+/// The dialogue of the video's .srt, whose name comes from the annotation.
+std::optional<std::string> read_dialogue(SrtFolder& subtitles, const Record& record,
+                                         const std::string& video,
+                                         const std::optional<Clip>& clip) {
+  if (is_file_name(video)) return join_dialogue(subtitles.of(video), clip);
+  record.problem(
+      fmt::format("\"vid_name\": expected a name that an .srt can have, got {}", quote(video)));
+  return {};
+}
+
 Sample read_question(const Record& record) {
   Sample sample;
   sample.question_id = record.id("qid");
@@ -96,7 +108,7 @@ std::vector<Sample> read_tvqa(const AnnotationSource& source) {
     Sample sample = read_question(record);
     const std::optional<Clip> clip = parse_clip(record);
     sample.clip = {frame_span(sample.video_id, clip)};
-    if (subtitles) sample.dialogue = join_dialogue(subtitles->of(sample.video_id), clip);
+    if (subtitles) sample.dialogue = read_dialogue(*subtitles, record, sample.video_id, clip);
     samples.add(record, std::move(sample));
   });
   if (subtitles) subtitles->report_missing();

@@ -30,7 +30,8 @@ void check_architecture(const ParamsJson& config) {
 
 void check_head_dim(const ParamsJson& config, const LlamaParams& params) {
   const auto head_dim = config.optional<int64_t>("head_dim", 0);
-  if (head_dim == 0 || params.n_heads <= 0 || head_dim * params.n_heads == params.dim) return;
+  if (head_dim == 0 || params.n_heads <= 0) return;
+  if (params.dim % params.n_heads == 0 && head_dim == params.head_dim()) return;
   refuse(config, fmt::format("head_dim is {}, but hidden_size {} / num_attention_heads {} is {}",
                              head_dim, params.dim, params.n_heads, params.head_dim()));
 }

@@ -2,10 +2,7 @@
 #include <ATen/Parallel.h>
 
 #include <filesystem>
-#include <fstream>
 #include <map>
-#include <set>
-#include <sstream>
 
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
@@ -20,16 +17,7 @@ namespace {
 using torch::Tensor;
 namespace fs = std::filesystem;
 
-constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr int64_t kPieceBytes = int64_t{32} << 20;
-
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) throw UserError("{} cannot be read", path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 /// One of Hugging Face's tensors and where its values go. `heads` is not 0 where rows of each head
 /// stand in two halves, as its rotary embedding pairs them, and not in pairs, as Meta's does.
@@ -129,7 +117,7 @@ class HuggingFaceFiles : public LlamaFiles {
 
   LlamaParams params(int64_t tokenizer_vocab_size) const override {
     const std::string path = folder_ + "/config.json";
-    return read_hf_config(ParamsJson(path, read_text(path)), tokenizer_vocab_size);
+    return read_hf_config(read_params_json(path), tokenizer_vocab_size);
   }
 
   /// There are no checksums in the files: all bytes are hashed.
@@ -181,36 +169,7 @@ class HuggingFaceFiles : public LlamaFiles {
   }
 
  private:
-  /// The files with tensors. Without an index there is one.
-  std::vector<std::string> paths() const {
-    const std::string single = folder_ + "/model.safetensors", index = folder_ + "/" + kIndex;
-    if (fs::exists(index)) return indexed(index);
-    if (fs::exists(single)) return {single};
-    throw UserError(
-        "{} is missing, and so is {}; only safetensors are read: have transformers save the model "
-        "again with save_pretrained",
-        single, kIndex);
-  }
-
-  std::vector<std::string> indexed(const std::string& index) const {
-    const ParamsJson map = ParamsJson(index, read_text(index)).object("weight_map");
-    std::set<std::string> names;
-    for (const std::string& tensor : map.keys()) {
-      names.insert(map.required<std::string>(tensor.c_str()));
-    }
-    std::vector<std::string> paths;
-    for (const std::string& name : names) {
-      if (fs::path(name).filename() != name || !name.ends_with(".safetensors")) {
-        throw UserError("{}: '{}' is no name of a safetensors file beside it", index, name);
-      }
-      paths.push_back(folder_ + "/" + name);
-      if (!fs::exists(paths.back())) {
-        throw UserError("{} is missing; {} lists it", paths.back(), kIndex);
-      }
-    }
-    if (paths.empty()) throw UserError("{} lists no files", index);
-    return paths;
-  }
+  std::vector<std::string> paths() const { return hf_tensor_files(folder_); }
 
   std::string folder_;
 };

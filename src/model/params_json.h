@@ -2,6 +2,7 @@
 // Fed by params.json, config.json or the program's own file; used by their readers.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <type_traits>
@@ -16,11 +17,7 @@ namespace bovila {
 class ParamsJson {
  public:
   /// `path` is the file's in messages. @throws UserError when `text` is no JSON object.
-  ParamsJson(std::string path, const std::string& text)
-      : path_(std::move(path)),
-        object_(nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false)) {
-    if (!object_.is_object()) throw UserError("{} is not a JSON object", path_);
-  }
+  ParamsJson(std::string path, const std::string& text);
 
   const std::string& path() const { return path_; }
   bool has(const char* key) const { return object_.contains(key) && !object_[key].is_null(); }
@@ -66,8 +63,13 @@ class ParamsJson {
     } else if constexpr (std::is_same_v<Value, bool>) {
       return value.is_boolean();
     } else {
-      return std::is_integral_v<Value> ? value.is_number_integer() : value.is_number();
+      return std::is_integral_v<Value> ? is_int64(value) : value.is_number();
     }
+  }
+  /// nlohmann-json would make -1 of 2^64 - 1.
+  static bool is_int64(const nlohmann::json& value) {
+    return value.is_number_integer() &&
+           (!value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX});
   }
   template <typename Value>
   static const char* kind() {
@@ -84,5 +86,8 @@ class ParamsJson {
   std::string path_;
   nlohmann::json object_;
 };
+
+/// A file that holds one. @throws UserError also when it cannot be read.
+ParamsJson read_params_json(const std::string& path);
 
 }  // namespace bovila

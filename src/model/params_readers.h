@@ -1,8 +1,9 @@
-// The readers of a LLaMA's sizes, one a form of weights.
+// The readers of a LLaMA's sizes, one a form of weights, and of what else is JSON beside weights.
 // Fed by a folder's files; used by src/model/llama_files.h.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "bovila/model/llama_params.h"
 #include "src/model/params_json.h"
@@ -16,6 +17,11 @@ LlamaParams read_meta_params(const std::string& folder, int64_t tokenizer_vocab_
 LlamaParams read_hf_config(const ParamsJson& config, int64_t tokenizer_vocab_size);
 /// The text of a config.json that read_hf_config() reads as `params`.
 std::string to_hf_config(const LlamaParams& params);
+
+/// The safetensors files of Hugging Face's in a folder: those that its index lists, or, without
+/// one, model.safetensors. @throws UserError when one is missing, or listed with a name that leaves
+/// the folder.
+std::vector<std::string> hf_tensor_files(const std::string& folder);
 
 /// What makes no model, or none of this tokenizer's. @throws UserError naming `path`.
 void check_params(const LlamaParams& params, const std::string& path, int64_t tokenizer_vocab_size);

@@ -2,7 +2,9 @@
 #include "bovila/train/checkpoint_fit.h"
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -100,13 +102,23 @@ Fit compare_identities(const KeyValues& saved, const KeyValues& current) {
 
 namespace {
 
+/// Micro-batches of a step over all ranks; none for a value that no run has written.
+std::optional<int64_t> micro_batches(const std::string& accum_iter, int64_t num_ranks) {
+  int64_t count = 0;
+  const char* end = accum_iter.data() + accum_iter.size();
+  const auto parsed = std::from_chars(accum_iter.data(), end, count);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  if (__builtin_mul_overflow(count, num_ranks, &count)) return std::nullopt;
+  return count;
+}
+
 /// Fewer ranks with as many more micro-batches form the same micro-batches and steps: that
 /// train.accum_iter may change.
 void allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& fit) {
   const auto found = std::ranges::find(fit.forbidden, "train.accum_iter", &Difference::key);
   if (found == fit.forbidden.end()) return;
-  const int64_t before = std::stoll(found->saved) * saved.num_ranks;
-  if (before != std::stoll(found->current) * current.num_ranks) return;
+  const auto before = micro_batches(found->saved, saved.num_ranks);
+  if (!before || before != micro_batches(found->current, current.num_ranks)) return;
   fit.allowed.push_back(std::move(*found));
   fit.forbidden.erase(found);
 }

@@ -130,4 +130,60 @@ END
   [[ ! -e out ]]
 }
 
+test_damaged_files_are_refused_with_a_message_or_converted() {
+  converted
+  PYTHONPATH=$root/tools:$root/.deps/test-python:$root/.deps/python python3 - "$work/small.gguf" <<'END'
+import random, shutil, struct, sys
+import gguf2llama
+whole = open(sys.argv[1], 'rb').read()
+
+def said(damaged):
+    """What the converter says of these bytes; "" when it takes them. Anything else is thrown."""
+    with open('damaged.gguf', 'wb') as file:
+        file.write(damaged)
+    shutil.rmtree('out', ignore_errors=True)
+    try:
+        gguf2llama.convert('damaged.gguf', 'out')
+    except gguf2llama.ConversionError as problem:
+        return str(problem)
+    return ''
+
+def changed(key, value, skip=0):
+    """The file with these bytes behind a key's name."""
+    at = whole.index(key.encode()) + len(key) + skip
+    return whole[:at] + value + whole[at + len(value):]
+
+def number(kind, form, value):
+    return struct.pack('<I' + form, kind, value)
+
+assert said(whole) == ''
+for damaged, expected in [
+        (whole[:100], 'it is cut short or damaged'),
+        (whole[:4] + struct.pack('>I', 3) + whole[8:], 'its version is 50331648, expected 2 or 3'),
+        (whole[:16] + b'\xff' * 8 + whole[24:], 'expected a GGUF file'),
+        (changed('tokenizer.ggml.tokens', struct.pack('<Q', 1 << 60), 8), 'lists of 1152921504606846976'),
+        (changed('tokenizer.ggml.token_type', struct.pack('<I', 9), 4), 'lists in lists'),
+        (changed('tokenizer.ggml.merges', struct.pack('<Q', 3), 8), 'expected a GGUF file'),
+        (changed('tokenizer.ggml.pre', struct.pack('<Q', 1 << 62), 4), 'it is cut short or damaged'),
+        (changed('llama.block_count', number(77, 'I', 0)), 'a value of the unknown type 77'),
+        (changed('llama.block_count', number(6, 'f', 2)), 'llama.block_count is 2.0, expected a number'),
+        (changed('llama.embedding_length', number(4, 'I', 0)), 'llama.embedding_length is 0, expected'),
+        (changed('llama.attention.head_count', number(5, 'i', -4)), 'head_count is -4, expected'),
+        (changed('tokenizer.ggml.bos_token_id', number(4, 'I', 500)), 'the bos_token is number 500'),
+        (changed('blk.0.attn_', b'x'), 'is none of a LLaMA'),
+        (whole.replace(b'blk.0.attn_q', b'blk.z.attn_q'), 'is none of a LLaMA'),
+        (whole.replace(b'smollm', b'smol\xff\xff'), 'tokenizer.ggml.pre is no text')]:
+    assert expected in said(damaged), (expected, said(damaged))
+random.seed(1)
+outcomes = set()
+for _ in range(300):
+    damaged = bytearray(whole[:random.randrange(len(whole))] if random.random() < 0.1 else whole)
+    for _ in range(random.choice([1, 1, 2, 8])):
+        damaged[random.randrange(min(len(damaged), random.choice([64, 1500, 30000])))] = \
+            random.choice([0, 1, 7, 127, 255, random.randrange(256)])
+    outcomes.add(said(bytes(damaged)) == '')
+assert outcomes == {True, False}
+END
+}
+
 run_tests gguf2llama

@@ -32,7 +32,8 @@ class SrtFolder {
  public:
   /// @throws UserError when the folder is missing.
   explicit SrtFolder(std::string folder);
-  /// The video's subtitles; none, and remembered, when its file is missing.
+  /// The video's subtitles; none, and remembered, when its file is missing. `video` is a file's
+  /// name (core/file_system.h).
   const std::vector<Subtitle>& of(const std::string& video);
   /// Logs one warning with the number of missing files and the first names, if any is missing.
   void report_missing() const;

@@ -217,6 +217,15 @@ TEST_CASE("text that is not TOML is reported at its place") {
   CHECK(problems_of(kMinimal + "train.epochs = 99999999999999999999\n").starts_with("d.toml:6:"));
 }
 
+TEST_CASE("letters of any script outside of strings are reported at their place") {
+  for (const char* letter : {"\xc2\xa1", "\xc3\xa9", "\xcf\x9f", "\xd0\x96", "\xe4\xb8\xad"}) {
+    CAPTURE(letter);
+    CHECK(problems_of(kMinimal + letter).starts_with("d.toml:6:1: not TOML: "));
+    CHECK(problems_of(kMinimal + "a" + letter + " = 1\n").starts_with("d.toml:6:2: not TOML: "));
+    CHECK_NOTHROW(parse_deck(kMinimal + "# " + letter + "\n", "d.toml"));
+  }
+}
+
 TEST_CASE("duplicate keys and tables are errors") {
   CHECK(contains(problems_of(kMinimal + "[train]\nepochs = 1\nepochs = 2\n"), "d.toml:8:"));
   CHECK(contains(problems_of(kMinimal + "[train]\n[train]\n"), "d.toml:7:"));

@@ -24,3 +24,13 @@ TEST_CASE("a folder that is yet to be made is looked up where it will be") {
   CHECK(durability_concern(std::filesystem::path("/dev/shm/not/there/yet"))->starts_with("tmpfs "));
   CHECK_FALSE(durability_concern(std::filesystem::path("/proc")));
 }
+
+TEST_CASE("names of files stay in their folder") {
+  for (const char* name : {"a", "a b.srt", "..a", "...", "\xC3\xA9", "\\"})
+    CHECK(is_file_name(name));
+  for (const std::string_view name :
+       {std::string_view(""), std::string_view("."), std::string_view(".."), std::string_view("/a"),
+        std::string_view("../a"), std::string_view("a/b"), std::string_view("a\0.srt", 6)}) {
+    CHECK_FALSE(is_file_name(name));
+  }
+}

@@ -69,7 +69,15 @@ TEST_CASE("annotations: a list that is cut, no list, or of no objects is an erro
   CHECK(contains(problem_of("star", "STAR_train.json", "[7, [{}]]"), "row 1: expected a question"));
   CHECK(contains(problem_of("star", "STAR_train.json", "[7, [{}]]"), "row 2: expected a question"));
   CHECK(contains(problem_of("star", "STAR_train.json", "[{\"question\": \"\xFF\"}]"), "not JSON"));
-  CHECK(contains(problem_of("star", "STAR_train.json", std::string(100000, '[')), "not JSON"));
+  CHECK(contains(problem_of("star", "STAR_train.json", std::string(60, '[')), "not JSON"));
+}
+
+TEST_CASE("annotations: lists without end in one another are an error, not the end of the stack") {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  const std::string said = "lists or objects more than 64 deep in one another";
+  CHECK(contains(problem_of("star", "STAR_train.json", "[{\"question_id\": " + deep + "}]"), said));
+  CHECK(contains(problem_of("vlep", kVlepFile, "{\"example_id\": " + deep + "}"),
+                 "line 1: not a question: " + said));
 }
 
 TEST_CASE("annotations: JSON Lines may have blank lines, CRLF and a byte-order mark") {

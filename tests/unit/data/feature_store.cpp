@@ -11,6 +11,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/data/feature_writer.h"
+#include "src/data/feature_index.h"
 #include "tests/unit/data/pth_builder.h"
 
 namespace {
@@ -284,6 +285,26 @@ TEST_CASE("features: folders that are no set, or not all of one, are errors that
   }
   put(manifest, manifest_text);
   CHECK(FeatureStore(folder).num_videos() == 4);
+}
+
+TEST_CASE("features: an index that counts what cannot be is refused, whoever vouches for it") {
+  const Playground playground;
+  const std::string folder = playground / "set";
+  const auto problem_of = [&](std::vector<std::vector<bovila::VideoFrames>> shards) {
+    fs::remove_all(folder);
+    write(folder, make_source(true), 1);
+    const fs::path shard = fs::path(folder) / "shard-00000.h5";
+    bovila::write_feature_index(
+        folder, {true, "identity", std::move(shards), {{int64_t(fs::file_size(shard)), ""}}});
+    return error_of_opening(folder);
+  };
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  CHECK(
+      has(problem_of({{{"a", -3}, {"b", 15}}}), "index.json is damaged: video 'a' has -3 frames"));
+  CHECK(has(problem_of({{{"a", 12}, {"b", 0}}}), "index.json is damaged: video 'b' has 0 frames"));
+  CHECK(
+      has(problem_of({{{"a", kHuge}, {"b", kHuge}}}), "video 'a' has 4611686018427387904 frames"));
+  CHECK(has(problem_of({{{"a", 3}, {"a", 9}}}), "index.json is damaged: video 'a' is there twice"));
 }
 
 TEST_CASE("features: progress adds up to the bytes there are") {

@@ -210,6 +210,20 @@ TEST_CASE("a truncated file is an error at every length, a damaged byte an error
   }
 }
 
+TEST_CASE("entries whose names leave the folder are read in the zip and written nowhere") {
+  const Playground playground;
+  const std::string path = playground / "a/b.pth", key = "../../../outside";
+  fs::create_directory(playground.path / "a");
+  const std::string body = dict({{"v", tensor({.shape = {2}, .key = key})}});
+  write_zip(path, {{"../a/data.pkl", pickle(body)}, {"../a/data/" + key, raw(count_up(2))}});
+  const PthFile file(path);
+  CHECK(read_floats(file, file.tensors().front()) == count_up(2));
+  for (const auto& entry : fs::recursive_directory_iterator(playground.path)) {
+    CHECK((entry.is_directory() || entry.path() == path));
+  }
+  CHECK_FALSE(fs::exists(playground.path.parent_path() / "outside"));
+}
+
 TEST_CASE("zips that torch.save does not write are errors that name the entry") {
   const Playground playground;
   const std::string path = playground / "bad.pth";

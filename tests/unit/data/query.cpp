@@ -72,6 +72,13 @@ TEST_CASE("a line that is wrong keeps its id") {
   CHECK(asked.id == "7");
 }
 
+TEST_CASE("a line with lists without end in one another is an error, not the end of the stack") {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  Query read;
+  CHECK(error_of([&] { parse_query("{\"id\": " + deep + "}", read); }) ==
+        "lists or objects more than 64 deep in one another");
+}
+
 TEST_CASE("a question is normalised and has the words of its data set") {
   const TwoVideos videos;
   const auto store = videos.store();

@@ -94,6 +94,14 @@ TEST_CASE("a header that is no JSON object is refused") {
   CHECK(contains(problem(with_header("[1]")), "expected a JSON object"));
 }
 
+TEST_CASE(
+    "a header with objects without end in one another is refused, and the stack does not end") {
+  std::string header;
+  for (int i = 0; i < 100'000; ++i) header += "{\"a\":";
+  CHECK(contains(problem(with_header(header)),
+                 "has lists or objects more than 64 deep in one another"));
+}
+
 TEST_CASE("a tensor's entry of another form is shown with its place") {
   CHECK(contains(problem_of("7", 0), "a is 7, expected an object"));
   CHECK(contains(problem_of(R"({"dtype": "F8_E4M3", "shape": [1], "data_offsets": [0, 1]})", 1),

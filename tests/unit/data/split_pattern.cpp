@@ -151,6 +151,11 @@ TEST_CASE("split pattern: any bytes are a pattern or an error") {
   }
 }
 
+TEST_CASE("split pattern: one that takes too long on a text is an error") {
+  CHECK(contains(error_of([] { words("a*a*a*a*a*a*a*a*b", std::string(2000, 'a')); }),
+                 "on a text of 2000 bytes: U_REGEX_TIME_OUT"));
+}
+
 TEST_CASE("split pattern: long texts take time in proportion") {
   const std::string letters(1 << 20, 'a');
   CHECK(words(kLlama3Pattern, letters).size() == 1);

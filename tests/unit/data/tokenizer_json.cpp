@@ -362,7 +362,7 @@ TEST_CASE("tokenizer.json: what is not implemented is an error that names it") {
       {"/model/vocab", "[]", "model.vocab is a list, expected an object of tokens"},
       {"/model/vocab/a", "1.5", "model.vocab.a is 1.5, expected a whole number"},
       {"/model/vocab/a", "-1", "model.vocab.a is -1, expected an id from 0"},
-      {"/model/vocab/a", "1048576", "expected an id from 0 to 1048575"},
+      {"/model/vocab/a", "1048576", "expected an id from 0 to 16642"},
       {"/model/vocab/a", "18446744073709551615", "expected a small number"},
       {"/model/vocab/b", "97", "expected an id of its own: \"a\" has it"},
       {"/model/merges", "null", "model.merges is null, expected a list of merges"},
@@ -456,14 +456,32 @@ TEST_CASE("tokenizer.json: byte fallback needs all bytes") {
 }
 
 TEST_CASE("tokenizer.json: sequences in one another end somewhere") {
-  std::string deep;
-  for (int i = 0; i < 100000; ++i) deep += R"({"type":"Sequence","normalizers":[)";
-  deep += R"({"type":"NFC"})";
-  for (int i = 0; i < 100000; ++i) deep += "]}";
-  std::string bytes = by_bytes().dump();
-  const std::string place = "\"normalizer\":null";
-  bytes.replace(bytes.find(place), place.size(), "\"normalizer\":" + deep);
-  CHECK(contains(error_of_bytes(bytes), "expected fewer sequences in one another"));
+  const auto error_at = [](int depth) {
+    std::string deep;
+    for (int i = 0; i < depth; ++i) deep += R"({"type":"Sequence","normalizers":[)";
+    deep += R"({"type":"NFC"})";
+    for (int i = 0; i < depth; ++i) deep += "]}";
+    std::string bytes = by_bytes().dump();
+    const std::string place = "\"normalizer\":null";
+    return error_of_bytes(bytes.replace(bytes.find(place), place.size(), "\"normalizer\":" + deep));
+  };
+  CHECK(contains(error_at(20), "expected fewer sequences in one another"));
+  CHECK(contains(error_at(100'000), "lists or objects more than 64 deep in one another"));
+}
+
+TEST_CASE("tokenizer.json: an id far beyond the others takes no memory") {
+  const auto far = [](json& file) { file["model"]["vocab"]["far"] = 1'000'000; };
+  CHECK(contains(error_with(by_bytes(), far), "model.vocab.far is 1000000, expected an id from 0"));
+}
+
+TEST_CASE("tokenizer.json: normalizers that lengthen a text without end are an error") {
+  json file = by_bytes();
+  json twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::vector(40, twice)}};
+  for (json& token : file["added_tokens"]) token["normalized"] = false;
+  const auto tokenizer = load(file);
+  CHECK(contains(error_of([&] { tokenizer->encode("a"); }),
+                 "normalizers make more than 4160 bytes of a text of 1"));
 }
 
 TEST_CASE("tokenizer.json: a file that is cut or damaged anywhere never crashes") {

@@ -1,6 +1,7 @@
 // TVQA's annotations and dialogues, and each thing that can be wrong.
 #include <nlohmann/json.hpp>
 
+#include "bovila/config/dump.h"
 #include "tests/unit/data/files.h"
 
 using namespace bovila;
@@ -74,6 +75,19 @@ TEST_CASE("tvqa: an empty dialogue and a missing .srt leave the dialogue out") {
   const auto samples = read_with_srt(with("vid_name", "w"), kSrt);
   CHECK_FALSE(samples[0].dialogue);
   CHECK(samples[0].about_dialogue);
+}
+
+TEST_CASE("tvqa: no subtitles are read from outside their folder") {
+  const TempFolder folder;
+  folder.write("secret.srt", kSrt);
+  folder.write("tvqa_subtitles/secret", kSrt);
+  for (const std::string& name : {std::string("../secret"), folder.path() + "/secret",
+                                  std::string("secret\0", 7), std::string()}) {
+    folder.write(kFile, with("vid_name", name).dump());
+    CHECK(contains(
+        error_of([&] { read_annotations("tvqa", folder.path(), "train", true); }),
+        "line 1: \"vid_name\": expected a name that an .srt can have, got " + quote(name)));
+  }
 }
 
 TEST_CASE("tvqa: subtitles that are asked for must have their folder") {

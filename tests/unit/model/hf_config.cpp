@@ -94,6 +94,7 @@ TEST_CASE("models that are not computed as LLaMA are refused with what differs")
   CHECK(contains(problem({{"quantization_config", {{"bits", 4}}}}), "its weights are quantized"));
   CHECK(contains(problem({{"head_dim", 32}}),
                  "head_dim is 32, but hidden_size 64 / num_attention_heads 4 is 16"));
+  CHECK(contains(problem({{"head_dim", INT64_MAX}}), "head_dim is 9223372036854775807, but"));
   CHECK(contains(problem({{"rope_parameters", {{"partial_rotary_factor", 0.5}}}}),
                  "partial_rotary_factor is not 1"));
 }

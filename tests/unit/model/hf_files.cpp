@@ -145,7 +145,10 @@ TEST_CASE("a shard that is missing is named, and an index that names none or ano
   CHECK(contains(problem_in(folder), "/b.safetensors is missing; model.safetensors.index.json"));
   map[kQ] = "../a.safetensors";
   folder.write(kIndex, nlohmann::json{{"weight_map", map}}.dump());
-  CHECK(contains(problem_in(folder), "'../a.safetensors' is no name of a safetensors file"));
+  CHECK(contains(problem_in(folder), "\"../a.safetensors\" is no name of a safetensors file"));
+  map[kQ] = std::string("a.safetensors\0.safetensors", 26);
+  folder.write(kIndex, nlohmann::json{{"weight_map", map}}.dump());
+  CHECK(contains(problem_in(folder), "\"a.safetensors\\u0000.safetensors\" is no name"));
   map[kQ] = 7;
   folder.write(kIndex, nlohmann::json{{"weight_map", map}}.dump());
   CHECK(contains(problem_in(folder), "must be a text, got 7"));

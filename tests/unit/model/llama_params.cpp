@@ -93,6 +93,17 @@ TEST_CASE("a file that is no JSON object is refused") {
   }
 }
 
+TEST_CASE("a file with lists without end in one another is refused, and the stack does not end") {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  CHECK(contains(problem("{\"dim\": " + deep + "}"), "params.json is not a JSON object"));
+}
+
+TEST_CASE("a number that is -1 in 64 bits is not -1") {
+  CHECK(contains(problem(R"({"dim": 8, "n_layers": 2, "n_heads": 2,
+                             "vocab_size": 18446744073709551615})"),
+                 "'vocab_size' must be a number, got 18446744073709551615"));
+}
+
 TEST_CASE("a missing key is named, also when it is null") {
   CHECK(contains(problem(R"({"n_layers": 2, "n_heads": 2})"), "the key 'dim' is missing"));
   CHECK(contains(problem(R"({"dim": 8, "n_heads": 2})"), "the key 'n_layers' is missing"));

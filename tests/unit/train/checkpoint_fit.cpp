@@ -54,11 +54,10 @@ TEST_CASE("epochs, output, run, evaluation, paths and the handling of errors may
       "output.log_every_steps = 1\ntrain.non_finite = \"skip\"\ntrain.max_skipped_steps = 3\n";
   const Fit fit = compare_decks(resolved(), parse_deck(now, "d.toml").resolved);
   CHECK(fit.forbidden.empty());
-  CHECK(keys_of(fit.allowed) == Keys{"data.features", "data.folder", "data.val_split",
-                                     "eval.batch_size", "model.llama", "model.tokenizer",
-                                     "output.folder", "output.log_every_steps",
-                                     "run.prefetch_batches", "train.epochs",
-                                     "train.max_skipped_steps", "train.non_finite"});
+  CHECK(keys_of(fit.allowed) ==
+        Keys{"data.features", "data.folder", "data.val_split", "eval.batch_size", "model.llama",
+             "model.tokenizer", "output.folder", "output.log_every_steps", "run.prefetch_batches",
+             "train.epochs", "train.max_skipped_steps", "train.non_finite"});
 }
 
 TEST_CASE("everything else may not, also an optional key that was not set") {
@@ -116,6 +115,16 @@ TEST_CASE("accum_iter may change with the number of ranks when steps stay what t
   CHECK(changes[0].text() == "train.accum_iter: 2 in the checkpoint, 4 now");
   const RunIdentity other{resolved("train.accum_iter = 4\n"), {}, 8};
   CHECK(contains(error_of([&] { require_fit("step-1", saved, other); }), "train.accum_iter: 2"));
+}
+
+TEST_CASE("an accum_iter that no run has written is another run's") {
+  TrainState saved;
+  const RunIdentity current{resolved(), {}, 4};
+  for (const char* value : {"\"two\"", "\"2x\"", "9223372036854775807", "1.5", "true"}) {
+    saved.deck = fmt::format("[train]\naccum_iter = {}\n", value);
+    saved.num_ranks = 8;
+    CHECK(contains(error_of([&] { require_fit("step-1", saved, current); }), "train.accum_iter: "));
+  }
 }
 
 TEST_CASE("a run that does not fit is an error that lists every key with both values") {

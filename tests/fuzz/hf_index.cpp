@@ -1,0 +1,20 @@
+// The index of Hugging Face's shards: no name of it leaves the folder.
+#include <filesystem>
+
+#include "bovila/core/error.h"
+#include "src/model/params_readers.h"
+#include "tests/fuzz/harness/files.h"
+
+namespace bovila::fuzz {
+
+void fuzz_hf_index(std::string_view bytes) {
+  const std::string at = folder() + "/hf";
+  put("hf/model.safetensors.index.json", bytes);
+  put("hf/a.safetensors", "");
+  put("b.safetensors", "");
+  for (const std::filesystem::path path : hf_tensor_files(at)) {
+    BOVILA_CHECK(path.lexically_normal().parent_path() == at, "{} leaves {}", path.string(), at);
+  }
+}
+
+}  // namespace bovila::fuzz
