@@ -54,11 +54,10 @@ TEST_CASE("epochs, output, run, evaluation, paths and the handling of errors may
       "output.log_every_steps = 1\ntrain.non_finite = \"skip\"\ntrain.max_skipped_steps = 3\n";
   const Fit fit = compare_decks(resolved(), parse_deck(now, "d.toml").resolved);
   CHECK(fit.forbidden.empty());
-  CHECK(keys_of(fit.allowed) == Keys{"data.features", "data.folder", "data.val_split",
-                                     "eval.batch_size", "model.llama", "model.tokenizer",
-                                     "output.folder", "output.log_every_steps",
-                                     "run.prefetch_batches", "train.epochs",
-                                     "train.max_skipped_steps", "train.non_finite"});
+  CHECK(keys_of(fit.allowed) ==
+        Keys{"data.features", "data.folder", "data.val_split", "eval.batch_size", "model.llama",
+             "model.tokenizer", "output.folder", "output.log_every_steps", "run.prefetch_batches",
+             "train.epochs", "train.max_skipped_steps", "train.non_finite"});
 }
 
 TEST_CASE("everything else may not, also an optional key that was not set") {

@@ -146,13 +146,14 @@ std::vector<float> all_weights(const std::string& folder) {
 Subject weights_subject(const std::string& folder) {
   fs::copy(BOVILA_SOURCE_DIR "/tests/golden/mini/llama/mini", folder);
   const KeyValues identity = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
-  Subject subject{"weights", {}, [=, expected = all_weights(folder)] {
-                    if (all_weights(folder) == expected) return Outcome::kHarmless;
-                    // A digit of params.json that makes sense: a new run cannot know better.
-                    const KeyValues now = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
-                    return compare_identities(identity, now).forbidden.empty() ? Outcome::kWrong
-                                                                               : Outcome::kNamed;
-                  }};
+  Subject subject{
+      "weights", {}, [=, expected = all_weights(folder)] {
+        if (all_weights(folder) == expected) return Outcome::kHarmless;
+        // A digit of params.json that makes sense: a new run cannot know better.
+        const KeyValues now = {{"model.llama", llama_identity(folder, torch::kFloat32)}};
+        return compare_identities(identity, now).forbidden.empty() ? Outcome::kWrong
+                                                                   : Outcome::kNamed;
+      }};
   subject.files = {fs::path(folder) / "params.json", fs::path(folder) / "consolidated.00.pth"};
   return subject;
 }
