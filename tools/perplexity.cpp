@@ -1,13 +1,13 @@
 // perplexity: how well a frozen LLaMA expects a text, to see whether a folder of weights and its
 // tokenizer were converted rightly. Fed by a folder for model.llama and a text on standard input.
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <cmath>
 #include <iostream>
 #include <iterator>
 
 #include "bovila/core/error.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/llama.h"
 #include "bovila/train/experiment.h"
 
@@ -24,7 +24,7 @@ double perplexity(const std::string& folder, const std::string& text) {
   if (ids.empty()) throw UserError("expected a text on standard input, got none");
   ids.insert(ids.begin(), tokenizer->bos());
   const LlamaParams params = read_llama_params(folder, tokenizer->vocab_size());
-  const Llama llama(load_llama_weights(folder, params, torch::kFloat32, /*for_training=*/false));
+  const Llama llama(load_llama_weights(folder, params, torch::kFloat32));
 
   auto row = SequenceTree::chain(ids, 0);
   row.want(0, 0, row.size() - 1);
@@ -32,8 +32,7 @@ double perplexity(const std::string& folder, const std::string& text) {
   const std::vector<AdapterSlots> none(static_cast<size_t>(params.n_layers));
   const auto hidden_ND = llama.forward(llama.embed(sequences.tokens), sequences, none);
   const auto labels_N = sequences.tokens[0].narrow(0, 1, row.size() - 1);
-  return std::exp(
-      torch::nn::functional::cross_entropy(llama.logits(hidden_ND), labels_N).item<double>());
+  return std::exp(torch::cross_entropy_loss(llama.logits(hidden_ND), labels_N).item<double>());
 }
 
 }  // namespace

@@ -156,6 +156,8 @@ constexpr Key kKeys[] = {
         .doc = "the run stops itself in time for this limit; 0 = only for the Slurm job's own"),
     KEY(run.stop_before_limit_s, .range = kNotNegative, .unit = "seconds",
         .doc = "how long before a time limit it stops: one micro-step and a checkpoint must fit"),
+    KEY(run.profile_steps, .range = kCountOrZero, .unit = "steps",
+        .doc = "so many steps are traced into output.folder/profile-rankN.json, from the third on"),
 
     KEY(checkpoint.every_steps, .range = kCountOrZero, .unit = "steps",
         .doc = "optimizer steps between two checkpoints, 0 = not by steps"),

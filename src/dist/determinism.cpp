@@ -1,10 +1,10 @@
 // LibTorch's global context and the environment of this process.
 #include "bovila/dist/determinism.h"
 
-#include <torch/torch.h>
-
 #include <cstdlib>
 #include <utility>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

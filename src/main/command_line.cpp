@@ -56,6 +56,10 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
                              "previous-N/ in it");
   auto* eval = app.add_flag("--eval", line.start.eval, "score the validation split and end");
   app.add_flag("--check", line.check, "check deck, data and weights, report and end");
+  bool profile = false;
+  app.add_flag("--profile", profile,
+               "trace five steps, as --set run.profile_steps=5 does, for "
+               "ui.perfetto.dev: profile-rankN.json in the output folder");
   app.add_flag("--self-check", line.self_check,
                "without a deck: check that libraries, devices and ranks work, report and end");
   fresh->excludes(resume)->excludes(eval);
@@ -65,6 +69,7 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
   const std::string restarts = environment("SLURM_RESTART_COUNT");
   line.start.is_restarted = !restarts.empty() && restarts != "0";
+  if (profile) line.overrides.push_back("run.profile_steps=5");
   if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;
 }

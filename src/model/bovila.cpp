@@ -1,6 +1,7 @@
 // Embeddings with the video in place, through the LLaMA.
 #include "bovila/model/bovila.h"
 
+#include "bovila/model/frozen_linear.h"
 #include "bovila/model/video_embedding.h"
 
 namespace bovila {

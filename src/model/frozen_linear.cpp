@@ -24,7 +24,8 @@ const std::optional<c10::TypedOperatorHandle<OneDnnLinear>>& onednn_linear() {
   return handle;
 }
 
-/// x times the transpose of `weight`, without a graph.
+/// x times the transpose of `weight`, without a graph. oneDNN reads a `weight` that is itself a
+/// transposed view as it lies, without a copy.
 Tensor product(const Tensor& x, const Tensor& weight) {
   if (x.is_cpu() && x.scalar_type() == torch::kFloat32 && uses_onednn()) {
     return onednn_linear()->call(x.contiguous(), weight, std::nullopt, "none", Scalars(),
@@ -34,17 +35,13 @@ Tensor product(const Tensor& x, const Tensor& weight) {
 }
 
 struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const FrozenMatrix& matrix) {
-    const bool has_transposed = matrix.transposed.defined();
-    context->saved_data["has_transposed"] = has_transposed;
-    context->saved_data["matrix"] = has_transposed ? matrix.transposed : matrix.weight;
-    return product(x, matrix.weight);
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight) {
+    context->saved_data["weight"] = weight;
+    return product(x, weight);
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
-    const auto matrix = context->saved_data["matrix"].toTensor();
-    const bool has_transposed = context->saved_data["has_transposed"].toBool();
-    return {has_transposed ? product(grads[0], matrix) : torch::matmul(grads[0], matrix), Tensor()};
+    return {product(grads[0], context->saved_data["weight"].toTensor().t()), Tensor()};
   }
 };
 
@@ -55,13 +52,8 @@ bool uses_onednn() {
   return uses;
 }
 
-FrozenMatrix FrozenMatrix::rows(int64_t first, int64_t count) const {
-  // Columns of the transposed one do not lie together: the plain product serves its backward pass.
-  return {weight.narrow(0, first, count), {}};
-}
-
-Tensor frozen_linear(const Tensor& x, const FrozenMatrix& matrix) {
-  return FrozenLinear::apply(x, matrix);
+Tensor frozen_linear(const Tensor& x, const Tensor& weight) {
+  return FrozenLinear::apply(x, weight);
 }
 
 }  // namespace bovila

@@ -44,16 +44,16 @@ void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t numb
   const auto add = [&](const char* name, const Tensor& values, int64_t heads = 0) {
     targets[fmt::format("model.layers.{}.{}.weight", number, name)] = {values, heads};
   };
-  const Tensor &wqkv = layer.wqkv.weight, &w13 = layer.w13.weight;
+  const Tensor &wqkv = layer.wqkv, &w13 = layer.w13;
   add("input_layernorm", layer.attention_norm);
   add("post_attention_layernorm", layer.ffn_norm);
   add("self_attn.q_proj", wqkv.narrow(0, 0, p.dim), p.n_heads);
   add("self_attn.k_proj", wqkv.narrow(0, p.dim, p.kv_dim()), p.n_kv_heads);
   add("self_attn.v_proj", wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim()));
-  add("self_attn.o_proj", layer.wo.weight);
+  add("self_attn.o_proj", layer.wo);
   add("mlp.gate_proj", w13.narrow(0, 0, p.hidden_dim()));
   add("mlp.up_proj", w13.narrow(0, p.hidden_dim(), p.hidden_dim()));
-  add("mlp.down_proj", layer.w2.weight);
+  add("mlp.down_proj", layer.w2);
 }
 
 Targets hf_targets(const LlamaWeights& weights) {

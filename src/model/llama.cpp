@@ -1,6 +1,7 @@
 // The forward pass, layer by layer.
 #include "bovila/model/llama.h"
 
+#include "bovila/model/frozen_linear.h"
 #include "bovila/model/llama_ops.h"
 #include "bovila/model/rotary.h"
 
@@ -136,7 +137,7 @@ Tensor Llama::forward(Tensor x_TD, const Sequences& sequences,
 }
 
 Tensor Llama::logits(const Tensor& hidden_ND) const {
-  return torch::linear(hidden_ND, weights_.output).to(torch::kFloat32);
+  return frozen_linear(hidden_ND, weights_.output).to(torch::kFloat32);
 }
 
 }  // namespace bovila

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <functional>
 
 namespace bovila {
@@ -54,29 +53,17 @@ LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const Visit& visit
     };
     LlamaLayerWeights layer;
     layer.attention_norm = part("attention_norm", {p.dim});
-    layer.wqkv.weight = part("attention.wqkv", {p.dim + 2 * p.kv_dim(), p.dim});
-    layer.wo.weight = part("attention.wo", {p.dim, p.dim});
+    layer.wqkv = part("attention.wqkv", {p.dim + 2 * p.kv_dim(), p.dim});
+    layer.wo = part("attention.wo", {p.dim, p.dim});
     layer.ffn_norm = part("ffn_norm", {p.dim});
-    layer.w13.weight = part("feed_forward.w13", {2 * p.hidden_dim(), p.dim});
-    layer.w2.weight = part("feed_forward.w2", {p.dim, p.hidden_dim()});
+    layer.w13 = part("feed_forward.w13", {2 * p.hidden_dim(), p.dim});
+    layer.w2 = part("feed_forward.w2", {p.dim, p.hidden_dim()});
     weights.layers.push_back(std::move(layer));
   }
   weights.norm = take("norm", {p.dim});
   weights.output =
       p.tied_embeddings ? weights.tok_embeddings : take("output", {p.vocab_size, p.dim});
   return weights;
-}
-
-std::array<FrozenMatrix*, 4> matrices(LlamaLayerWeights& layer) {
-  return {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2};
-}
-
-void take_transposed(Arena& arena, LlamaWeights& weights) {
-  for (LlamaLayerWeights& layer : weights.layers) {
-    for (FrozenMatrix* matrix : matrices(layer)) {
-      matrix->transposed = arena.take({matrix->weight.size(1), matrix->weight.size(0)});
-    }
-  }
 }
 
 }  // namespace
@@ -100,22 +87,6 @@ std::vector<BlockTensor> block_tensors(const LlamaParams& params, torch::ScalarT
     tensors.push_back({name, values, offset});
   });
   return tensors;
-}
-
-void add_transposed(LlamaWeights& weights, const WeightMemory& memory) {
-  const auto type = weights.norm.scalar_type();
-  Arena shapes(nullptr, type);
-  LlamaWeights filled = weights;
-  take_transposed(shapes, filled);
-  const auto fill = [&](std::byte* block) {
-    Arena arena({std::shared_ptr<void>(), block}, type);
-    take_transposed(arena, filled);
-    for (LlamaLayerWeights& layer : filled.layers) {
-      for (FrozenMatrix* matrix : matrices(layer)) matrix->transposed.copy_(matrix->weight.t());
-    }
-  };
-  Arena arena(memory.block(shapes.used(), fill), type);
-  take_transposed(arena, weights);
 }
 
 }  // namespace bovila

@@ -26,7 +26,4 @@ struct BlockTensor {
 /// All of them in their order. Matrices that stand in one are named by the file: wqkv, w13.
 std::vector<BlockTensor> block_tensors(const LlamaParams& params, torch::ScalarType type);
 
-/// Adds the transposed copies, in a block of their own.
-void add_transposed(LlamaWeights& weights, const WeightMemory& memory);
-
 }  // namespace bovila

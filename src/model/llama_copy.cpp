@@ -11,17 +11,12 @@ LlamaWeights copy_of(const LlamaWeights& weights, torch::Device device,
   const auto copied = [&](const Tensor& tensor) {
     return tensor.to(device, precision, /*non_blocking=*/false, /*copy=*/true);
   };
-  const bool keeps_transposed = device.is_cpu() && precision == torch::kFloat32;
-  const auto matrix = [&](const FrozenMatrix& from) -> FrozenMatrix {
-    const bool has = from.transposed.defined() && keeps_transposed;
-    return {copied(from.weight), has ? copied(from.transposed) : Tensor()};
-  };
   LlamaWeights out;
   out.params = weights.params;
   out.tok_embeddings = copied(weights.tok_embeddings);
   for (const LlamaLayerWeights& layer : weights.layers) {
-    out.layers.push_back({copied(layer.attention_norm), matrix(layer.wqkv), matrix(layer.wo),
-                          copied(layer.ffn_norm), matrix(layer.w13), matrix(layer.w2)});
+    out.layers.push_back({copied(layer.attention_norm), copied(layer.wqkv), copied(layer.wo),
+                          copied(layer.ffn_norm), copied(layer.w13), copied(layer.w2)});
   }
   out.norm = copied(weights.norm);
   out.output = out.params.tied_embeddings ? out.tok_embeddings : copied(weights.output);

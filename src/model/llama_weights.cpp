@@ -59,8 +59,8 @@ void check_llama_files(const std::string& folder, const LlamaParams& params) {
 }
 
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
-                                torch::ScalarType precision, bool for_training,
-                                const WeightMemory& memory, const Interrupt& interrupt) {
+                                torch::ScalarType precision, const WeightMemory& memory,
+                                const Interrupt& interrupt) {
   const torch::NoGradGuard no_grad;
   const auto files = open_llama_files(folder);
   files->check(params);  // before any memory is taken
@@ -71,9 +71,6 @@ LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& pa
     });
   }
   auto weights = llama_tensors(params, precision, std::move(block));
-  if (for_training && precision == torch::kFloat32 && uses_onednn()) {
-    add_transposed(weights, memory);
-  }
   files->verify(memory, interrupt);  // last: ranks may fail alone in it
   return weights;
 }

@@ -40,14 +40,14 @@ std::map<std::string, Target> meta_targets(const LlamaWeights& weights) {
     };
     add("attention_norm", layer.attention_norm, Cut::kNone);
     add("ffn_norm", layer.ffn_norm, Cut::kNone);
-    const Tensor &wqkv = layer.wqkv.weight, &w13 = layer.w13.weight;
+    const Tensor &wqkv = layer.wqkv, &w13 = layer.w13;
     add("attention.wq", wqkv.narrow(0, 0, p.dim), Cut::kRows);
     add("attention.wk", wqkv.narrow(0, p.dim, p.kv_dim()), Cut::kRows);
     add("attention.wv", wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim()), Cut::kRows);
-    add("attention.wo", layer.wo.weight, Cut::kColumns);
+    add("attention.wo", layer.wo, Cut::kColumns);
     add("feed_forward.w1", w13.narrow(0, 0, p.hidden_dim()), Cut::kRows);
     add("feed_forward.w3", w13.narrow(0, p.hidden_dim(), p.hidden_dim()), Cut::kRows);
-    add("feed_forward.w2", layer.w2.weight, Cut::kColumns);
+    add("feed_forward.w2", layer.w2, Cut::kColumns);
   }
   return targets;
 }

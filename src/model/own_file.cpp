@@ -68,11 +68,11 @@ class OwnFile : public LlamaFiles {
     for (size_t l = 0; l < weights.layers.size(); ++l) {
       const LlamaLayerWeights &to = weights.layers[l], &layer = from.layers[l];
       copy(to.attention_norm, layer.attention_norm);
-      copy(to.wqkv.weight, layer.wqkv.weight);
-      copy(to.wo.weight, layer.wo.weight);
+      copy(to.wqkv, layer.wqkv);
+      copy(to.wo, layer.wo);
       copy(to.ffn_norm, layer.ffn_norm);
-      copy(to.w13.weight, layer.w13.weight);
-      copy(to.w2.weight, layer.w2.weight);
+      copy(to.w13, layer.w13);
+      copy(to.w2, layer.w2);
     }
     copy(weights.norm, from.norm);
     if (!weights.params.tied_embeddings) copy(weights.output, from.output);

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
 
 #include "bovila/core/hash.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

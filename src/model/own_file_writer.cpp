@@ -115,7 +115,7 @@ void write_llama_file(const std::string& folder, const LlamaParams& params,
     fill(file.bytes() + begin);
     return std::shared_ptr<std::byte>(std::shared_ptr<void>(), file.bytes() + begin);
   }};
-  load_llama_weights(folder, params, precision, /*for_training=*/false, memory);
+  load_llama_weights(folder, params, precision, memory);
   const auto header = header_of(params, precision, source, crcs_of(file.bytes() + begin, size));
   const uint64_t length = header.size();
   std::memcpy(file.bytes(), &length, kLengthBytes);

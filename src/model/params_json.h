@@ -78,7 +78,7 @@ class ParamsJson {
     constexpr size_t kMaxShown = 200;
     const std::string text =
         value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
-    return text.size() <= kMaxShown ? text : text.substr(0, kMaxShown) + "...";
+    return text.size() <= kMaxShown ? text : fmt::format("{:.{}}...", text, kMaxShown);
   }
 
   std::string path_;

@@ -1,6 +1,8 @@
 // Option scoring over shared prefixes, and the bookkeeping of who scores what.
 #include "bovila/train/evaluator.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -116,6 +118,11 @@ std::function<std::optional<Batch>()> batch_producer(
   };
 }
 
+std::optional<Batch> next_batch(Prefetcher<Batch>& batches) {
+  RECORD_USER_SCOPE("wait for batch");
+  return batches.next();
+}
+
 /// An option without a score would win or lose unseen: comparisons with NaN are all false.
 void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
@@ -164,6 +171,7 @@ void from_bytes(const std::string& bytes, std::vector<OptionScores>& scores) {
 
 std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
                                         const LossConfig& config) {
+  RECORD_USER_SCOPE("score options");
   const torch::NoGradGuard no_grad;
   const auto device = model.llama().device();
   std::vector<SequenceTree> rows;
@@ -222,7 +230,7 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
     evaluation.stopped = preemption.agreed(ranks);
     if (evaluation.stopped || error.code != ExitCode::kSuccess) continue;
     error = run_local([&] {
-      const auto batch = batches.next();
+      const auto batch = next_batch(batches);
       if (!batch) return;  // other ranks have one batch more
       auto scored = score_options(model, *batch, config.loss);
       require_finite(data, scored);

@@ -114,12 +114,11 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
   std::optional<LlamaWeights> weights;
   // The ranks of a node agree among themselves while they load; here with those of other nodes.
   run_together(ranks, [&] {
-    weights =
-        load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
-                           for_training && device.is_cpu(), memory, [&] { preemption.check(); });
-    if (!device.is_cpu())
-      weights =
-          copy_of(*weights, device, weights->norm.scalar_type());  // and the node's block goes
+    weights = load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
+                                 memory, [&] { preemption.check(); });
+    if (!device.is_cpu()) {
+      weights = copy_of(*weights, device, weights->norm.scalar_type());  // the node's block goes
+    }
   });
   return {Llama(std::move(*weights), config.model.recompute_activations && for_training),
           std::move(*parameters)};

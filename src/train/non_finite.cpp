@@ -1,6 +1,8 @@
 // Sums are looked at on the host only after a step went wrong.
 #include "bovila/train/non_finite.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -23,6 +25,10 @@ void append(const std::string& bytes, std::vector<int64_t>& rows) {
 }
 
 }  // namespace
+
+std::string name_of(double number) {
+  return std::isnan(number) ? "nan" : fmt::format("{}", number);
+}
 
 void StepTrace::add(std::vector<int64_t> rows, const torch::Tensor& losses,
                     const torch::Tensor& gradient) {

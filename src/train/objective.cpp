@@ -2,6 +2,8 @@
 // whose regulariser couples its questions; then VAQ and AQA of some questions at a time.
 #include "bovila/train/objective.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 
 #include "bovila/core/error.h"
@@ -83,6 +85,7 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
                      const NoiseSource& noise, const Passes& passes) {
   BOVILA_CHECK(!batch.empty(), "a micro-batch needs at least one question");
   const auto differentiate = [&](const Tensor& loss) {
+    RECORD_USER_SCOPE("backward");
     if (loss.requires_grad()) (passes.scale == 1 ? loss : loss * passes.scale).backward();
   };
   const SharedInputs shared(model, batch);

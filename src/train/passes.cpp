@@ -2,6 +2,7 @@
 #include "bovila/train/passes.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/record_function.h>
 
 #include <algorithm>
 
@@ -124,6 +125,7 @@ Tensor SharedInputs::cut(const Tensor& computed) {
 }
 
 void SharedInputs::backward() const {
+  RECORD_USER_SCOPE("backward");
   std::vector<Tensor> computed, grads;
   for (const auto& [tensor, leaf] : cuts_) {
     if (!leaf.grad().defined()) continue;
@@ -140,6 +142,7 @@ int64_t count_labels(std::span<const Example> batch, Prompt Example::*prompt) {
 }
 
 Asked ask(const Questions& questions, const NoiseSource& noise) {
+  RECORD_USER_SCOPE("VAQ");
   const bool asks = questions.config.aqa > 0;
   const int64_t shift = questions.config.aqa_align ? 0 : 1;
   std::vector<SequenceTree> rows;
@@ -161,6 +164,7 @@ Asked ask(const Questions& questions, const NoiseSource& noise) {
   const Pass pass(questions, rows);
   Asked out{pass.score(labels), {}};
   if (asks) {
+    RECORD_USER_SCOPE("Gumbel");
     out.self_question = gumbel_choose(
         pass.logits_of(sampled), copy_to(all_noise(questions.examples, noise), questions.device()),
         questions.model.llama().weights().tok_embeddings);
@@ -169,6 +173,7 @@ Asked ask(const Questions& questions, const NoiseSource& noise) {
 }
 
 Scored answer(const Questions& questions, const Tensor& self_question) {
+  RECORD_USER_SCOPE(self_question.defined() ? "AQA" : "VQA");
   std::vector<SequenceTree> rows;
   Labels labels;
   int64_t first = 0;

@@ -3,7 +3,6 @@
 
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/pickler.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +10,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/data/pth.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 namespace {

@@ -4,6 +4,7 @@
 #include <ATen/Version.h>
 #include <cuda_runtime_api.h>
 #include <nccl.h>
+#include <torch/version.h>
 #include <unistd.h>
 
 #include "bovila/core/error.h"

@@ -64,8 +64,8 @@ Tensor random(const std::string& name, std::vector<int64_t> shape, double scale)
 /// Such that activations stay near 1.
 LlamaWeights random_weights() {
   const LlamaParams p = tiny_params();
-  const auto matrix = [&](const std::string& name, int64_t out, int64_t in) -> FrozenMatrix {
-    return {random(name, {out, in}, 1 / std::sqrt(static_cast<double>(in))), {}};
+  const auto matrix = [&](const std::string& name, int64_t out, int64_t in) {
+    return random(name, {out, in}, 1 / std::sqrt(static_cast<double>(in)));
   };
   const auto norm = [&](const std::string& name) { return 1 + random(name, {p.dim}, 0.1); };
   LlamaWeights weights;
@@ -79,7 +79,7 @@ LlamaWeights random_weights() {
          matrix(at + "w13", 2 * p.hidden_dim(), p.dim), matrix(at + "w2", p.dim, p.hidden_dim())});
   }
   weights.norm = norm("norm");
-  weights.output = matrix("output", p.vocab_size, p.dim).weight;
+  weights.output = matrix("output", p.vocab_size, p.dim);
   return weights;
 }
 

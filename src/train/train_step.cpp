@@ -1,6 +1,8 @@
 // The step reads as its header's first line; the helpers hide the bookkeeping.
 #include "bovila/train/train_step.h"
 
+#include <ATen/record_function.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -32,21 +34,27 @@ void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& 
   trace.add(rows_of(batch), values, model.parameters().gradient());
 }
 
+std::vector<Example> next_batch(const NextBatch& next) {
+  RECORD_USER_SCOPE("wait for batch");
+  return next();
+}
+
 /// "loss_vaq is nan", or "" when all numbers are finite or a smaller loss scale may mend them.
 std::string find_non_finite(const StepReport& report, const LossScale& scale) {
   for (size_t i = 0; i < Losses::kNames.size(); ++i) {
     if (std::isfinite(report.losses[i])) continue;
-    return fmt::format("{} is {}", Losses::kNames[i], report.losses[i]);
+    return fmt::format("{} is {}", Losses::kNames[i], name_of(report.losses[i]));
   }
   const bool may_overflow = scale.is_dynamic() && scale.value() > LossScale::kSmallest;
   if (may_overflow || std::isfinite(report.gradient_norm)) return "";
-  return fmt::format("the gradient's norm is {}", report.gradient_norm);
+  return fmt::format("the gradient's norm is {}", name_of(report.gradient_norm));
 }
 
 /// Losses, the gradient's norm and the gates, in the one transfer to the host of a step.
 StepReport read_report(const Tensor& sums, const Tensor& gradient,
                        const AdapterParameters& parameters, const StepPlan& plan, double lr,
                        Communicator& ranks) {
+  RECORD_USER_SCOPE("report");
   const auto count = static_cast<double>(plan.num_local_losses);
   const auto gates = parameters.gates();  // [adapter_layers, 2, H]
   const auto others = torch::stack(
@@ -66,8 +74,16 @@ StepReport read_report(const Tensor& sums, const Tensor& gradient,
   return report;
 }
 
+/// Collective.
+void reduce(Tensor& gradient, Tensor& sums, Communicator& ranks) {
+  RECORD_USER_SCOPE("all-reduce");
+  ranks.all_reduce(gradient, ReduceOp::kSum);
+  ranks.all_reduce(sums, ReduceOp::kSum);
+}
+
 void update(AdapterParameters& parameters, AdamW& optimizer, Tensor& gradient,
             const StepReport& report) {
+  RECORD_USER_SCOPE("AdamW");
   const double factor = optimizer.clip_factor(report.gradient_norm);
   if (factor < 1) gradient.mul_(factor);
   optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()), gradient, report.lr);
@@ -88,11 +104,11 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   for (const auto& rows : plan.micro_batches) {
     if (const StopReason reason = preemption.agreed(ranks)) return {.stopped = reason};
     if (rows.empty() || error.code != ExitCode::kSuccess) continue;
-    error = run_local([&] { add_up(model, next(), config, noise, scale.value(), sums, trace); });
+    error = run_local(
+        [&] { add_up(model, next_batch(next), config, noise, scale.value(), sums, trace); });
   }
   agree(ranks, error);
-  ranks.all_reduce(gradient, ReduceOp::kSum);
-  ranks.all_reduce(sums, ReduceOp::kSum);
+  reduce(gradient, sums, ranks);
   gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
 
   StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks);

@@ -77,7 +77,10 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
       optimizer_(model.parameters().num_trained(), model.parameters().num_decayed(),
                  config.train.weight_decay, model.llama().device()),
       results_(config.output.folder, config.output.tensorboard),
-      schedule_(config.checkpoint, SaveSchedule::Clock::now()) {
+      schedule_(config.checkpoint, SaveSchedule::Clock::now()),
+      profile_(std::filesystem::path(config.output.folder) /
+                   fmt::format("profile-rank{}.json", ranks.rank()),
+               config.run.profile_steps) {
   optimizer_.clip_norm = config.train.clip_norm;
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
   if (inputs.train) {
@@ -268,6 +271,7 @@ void Trainer::train_epoch() {
     const double lr =
         learning_rate(config_.train, peak, static_cast<double>(epoch_) + done / micros);
     ranks_.set_stage(fmt::format("step {}", step_ + 1));
+    profile_.step_begins();
     const auto report =
         train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_, preemption_);
     if (report.stopped) stop(report.stopped);
@@ -298,7 +302,7 @@ void Trainer::train_epoch() {
 
 void Trainer::finish_epoch() {
   ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_));
-  auto [scores, stopped] = score_validation();
+  auto [scores, stopped] = score_validation(progress_of("evaluating"));
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();
   if (stopped || asked.stopped) {
@@ -342,9 +346,9 @@ EvaluationProgress Trainer::progress_of(const std::string& what) const {
       };
 }
 
-Evaluation Trainer::score_validation() {
+Evaluation Trainer::score_validation(const EvaluationProgress& progress) {
   return bovila::evaluate(model_, *inputs_.val, config_, ranks_, preemption_, std::move(scores_),
-                          progress_of("evaluating"));
+                          progress);
 }
 
 AskedQuestions Trainer::ask_validation() {
@@ -354,7 +358,11 @@ AskedQuestions Trainer::ask_validation() {
 }
 
 Accuracy Trainer::evaluate() {
-  const auto [scores, stopped] = score_validation();
+  const auto [scores, stopped] = score_validation(
+      [this, show = progress_of("evaluating")](int64_t done, int64_t total) mutable {
+        profile_.step_begins();
+        show(done, total);
+      });
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();
   const StopReason reason = stopped ? stopped : asked.stopped;

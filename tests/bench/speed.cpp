@@ -8,6 +8,8 @@
 #define DOCTEST_CONFIG_IMPLEMENT  // the builders of test files check with it
 #include <doctest/doctest.h>
 
+#include <ATen/record_function.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <fstream>
@@ -19,6 +21,7 @@
 #include "bovila/core/random.h"
 #include "bovila/data/feature_store.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/model/frozen_linear.h"
 #include "bovila/train/evaluator.h"
 #include "bovila/train/train_step.h"
 #include "tests/naive/naive_bovila.h"
@@ -175,8 +178,7 @@ Bovila make_model(const Settings& s, const LlamaParams& p) {
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32, s.work == "train")),
-          std::move(parameters)};
+  return {Llama(load_llama_weights(s.folder, p, torch::kFloat32)), std::move(parameters)};
 }
 
 /// Elements of the frozen matrices of all layers.
@@ -202,12 +204,54 @@ int64_t peak_memory_bytes() {
   return 0;
 }
 
+/// Seconds by part of a step: the program's RECORD_USER_SCOPEs, without those inside them.
+class PartTimes {
+ public:
+  PartTimes()
+      : handle_(at::addGlobalCallback(
+            at::RecordFunctionCallback(&begin, &end).scopes({at::RecordScope::USER_SCOPE}))) {}
+  ~PartTimes() { at::removeCallback(handle_); }
+  PartTimes(const PartTimes&) = delete;
+  PartTimes& operator=(const PartTimes&) = delete;
+
+  static std::map<std::string, double>& seconds() {
+    static std::map<std::string, double> all;
+    return all;
+  }
+
+ private:
+  struct Begun : at::ObserverContext {
+    explicit Begun(Begun* parent) : outer(parent) {}
+    Clock::time_point start = Clock::now();
+    double inside = 0;
+    Begun* outer;
+  };
+
+  static Begun*& innermost() {
+    static thread_local Begun* begun = nullptr;
+    return begun;
+  }
+  static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction&) {
+    auto begun = std::make_unique<Begun>(innermost());
+    innermost() = begun.get();
+    return begun;
+  }
+  static void end(const at::RecordFunction& part, at::ObserverContext* context) {
+    auto* begun = static_cast<Begun*>(context);
+    const double took = seconds_since(begun->start);
+    seconds()[part.name()] += took - begun->inside;
+    if (begun->outer != nullptr) begun->outer->inside += took;
+    innermost() = begun->outer;
+  }
+
+  at::CallbackHandle handle_;
+};
+
 /// What one measured run did.
 struct Work {
   int64_t questions = 0;
   int64_t tokens = 0;  // of all prompts (in training: of VQA, VAQ and AQA), padding not counted
-  std::vector<double> numbers;  // the last losses or scores, to compare two modes by
-  json parts;                   // seconds by part of the step
+  std::vector<double> numbers;  // the losses or scores of the first step, to compare two modes by
 };
 
 Work train(const Settings& s, Bovila& model, Communicator& ranks) {
@@ -238,11 +282,13 @@ Work train(const Settings& s, Bovila& model, Communicator& ranks) {
       optimizer.step(parameters.flat().narrow(0, 0, parameters.num_trained()),
                      parameters.gradient(), 1e-4);
       const auto values = losses.values().to(torch::kFloat64);
-      work.numbers.assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+      if (step == 0) {
+        work.numbers.assign(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
+      }
     } else {
       const auto report = train_step(
           model, optimizer, plan, [&] { return batch; }, config, noise, 1e-4, ranks, preemption);
-      work.numbers.assign(report.losses.begin(), report.losses.end());
+      if (step == 0) work.numbers.assign(report.losses.begin(), report.losses.end());
     }
   }
   return work;
@@ -261,12 +307,24 @@ Work evaluate(const Settings& s, const Bovila& model) {
     work.questions += s.batch;
     const auto scores =
         s.naive ? naive.scores(batch, LossConfig()) : score_options(model, batch, LossConfig());
-    work.numbers.clear();
+    if (step > 0) continue;
     for (const OptionScores& score : scores) {
       work.numbers.insert(work.numbers.end(), score.loss.begin(), score.loss.end());
     }
   }
   return work;
+}
+
+/// Shares of the run's time, what no part claims among them.
+json shares_of(std::map<std::string, double> parts, double seconds) {
+  json shares;
+  double rest = 1;
+  for (const auto& [name, part] : parts) {
+    shares[name] = part / seconds;
+    rest -= part / seconds;
+  }
+  shares["other"] = rest;
+  return shares;
 }
 
 void run(Settings s, int argc, char** argv) {
@@ -282,7 +340,9 @@ void run(Settings s, int argc, char** argv) {
     some.steps = steps;
     return s.work == "train" ? train(some, model, ranks) : evaluate(some, model);
   };
-  work(1);  // threads, kernels and memory are there from here on
+  // Threads, kernels and memory are there from here on, and no parameter has changed before.
+  const auto numbers = work(1).numbers;
+  const PartTimes parts;
   ranks.barrier();
   const auto start = Clock::now();
   const double cpu_start = cpu_seconds();
@@ -313,9 +373,10 @@ void run(Settings s, int argc, char** argv) {
                     {"layer_gflops", operations * layer_weights(p) *
                                          static_cast<double>(done.tokens * ranks.size()) / seconds /
                                          1e9},
+                    {"parts", shares_of(PartTimes::seconds(), seconds)},
                     {"loaded_bytes", loaded},
                     {"peak_bytes", peak_memory_bytes()},
-                    {"numbers", done.numbers}}
+                    {"numbers", numbers}}
                    .dump()
             << "\n";
 }
@@ -325,7 +386,7 @@ void peak(const Settings& s) {
   torch::set_num_threads(static_cast<int>(s.threads));
   const torch::NoGradGuard no_grad;
   const auto x = torch::randn({640, 4096});
-  const FrozenMatrix matrix{torch::randn({4096, 4096}), {}};
+  const auto matrix = torch::randn({4096, 4096});
   double best = 1e9;
   for (int i = 0; i < 12; ++i) {
     const auto start = Clock::now();

@@ -57,11 +57,20 @@ class Bench:
         return row["peak_gflops"]
 
 
+def difference(fast, naive):
+    """Of the losses or option losses of the first questions, relative to the largest; both forms
+    have the same ones, the fast one perhaps more of them."""
+    largest = max(map(abs, naive["numbers"]))
+    return max(abs(a - b) for a, b in zip(fast["numbers"], naive["numbers"])) / largest
+
+
 def pairs(bench, folders, peak):
-    """The table: each shape and kind of work, fast and naive."""
+    """The table: each shape and kind of work, fast and naive; and where the fast one's time goes."""
+    shares = []
     print(
         f"\n{'shape':>9} {'work':>5} | {'s/question':>10} {'naive':>8} {'ratio':>6} {'published':>9} | "
-        f"{'tokens/s':>8} {'of peak':>7} | {'peak GB':>7} {'naive':>6} {'published':>9}"
+        f"{'questions/s':>11} {'tokens/s':>8} {'of peak':>7} | "
+        f"{'peak GB':>7} {'naive':>6} {'published':>9} | {'differs':>7}"
     )
     for dim, folder in folders.items():
         for work in ("train", "eval"):
@@ -78,16 +87,22 @@ def pairs(bench, folders, peak):
                 f"{dim:>5} x {SHAPES[dim]:<2}{work:>5} | {fast['seconds_a_question']:>10.4f} "
                 f"{naive['seconds_a_question']:>8.3f} "
                 f"{naive['seconds_a_question'] / fast['seconds_a_question']:>6.1f} {scaled:>9.1f} | "
+                f"{fast['questions_a_second']:>11.2f} "
                 f"{fast['tokens_a_second']:>8.0f} {fast['layer_gflops'] / peak:>7.0%} | "
                 f"{fast['peak_bytes'] / 1e9:>7.2f} {naive['peak_bytes'] / 1e9:>6.2f} "
-                f"{memory * 1e9 / fast['peak_bytes']:>9.1f}"
+                f"{memory * 1e9 / fast['peak_bytes']:>9.1f} | {difference(fast, naive):>7.0e}"
             )
+            parts = sorted(fast["parts"].items(), key=lambda part: -part[1])
+            text = ", ".join(f"{name} {share:.0%}" for name, share in parts if share >= 0.005)
+            shares.append(f"{dim:>5} x {SHAPES[dim]:<2}{work:>5} | {text}")
     print(
         "ratio: naive seconds over fast ones. published (seconds): the published code's, scaled by\n"
         "the two machines' matrix products, over fast ones; (memory): its peak over ours. of peak:\n"
         "operations of the frozen layers on the real tokens of all prompts, shared prefixes counted\n"
-        "for each, so above 100 % is possible in evaluation."
+        "for each, so above 100 % is possible in evaluation. differs: losses or option losses of the\n"
+        "same questions, fast from naive, relative to the largest.\n"
     )
+    print("time by part of the step", *shares, sep="\n")
 
 
 def growth(bench, folder):

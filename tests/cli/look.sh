@@ -237,6 +237,43 @@ assert stats.loss_terms([]) == ([], [])
 END
 }
 
+# traces FILE NAME...: a trace that Perfetto reads has the program's parts of a step and operators.
+traces() {
+  python3 - "$@" <<'END'
+import json, sys
+events = json.load(open(sys.argv[1]))["traceEvents"]
+names = [event["name"] for event in events if event.get("ph") == "X"]
+for wanted in sys.argv[2:]:
+    assert wanted in names, (wanted, sorted(set(names)))
+print(names.count(sys.argv[2]))
+END
+}
+
+test_a_trace_has_the_parts_of_five_steps_and_changes_no_bit() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --set train.batch_size=1 --output plain
+  exits 0 ranks 2 "${deck[@]}" --set train.batch_size=1 --profile --output traced
+  says_once "a trace is in traced/profile-rank0.json: open it in ui.perfetto.dev"
+  cmp plain/metrics.jsonl traced/metrics.jsonl
+  local rank
+  for rank in 0 1; do
+    [[ $(traces traced/profile-rank$rank.json VQA VAQ Gumbel AQA backward all-reduce AdamW \
+      "wait for batch" aten::softmax) == 5 ]]
+  done
+  exits 0 bovila "${deck[@]}" --eval --set eval.batch_size=1 --profile --output traced
+  [[ $(traces traced/profile-rank0.json "score options") == 5 ]]
+  [[ ! -e plain/profile-rank0.json ]]
+}
+
+test_a_trace_that_cannot_be_made_is_a_warning() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --eval --profile
+  says_once "no trace: steps are traced from the 3rd on, this run had 1"
+  mkdir -p out/profile-rank0.json/full
+  exits 0 bovila "${deck[@]}" --eval --set eval.batch_size=1 --profile
+  says_once "NO TRACE in out/profile-rank0.json: "
+}
+
 test_what_is_no_run_is_refused_with_what_was_expected() {
   local tool
   mkdir empty

@@ -182,7 +182,7 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType 
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  auto weights = load_llama_weights(config.model.llama, params, precision, /*for_training=*/true);
+  auto weights = load_llama_weights(config.model.llama, params, precision);
   if (!device.is_cpu()) weights = copy_of(weights, device, precision);
   return {Llama(std::move(weights)), std::move(parameters)};
 }

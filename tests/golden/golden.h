@@ -2,8 +2,6 @@
 // Fed by tests/golden/mini or any folder of that form (environment variable BOVILA_GOLDEN).
 #pragma once
 
-#include <torch/torch.h>
-
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,6 +12,7 @@
 #include "bovila/data/dataset.h"
 #include "bovila/data/feature_store.h"
 #include "bovila/data/tokenizer.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 
 namespace golden {

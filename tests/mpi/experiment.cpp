@@ -21,13 +21,13 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   Bovila model = make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
                             star.preemption);
   CHECK(same_on_all(ranks, model.parameters().flat()));
-  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
+  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
   const auto& weights = model.llama().weights();
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
   CHECK(torch::equal(weights.output, expected.output));
   for (size_t l = 0; l < weights.layers.size(); ++l) {
-    CHECK(torch::equal(weights.layers[l].wqkv.weight, expected.layers[l].wqkv.weight));
-    CHECK(torch::equal(weights.layers[l].w2.weight, expected.layers[l].w2.weight));
+    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
+    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
   }
 }
 
@@ -48,12 +48,12 @@ TEST_CASE("the program's own file is mapped by all ranks of a node and in memory
   const Bovila model =
       make_model(config, llama, /*for_training=*/true, torch::kCPU, ranks, node, star.preemption);
   const auto& weights = model.llama().weights();
-  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32, true);
+  const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
   for (size_t l = 0; l < weights.layers.size(); ++l) {
-    CHECK(torch::equal(weights.layers[l].wqkv.weight, expected.layers[l].wqkv.weight));
-    CHECK(torch::equal(weights.layers[l].w13.weight, expected.layers[l].w13.weight));
-    CHECK(torch::equal(weights.layers[l].w2.weight, expected.layers[l].w2.weight));
+    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
+    CHECK(torch::equal(weights.layers[l].w13, expected.layers[l].w13));
+    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
   }
   CHECK(torch::equal(weights.output, expected.output));
   ranks.barrier();  // everyone has read every matrix

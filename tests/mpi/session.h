@@ -1,11 +1,10 @@
 // The MPI session that main of the MPI tests has started, and what tests say about other ranks.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <string>
 
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/dist/mpi_session.h"
 
 extern const bovila::MpiSession* test_session;

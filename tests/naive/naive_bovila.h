@@ -7,11 +7,10 @@
 // Legend: B rows, S = max_seq_len, D model width, H heads, d head width, V vocabulary.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <span>
 #include <vector>
 
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/objective.h"
 #include "bovila/train/option_scores.h"

@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
     using namespace bovila;
     const torch::NoGradGuard no_grad;
     const auto params = read_llama_params(argv[1], std::stoll(argv[2]));
-    const Llama llama(load_llama_weights(argv[1], params, torch::kFloat32, false));
+    const Llama llama(load_llama_weights(argv[1], params, torch::kFloat32));
     const std::vector<int32_t> tokens = [&] {
       std::vector<int32_t> ids;
       for (int i = 3; i < argc; ++i) ids.push_back(std::stoi(argv[i]));

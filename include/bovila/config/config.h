@@ -86,6 +86,7 @@ struct RunConfig {
   std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2"};
   double time_limit_minutes = 0;
   double stop_before_limit_s = 120;
+  int64_t profile_steps = 0;
 };
 
 struct CheckpointConfig {

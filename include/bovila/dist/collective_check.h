@@ -2,11 +2,10 @@
 // arithmetic says. Fed by a Communicator of any kind; used by train/self_check.h.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <ostream>
 
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

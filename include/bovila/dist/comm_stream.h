@@ -3,9 +3,10 @@
 #pragma once
 
 #include <cuda_runtime_api.h>
-#include <torch/torch.h>
 
 #include <memory>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

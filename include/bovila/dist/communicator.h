@@ -4,11 +4,12 @@
 #pragma once
 
 #include <mpi.h>
-#include <torch/torch.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

@@ -3,13 +3,12 @@
 // dist/nccl_communicator.h.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

@@ -2,9 +2,9 @@
 // Fed by the kernel and LibTorch's GPU allocator; feeds train/trainer.h's log.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <string>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

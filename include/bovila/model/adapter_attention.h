@@ -10,8 +10,7 @@
 // width; in the padded form also B rows of R queries and S keys.
 #pragma once
 
-#include <torch/torch.h>
-
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/attention_scope.h"
 
 namespace bovila {

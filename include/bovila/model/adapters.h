@@ -3,13 +3,12 @@
 // one vector that is all-reduced, clipped, stepped and saved whole. SPEC 1.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/llama_params.h"
 
 namespace bovila {

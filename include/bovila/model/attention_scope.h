@@ -8,11 +8,11 @@
 // Legend: B rows, T tokens of the pass, Q querying tokens, S and R most keys and queries of a row.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <memory>
 #include <span>
 #include <vector>
+
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

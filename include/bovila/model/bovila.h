@@ -3,10 +3,9 @@
 // and train/evaluator.h (option scores).
 #pragma once
 
-#include <torch/torch.h>
-
 #include <vector>
 
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/adapters.h"
 #include "bovila/model/llama.h"
 #include "bovila/model/sequences.h"

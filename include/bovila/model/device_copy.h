@@ -2,7 +2,7 @@
 // Fed by model/sequences.h and train/ with indices, frames and noise of a micro-batch.
 #pragma once
 
-#include <torch/torch.h>
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

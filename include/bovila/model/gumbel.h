@@ -4,7 +4,7 @@
 // Legend: M question tokens, V vocabulary, D width.
 #pragma once
 
-#include <torch/torch.h>
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

@@ -7,10 +7,9 @@
 // last layer too computes queries and the feed-forward part only for the wanted positions.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <span>
 
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/adapter_attention.h"
 #include "bovila/model/llama_weights.h"
 #include "bovila/model/sequences.h"

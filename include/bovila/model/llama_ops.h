@@ -2,7 +2,7 @@
 // Fed by and feeding model/llama.h. The weights are frozen: no gradient is made for them.
 #pragma once
 
-#include <torch/torch.h>
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

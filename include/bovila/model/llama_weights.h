@@ -8,15 +8,13 @@
 //     model.safetensors.index.json                      its rotary layout is turned into Meta's
 #pragma once
 
-#include <torch/torch.h>
-
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "bovila/model/frozen_linear.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/llama_params.h"
 
 namespace bovila {
@@ -24,18 +22,17 @@ namespace bovila {
 /// Matrices that multiply the same input stand in one: fewer, larger products.
 struct LlamaLayerWeights {
   torch::Tensor attention_norm;  // [D]
-  FrozenMatrix wqkv;             // [D + 2 * kv_dim, D]: wq, wk, wv
-  FrozenMatrix wo;               // [D, D]
+  torch::Tensor wqkv;            // [D + 2 * kv_dim, D]: wq, wk, wv
+  torch::Tensor wo;              // [D, D]
   torch::Tensor ffn_norm;        // [D]
-  FrozenMatrix w13;              // [2 * hidden_dim, D]: w1 (gate), w3 (up)
-  FrozenMatrix w2;               // [D, hidden_dim]
+  torch::Tensor w13;             // [2 * hidden_dim, D]: w1 (gate), w3 (up)
+  torch::Tensor w2;              // [D, hidden_dim]
 
-  FrozenMatrix wq(const LlamaParams& p) const { return wqkv.rows(0, p.dim); }
-  FrozenMatrix wkv(const LlamaParams& p) const { return wqkv.rows(p.dim, 2 * p.kv_dim()); }
+  torch::Tensor wq(const LlamaParams& p) const { return wqkv.narrow(0, 0, p.dim); }
+  torch::Tensor wkv(const LlamaParams& p) const { return wqkv.narrow(0, p.dim, 2 * p.kv_dim()); }
 };
 
-/// Read-only after loading; all tensors are of one type. They lie in one block of memory, their
-/// transposed copies in another.
+/// Read-only after loading; all tensors are of one type and lie in one block of memory.
 struct LlamaWeights {
   LlamaParams params;
   torch::Tensor tok_embeddings;  // [V, D]
@@ -76,11 +73,10 @@ void check_llama_files(const std::string& folder, const LlamaParams& params);
 
 /// The weights in `precision`: read and converted into memory.block, or, where the program's own
 /// file has that precision, the file itself, mapped read-only: its pages are the node's page cache.
-/// Collective when `memory` is. `for_training` adds transposed copies of the matrices where the
-/// backward pass is faster with them (model/frozen_linear.h).
+/// Collective when `memory` is.
 /// @throws UserError as check_llama_files, and when a file with checksums is damaged.
 LlamaWeights load_llama_weights(
     const std::string& folder, const LlamaParams& params, torch::ScalarType precision,
-    bool for_training, const WeightMemory& memory = {}, const Interrupt& interrupt = [] {});
+    const WeightMemory& memory = {}, const Interrupt& interrupt = [] {});
 
 }  // namespace bovila

@@ -2,8 +2,7 @@
 // Fed by token positions; feeds the attention's queries and keys in model/llama.h.
 #pragma once
 
-#include <torch/torch.h>
-
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/rope_scaling.h"
 
 namespace bovila {

@@ -14,11 +14,10 @@
 // Legend: B rows, F video slots, T tokens of the pass, U wanted tokens, N outputs asked for.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <span>
 #include <vector>
 
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/attention_scope.h"
 
 namespace bovila {

@@ -2,8 +2,7 @@
 // Fed by data/batch.h; feeds model/bovila.h.
 #pragma once
 
-#include <torch/torch.h>
-
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/adapters.h"
 
 namespace bovila {

@@ -2,8 +2,7 @@
 // Fed by model/adapters.h's buffer and its gradient; its state is saved by train/checkpoint.h.
 #pragma once
 
-#include <torch/torch.h>
-
+#include "bovila/dist/libtorch.h"
 #include "bovila/train/loss_scale.h"
 
 namespace bovila {

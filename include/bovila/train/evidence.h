@@ -8,7 +8,7 @@
 // Legend: N label tokens, V vocabulary.
 #pragma once
 
-#include <torch/torch.h>
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

@@ -1,15 +1,18 @@
-// Which questions a loss or gradient comes from that is not finite.
+// Which questions a loss or gradient comes from that is not finite, and what it is called.
 // Fed by train/train_step.h with each micro-batch; feeds the message and the log of such a step.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
+
+/// "nan", "inf", "-inf", or the number. A NaN's sign says nothing and differs between processors.
+std::string name_of(double number);
 
 /// This rank's micro-batches of one step, as far as the search needs them.
 class StepTrace {

@@ -6,8 +6,6 @@
 //   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u
 #pragma once
 
-#include <torch/torch.h>
-
 #include <array>
 #include <functional>
 #include <span>
@@ -15,6 +13,7 @@
 
 #include "bovila/config/config.h"
 #include "bovila/data/example.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "bovila/model/gumbel.h"
 

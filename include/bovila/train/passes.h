@@ -5,13 +5,12 @@
 // vocabulary.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <span>
 #include <vector>
 
 #include "bovila/config/config.h"
 #include "bovila/data/example.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "bovila/train/objective.h"
 

@@ -2,11 +2,10 @@
 // communicates as it should. Fed by nothing but the machine; its report is for a person.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <ostream>
 
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/dist/mpi_session.h"
 
 namespace bovila {

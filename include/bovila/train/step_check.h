@@ -3,12 +3,11 @@
 // train/self_check.h.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <ostream>
 #include <string>
 
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

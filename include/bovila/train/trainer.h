@@ -25,6 +25,7 @@
 #include "bovila/train/questioner.h"
 #include "bovila/train/result_files.h"
 #include "bovila/train/save_schedule.h"
+#include "bovila/train/step_profile.h"
 #include "bovila/train/train_state.h"
 
 namespace bovila {
@@ -54,7 +55,7 @@ class Trainer {
   void finish_epoch();
   /// A progress line for a loop over this rank's share of the validation split.
   EvaluationProgress progress_of(const std::string& what) const;
-  Evaluation score_validation();
+  Evaluation score_validation(const EvaluationProgress& progress);
   /// What the model asks itself about the validation split; nothing unless the deck says eval.ask.
   AskedQuestions ask_validation();
   /// For a step that was not taken because its numbers are not finite: skips it, as the deck says.
@@ -84,6 +85,7 @@ class Trainer {
   std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
   ResultFiles results_;                       ///< rank 0's
   SaveSchedule schedule_;
+  StepProfile profile_;
   Accuracy accuracy_;
 
   int64_t step_ = 0;

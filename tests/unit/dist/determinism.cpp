@@ -2,10 +2,11 @@
 #include "bovila/dist/determinism.h"
 
 #include <doctest/doctest.h>
-#include <torch/torch.h>
 
 #include <cstdlib>
 #include <string>
+
+#include "bovila/dist/libtorch.h"
 
 using namespace bovila;
 

@@ -20,7 +20,7 @@ constexpr const char* kQ = "model.layers.1.self_attn.q_proj.weight";
 
 LlamaWeights load(const TempFolder& folder, const LlamaParams& params,
                   torch::ScalarType type = torch::kFloat32) {
-  return load_llama_weights(folder.path(), params, type, /*for_training=*/true);
+  return load_llama_weights(folder.path(), params, type);
 }
 
 /// What check_llama_files says of a folder; loading says the same.
@@ -126,7 +126,7 @@ TEST_CASE("hashing large files can be interrupted") {
   const auto stop = [] { throw UserError("stopped"); };
   CHECK(error_of([&] { llama_identity(folder.path(), torch::kFloat32, stop); }) == "stopped");
   CHECK(error_of([&] {
-          load_llama_weights(folder.path(), tiny_params(), torch::kFloat32, false, {}, stop);
+          load_llama_weights(folder.path(), tiny_params(), torch::kFloat32, {}, stop);
         }) == "stopped");
 }
 

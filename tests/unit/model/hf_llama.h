@@ -84,11 +84,11 @@ inline void check_same(const LlamaWeights& got, const LlamaWeights& expected) {
     CAPTURE(l);
     const LlamaLayerWeights &a = got.layers[l], &b = expected.layers[l];
     CHECK(torch::equal(a.attention_norm, b.attention_norm));
-    CHECK(torch::equal(a.wqkv.weight, b.wqkv.weight));
-    CHECK(torch::equal(a.wo.weight, b.wo.weight));
+    CHECK(torch::equal(a.wqkv, b.wqkv));
+    CHECK(torch::equal(a.wo, b.wo));
     CHECK(torch::equal(a.ffn_norm, b.ffn_norm));
-    CHECK(torch::equal(a.w13.weight, b.w13.weight));
-    CHECK(torch::equal(a.w2.weight, b.w2.weight));
+    CHECK(torch::equal(a.w13, b.w13));
+    CHECK(torch::equal(a.w2, b.w2));
   }
 }
 

@@ -1,4 +1,4 @@
-// Where tensors lie in a block of weights, and the transposed copies that some processors want.
+// Where tensors lie in a block of weights.
 #include "src/model/llama_block.h"
 
 #include "tests/unit/model/tiny_llama.h"
@@ -26,21 +26,4 @@ TEST_CASE("a tied output matrix takes no place in the block") {
   const auto size = llama_block_size(params, torch::kFloat32);
   params.tied_embeddings = true;
   CHECK(size - llama_block_size(params, torch::kFloat32) == 24 * 16 * sizeof(float));
-}
-
-TEST_CASE("transposed copies hold the matrices' values in a block of their own") {
-  auto weights = weights_of(tiny_params(2), meta_tensors(tiny_params(2)), torch::kFloat32,
-                            /*for_training=*/false);
-  int blocks = 0;
-  add_transposed(weights, {[&](size_t size, const std::function<void(std::byte*)>& fill) {
-                   ++blocks;
-                   return private_memory(size, fill);
-                 }});
-  CHECK(blocks == 1);
-  for (const LlamaLayerWeights& layer : weights.layers) {
-    for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {
-      CHECK(matrix->transposed.is_contiguous());
-      CHECK(torch::equal(matrix->transposed, matrix->weight.t()));
-    }
-  }
 }

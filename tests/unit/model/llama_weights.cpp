@@ -18,11 +18,6 @@ namespace {
 
 constexpr const char* kWq = "layers.1.attention.wq.weight";
 
-void check_matrix(const FrozenMatrix& got, const torch::Tensor& expected) {
-  CHECK(torch::equal(got.weight, expected));
-  if (got.transposed.defined()) CHECK(torch::equal(got.transposed, expected.t()));
-}
-
 /// The weights hold these tensors' values, in `type`.
 void check_holds(const LlamaWeights& got, const testing::Tensors& tensors,
                  torch::ScalarType type = torch::kFloat32) {
@@ -40,17 +35,17 @@ void check_holds(const LlamaWeights& got, const testing::Tensors& tensors,
     const LlamaLayerWeights& layer = got.layers[l];
     CHECK(torch::equal(layer.attention_norm, part("attention_norm")));
     CHECK(torch::equal(layer.ffn_norm, part("ffn_norm")));
-    check_matrix(layer.wqkv,
-                 torch::cat({part("attention.wq"), part("attention.wk"), part("attention.wv")}));
-    check_matrix(layer.wo, part("attention.wo"));
-    check_matrix(layer.w13, torch::cat({part("feed_forward.w1"), part("feed_forward.w3")}));
-    check_matrix(layer.w2, part("feed_forward.w2"));
+    CHECK(torch::equal(layer.wqkv, torch::cat({part("attention.wq"), part("attention.wk"),
+                                               part("attention.wv")})));
+    CHECK(torch::equal(layer.wo, part("attention.wo")));
+    CHECK(torch::equal(layer.w13, torch::cat({part("feed_forward.w1"), part("feed_forward.w3")})));
+    CHECK(torch::equal(layer.w2, part("feed_forward.w2")));
   }
 }
 
 LlamaWeights load(const std::string& folder, const LlamaParams& params,
                   torch::ScalarType type = torch::kFloat32) {
-  return load_llama_weights(folder, params, type, /*for_training=*/true);
+  return load_llama_weights(folder, params, type);
 }
 
 /// What check_llama_files says of a folder; loading says the same.
@@ -74,10 +69,7 @@ TEST_CASE("one file's tensors are read to the bit") {
   const TempFolder folder;
   const auto params = tiny_params();
   write_parts(folder.path(), meta_tensors(params));
-  for (const bool for_training : {false, true}) {
-    check_holds(load_llama_weights(folder.path(), params, torch::kFloat32, for_training),
-                meta_tensors(params));
-  }
+  check_holds(load(folder.path(), params), meta_tensors(params));
 }
 
 TEST_CASE("two and four parts give the weights of the one file") {
@@ -130,15 +122,13 @@ TEST_CASE("all tensors lie in the one block that was asked for") {
   const std::byte* first = nullptr;
   const WeightMemory memory{[&](size_t size, const std::function<void(std::byte*)>& fill) {
     auto block = private_memory(size, fill);
-    if (first == nullptr) {  // the second is that of transposed copies
-      asked = size;
-      first = block.get();
-    }
+    CHECK(first == nullptr);
+    asked = size;
+    first = block.get();
     return block;
   }};
-  const auto weights =
-      load_llama_weights(folder.path(), params, torch::kFloat32, /*for_training=*/true, memory);
-  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2.weight, weights.output}) {
+  const auto weights = load_llama_weights(folder.path(), params, torch::kFloat32, memory);
+  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2, weights.output}) {
     const auto* at = static_cast<const std::byte*>(tensor.data_ptr());
     CHECK(at >= first);
     CHECK(at + tensor.nbytes() <= first + asked);

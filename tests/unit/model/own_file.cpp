@@ -29,7 +29,7 @@ struct Own {
 
   LlamaWeights load(torch::ScalarType type = torch::kFloat32,
                     const WeightMemory& memory = {}) const {
-    return load_llama_weights(folder.path(), params, type, /*for_training=*/false, memory);
+    return load_llama_weights(folder.path(), params, type, memory);
   }
   std::string bytes() const {
     std::ifstream file(path, std::ios::binary);
@@ -126,7 +126,7 @@ TEST_CASE("all sizes come back from the file, scaling and tied embeddings too") 
   CHECK(read.rope_scaling.low == 1.5);
   CHECK(read.rope_scaling.high == 4.5);
   CHECK(read.rope_scaling.original_length == 4096);
-  const auto weights = load_llama_weights(folder.path(), read, torch::kFloat32, false);
+  const auto weights = load_llama_weights(folder.path(), read, torch::kFloat32);
   CHECK(weights.output.data_ptr() == weights.tok_embeddings.data_ptr());
 }
 
@@ -153,7 +153,7 @@ TEST_CASE("proving the values can be interrupted") {
   const Own own;
   const auto stop = [] { throw UserError("stopped"); };
   CHECK(error_of([&] {
-          load_llama_weights(own.folder.path(), own.params, torch::kFloat32, false, {}, stop);
+          load_llama_weights(own.folder.path(), own.params, torch::kFloat32, {}, stop);
         }) == "stopped");
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("tensors that are not those of the config are named with both shapes")
   CHECK(contains(own.problem(), "'layers.2.attention_norm.weight' is no tensor of the LLaMA"));
   own.params = tiny_params(4);
   CHECK(contains(own.problem(),
-                 "'layers.0.attention.wqkv.weight' has shape [32, 16], its config "
+                 "'layers.0.attention.wqkv' has shape [32, 16], its config "
                  "asks for [48, 16]"));
 }
 

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <torch/torch.h>
 
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "tests/unit/data/files.h"
 #include "tests/unit/data/pth_builder.h"
@@ -107,10 +107,10 @@ inline void write_parts(const std::string& folder, const Tensors& tensors, int64
 
 /// The tensors as the program holds them: written to a file and read from it.
 inline LlamaWeights weights_of(const LlamaParams& params, const Tensors& tensors,
-                               torch::ScalarType type = torch::kFloat32, bool for_training = true) {
+                               torch::ScalarType type = torch::kFloat32) {
   const TempFolder folder;
   write_parts(folder.path(), tensors);
-  return load_llama_weights(folder.path(), params, type, for_training);
+  return load_llama_weights(folder.path(), params, type);
 }
 
 /// F 3 frames, A 4 slots.

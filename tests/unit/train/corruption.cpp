@@ -126,13 +126,11 @@ Subject feature_subject(const std::string& folder) {
 std::vector<float> all_weights(const std::string& folder) {
   constexpr int64_t kVocabSize = 640;
   const auto params = read_llama_params(folder, kVocabSize);
-  const auto weights = load_llama_weights(folder, params, torch::kFloat32, false);
+  const auto weights = load_llama_weights(folder, params, torch::kFloat32);
   std::vector<torch::Tensor> tensors = {weights.tok_embeddings, weights.norm, weights.output};
   for (const LlamaLayerWeights& layer : weights.layers) {
-    for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {
-      tensors.push_back(matrix->weight);
-    }
-    tensors.insert(tensors.end(), {layer.attention_norm, layer.ffn_norm});
+    tensors.insert(tensors.end(), {layer.wqkv, layer.wo, layer.w13, layer.w2, layer.attention_norm,
+                                   layer.ffn_norm});
   }
   for (torch::Tensor& tensor : tensors) tensor = tensor.flatten();
   const auto all = torch::cat(tensors);

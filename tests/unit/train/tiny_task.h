@@ -2,12 +2,11 @@
 // Fed to train/objective.h and train/evaluator.h in place of a data set's.
 #pragma once
 
-#include <torch/torch.h>
-
 #include <vector>
 
 #include "bovila/data/example.h"
 #include "bovila/data/feature_store.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila::testing {
 
