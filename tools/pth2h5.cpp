@@ -220,7 +220,7 @@ void list(const std::string& path) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Converts video features from .pth to sharded HDF5");
   std::string file, folder, verified, listed;
   int64_t shards = 8;

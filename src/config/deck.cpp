@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -18,6 +17,7 @@
 #include "bovila/config/problems.h"
 #include "bovila/config/validate.h"
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -202,7 +202,7 @@ std::string read_file(const std::string& path) {
   std::string text(kMaxDeckBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!file.is_open() || file.bad()) {
-    throw UserError("{}: cannot read the deck: {}", path, std::strerror(errno));
+    throw UserError("{}: cannot read the deck: {}", path, system_message(errno));
   }
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kMaxDeckBytes) {

@@ -26,6 +26,7 @@ std::string to_text(const T& value) {
     return float_text(value);
   } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
     std::vector<std::string> quoted;
+    quoted.reserve(value.size());
     for (const std::string& item : value) quoted.push_back(quote(item));
     return fmt::format("[{}]", fmt::join(quoted, ", "));
   } else if constexpr (std::is_same_v<T, std::optional<double>>) {

@@ -10,12 +10,12 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <random>
 #include <string>
 #include <utility>
 
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -28,7 +28,7 @@ constexpr const char* kLockName = ".lock";
 constexpr int kMaxAttempts = 100;
 
 [[noreturn]] void fail(const fs::path& path, std::string_view action) {
-  throw ProgramError("{}: cannot {}: {}", path.string(), action, std::strerror(errno));
+  throw ProgramError("{}: cannot {}: {}", path.string(), action, system_message(errno));
 }
 
 /// The target without a trailing slash, so that it has a name and a folder.
@@ -124,7 +124,7 @@ fs::path replace_folder(const fs::path& from, const fs::path& to) {
     return from;
   }
   if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) fail(to, "be replaced");
-  const fs::path old = unique_sibling(to, kAside);
+  fs::path old = unique_sibling(to, kAside);
   rename_durably(to, old);
   try {
     rename_durably(from, to);

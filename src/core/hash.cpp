@@ -6,10 +6,10 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <vector>
 
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 
@@ -68,7 +68,7 @@ std::string sha256_of(std::string_view text) {
 
 std::string sha256_of_file(const std::string& path, const std::function<void(int64_t)>& progress) {
   const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file) throw UserError("{}: cannot be opened: {}", path, std::strerror(errno));
+  if (!file) throw UserError("{}: cannot be opened: {}", path, system_message(errno));
   Sha256 hash;
   std::vector<std::byte> piece(size_t{1} << 20);
   while (const size_t size = std::fread(piece.data(), 1, piece.size(), file.get())) {
@@ -76,7 +76,7 @@ std::string sha256_of_file(const std::string& path, const std::function<void(int
     if (progress) progress(static_cast<int64_t>(size));
   }
   if (std::ferror(file.get()))
-    throw UserError("{}: cannot be read: {}", path, std::strerror(errno));
+    throw UserError("{}: cannot be read: {}", path, system_message(errno));
   return hash.finish_hex();
 }
 

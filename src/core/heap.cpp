@@ -10,8 +10,9 @@ namespace bovila {
 void keep_freed_memory() {
 #ifdef __GLIBC__
   constexpr int kLargestForHeap = 32 << 20;  // larger blocks are mapped: glibc's own upper limit
-  mallopt(M_MMAP_THRESHOLD, kLargestForHeap);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  constexpr int kNever = std::numeric_limits<int>::max();
+  mallopt(M_MMAP_THRESHOLD, kLargestForHeap);  // NOLINT(concurrency-mt-unsafe): no threads yet
+  mallopt(M_TRIM_THRESHOLD, kNever);           // NOLINT(concurrency-mt-unsafe): no threads yet
 #endif
 }
 

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <vector>
 
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -99,7 +99,8 @@ PthArchive::PthArchive(const std::string& path) : path_(path) {
   if (!std::filesystem::is_regular_file(status)) {
     throw UserError("{}: expected a .pth file, this is no regular file", path);
   }
-  if (!std::ifstream(path)) throw UserError("{}: cannot be opened: {}", path, std::strerror(errno));
+  if (!std::ifstream(path))
+    throw UserError("{}: cannot be opened: {}", path, system_message(errno));
   int code = 0;
   zip_.reset(zip_open(path.c_str(), ZIP_RDONLY, &code));
   if (!zip_) {

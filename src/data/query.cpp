@@ -96,6 +96,7 @@ std::vector<FrameSpan> spans(const Query& query, int64_t frames_per_second,
   const auto& videos = query.videos;
   if (!query.start_s && !query.end_s) {
     std::vector<FrameSpan> all;
+    all.reserve(videos.size());
     for (const std::string& video : videos) all.push_back({video, 0, FrameSpan::kToEnd});
     return all;
   }

@@ -41,9 +41,11 @@ std::vector<Length> measure_all(std::span<const Sample> samples, const PromptBui
       error = std::current_exception();
     }
   };
-  std::vector<std::thread> threads;
-  for (std::exception_ptr& error : errors) threads.emplace_back(work, std::ref(error));
-  for (std::thread& thread : threads) thread.join();
+  {
+    std::vector<std::jthread> threads;  // joined also when the system gives no more of them
+    threads.reserve(errors.size());
+    for (std::exception_ptr& error : errors) threads.emplace_back(work, std::ref(error));
+  }
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 #include "src/data/json_node.h"
 
 namespace bovila {
@@ -102,7 +103,7 @@ std::string describe_foreign(std::string_view start) {
 
 SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
   descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) throw UserError("{} cannot be opened: {}", path, std::strerror(errno));
+  if (descriptor_ < 0) throw UserError("{} cannot be opened: {}", path, system_message(errno));
   try {
     struct stat status {};
     if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -204,7 +205,7 @@ void SafetensorsFile::read_bytes(int64_t first, std::span<std::byte> out) const 
   while (!out.empty()) {
     const ssize_t got = pread(descriptor_, out.data(), out.size(), first);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw UserError("{} cannot be read: {}", path_, std::strerror(errno));
+    if (got < 0) throw UserError("{} cannot be read: {}", path_, system_message(errno));
     if (got == 0) throw UserError("{} ends at byte {}: it is being changed", path_, first);
     first += got;
     out = out.subspan(static_cast<size_t>(got));
@@ -215,7 +216,7 @@ std::shared_ptr<const std::byte> SafetensorsFile::map() const {
   const auto size = static_cast<size_t>(size_);
   void* at = mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor_, 0);
   if (at == MAP_FAILED) {
-    throw ProgramError("{}: {} bytes cannot be mapped: {}", path_, size, std::strerror(errno));
+    throw ProgramError("{}: {} bytes cannot be mapped: {}", path_, size, system_message(errno));
   }
   return {static_cast<const std::byte*>(at),
           [size](const std::byte* p) { munmap(const_cast<std::byte*>(p), size); }};

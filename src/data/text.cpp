@@ -72,7 +72,7 @@ std::string to_valid_utf8(std::string_view text) {
 std::string capitalize(std::string_view text) {
   checked_size(text);
   const std::string valid = to_valid_utf8(text);
-  if (valid.empty()) return valid;
+  if (valid.empty()) return "";
   int32_t first_size = 0;
   U8_FWD_1(valid.data(), first_size, static_cast<int32_t>(valid.size()));
   const std::string first = valid.substr(0, first_size);

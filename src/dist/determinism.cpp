@@ -2,6 +2,7 @@
 #include "bovila/dist/determinism.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include "bovila/dist/libtorch.h"
 
@@ -13,9 +14,11 @@ void make_deterministic() {
   context.setDeterministicCuDNN(true);
   context.setBenchmarkCuDNN(false);
   constexpr int kKeep = 0;
-  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", kKeep);
-  setenv("NCCL_ALGO", "Ring", kKeep);
-  setenv("NCCL_PROTO", "Simple", kKeep);
+  constexpr std::pair<const char*, const char*> kVariables[] = {
+      {"CUBLAS_WORKSPACE_CONFIG", ":4096:8"}, {"NCCL_ALGO", "Ring"}, {"NCCL_PROTO", "Simple"}};
+  for (const auto& [name, value] : kVariables) {
+    setenv(name, value, kKeep);  // NOLINT(concurrency-mt-unsafe): no thread yet reads variables
+  }
 }
 
 }  // namespace bovila

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
 
 namespace bovila {
@@ -38,7 +38,8 @@ std::shared_ptr<std::byte> map(int fd, size_t size, int protection, int flags) {
 
 std::shared_ptr<std::byte> own_block(size_t size, const std::function<void(std::byte*)>& fill) {
   auto block = map(-1, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
-  if (!block) throw ProgramError("{} bytes of memory for the weights: {}", size, strerror(errno));
+  if (!block)
+    throw ProgramError("{} bytes of memory for the weights: {}", size, system_message(errno));
   fill(block.get());
   return block;
 }
@@ -57,10 +58,10 @@ std::shared_ptr<std::byte> node_memory(Communicator& node, size_t size,
   run_together(node, [&] {
     if (!first) return;
     if (mine.get() < 0 || ftruncate(mine.get(), static_cast<off_t>(size)) != 0) {
-      throw ProgramError("{} bytes of memory for the weights: {}", size, strerror(errno));
+      throw ProgramError("{} bytes of memory for the weights: {}", size, system_message(errno));
     }
     block = map(mine.get(), size, PROT_READ | PROT_WRITE, MAP_SHARED);
-    if (!block) throw ProgramError("mapping {} bytes of weights: {}", size, strerror(errno));
+    if (!block) throw ProgramError("mapping {} bytes of weights: {}", size, system_message(errno));
     fill(block.get());
   });
   const std::string path =
@@ -71,7 +72,7 @@ std::shared_ptr<std::byte> node_memory(Communicator& node, size_t size,
     if (theirs.get() >= 0) block = map(theirs.get(), size, PROT_READ, MAP_SHARED);
     if (!block) {
       log::warn("the weights of the node's first rank cannot be mapped ({}); loading my own copy",
-                strerror(errno));
+                system_message(errno));
       block = own_block(size, fill);
     }
   });

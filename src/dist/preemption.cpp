@@ -7,10 +7,10 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <cstring>
 
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -86,7 +86,7 @@ void Preemption::catch_signal(int signal, int flags) {
   sigemptyset(&action.sa_mask);
   struct sigaction old {};
   BOVILA_CHECK(sigaction(signal, &action, &old) == 0, "sigaction({}): {}", signal,
-               std::strerror(errno));
+               system_message(errno));
   before_.emplace(signal, old);
 }
 
@@ -104,8 +104,8 @@ void Preemption::set_signals(const std::vector<std::string>& names) {
 
 void Preemption::configure(const RunConfig& config) {
   set_signals(config.stop_signals);
-  const auto left =
-      time_to_stop(config, std::getenv("SLURM_JOB_END_TIME"), std::chrono::system_clock::now());
+  const std::string slurm_end = environment("SLURM_JOB_END_TIME");
+  const auto left = time_to_stop(config, slurm_end.c_str(), std::chrono::system_clock::now());
   deadline_.reset();
   if (!left) return;
   using Clock = std::chrono::steady_clock;

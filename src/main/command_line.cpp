@@ -1,9 +1,8 @@
 // The options of `bovila DECK` and of `bovila answer DECK`.
 #include "src/main/command_line.h"
 
-#include <cstdlib>
-
 #include "bovila/config/dump.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -68,8 +67,8 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   app.parse(argc, argv);
   line.answer = app.got_subcommand("answer");
   if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
-  const char* restarts = std::getenv("SLURM_RESTART_COUNT");
-  line.start.is_restarted = restarts != nullptr && std::string_view(restarts) != "0";
+  const std::string restarts = environment("SLURM_RESTART_COUNT");
+  line.start.is_restarted = !restarts.empty() && restarts != "0";
   if (profile) line.overrides.push_back("run.profile_steps=5");
   if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;

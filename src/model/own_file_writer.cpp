@@ -9,6 +9,7 @@
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 #include "bovila/model/llama_file.h"
 #include "src/model/llama_block.h"
 #include "src/model/own_file_format.h"
@@ -76,7 +77,7 @@ class MappedFile {
 
  private:
   [[noreturn]] void fail(const char* action, int reason) const {
-    throw ProgramError("{} cannot be {}: {}", path_.string(), action, std::strerror(reason));
+    throw ProgramError("{} cannot be {}: {}", path_.string(), action, system_message(reason));
   }
 
   std::filesystem::path path_;

@@ -7,10 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
+#include "bovila/core/system.h"
 #include "bovila/train/checkpoint.h"
 #include "checkpoint_format.h"
 #include "checkpoint_json.h"
@@ -54,7 +54,7 @@ FileSeal read_seal(const JsonObject& entry, const std::string& path, const std::
 }
 
 [[noreturn]] void fail_to_read(const fs::path& path) {
-  throw UserError("{}: cannot be read: {}", path.string(), std::strerror(errno));
+  throw UserError("{}: cannot be read: {}", path.string(), system_message(errno));
 }
 
 Manifest read_manifest(std::string_view text, const std::string& path) {

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -36,7 +36,7 @@ std::string lines_before(const fs::path& path, const char* key, int64_t end) {
 }
 
 [[noreturn]] void fail(const fs::path& path) {
-  throw ProgramError("{}: cannot be written: {}", path.string(), std::strerror(errno));
+  throw ProgramError("{}: cannot be written: {}", path.string(), system_message(errno));
 }
 
 /// Appends all of a text and syncs it, or leaves the file as it was.

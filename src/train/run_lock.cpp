@@ -10,8 +10,6 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
-#include <cstdlib>
-#include <cstring>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -20,6 +18,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -60,11 +59,6 @@ std::string start_of(int64_t pid) {
   std::string boot = read_text("/proc/sys/kernel/random/boot_id");
   while (!boot.empty() && boot.back() == '\n') boot.pop_back();
   return fmt::format("{} {}", boot, field);
-}
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
 }
 
 int64_t to_number(const std::string& text) {
@@ -160,7 +154,7 @@ bool is_in_use(const fs::path& path, Kernel kernel, const Holder& holder, const 
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* action) {
-  throw ProgramError("{}: cannot {}: {}", path.string(), action, std::strerror(errno));
+  throw ProgramError("{}: cannot {}: {}", path.string(), action, system_message(errno));
 }
 
 /// Whether the name still belongs to the open file: another run may have removed it meanwhile.

@@ -1,5 +1,5 @@
 // How the C library's heap behaves in this process.
-// Fed by main.cpp, once, before the first large allocation.
+// Fed by main.cpp, once, before the first large allocation and the first thread.
 #pragma once
 
 namespace bovila {
