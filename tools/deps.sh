@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
 # word `tests`, what tests need besides: Slurm, a browser, and into .deps/ the libraries that they
-# compare with. With the word `smollm`: a language model for `make demo-smollm` (110 MB) and what
-# reads it.
+# compare with. With the word `lint`: what `make lint` runs. With the word `smollm`: a language model
+# for `make demo-smollm` (110 MB) and what reads it.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -15,6 +15,7 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
           nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
 test_packages=(slurm-wlm munge                             # they need not run as services
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
+lint_packages=(clang-format-14 clang-tidy-14)
 
 # install_system_packages PACKAGE...
 install_system_packages() {
@@ -69,6 +70,10 @@ fi
 if [[ ${1:-} == tests ]]; then
   install_system_packages "${test_packages[@]}"
   install_wheels tests/tools/requirements.txt .deps/test-python
+  exit
+fi
+if [[ ${1:-} == lint ]]; then
+  install_system_packages "${lint_packages[@]}"
   exit
 fi
 install_system_packages "${packages[@]}"
