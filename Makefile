@@ -25,7 +25,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
-  format lint sanitize fuzz
+  format lint lint-deps sanitize fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -71,18 +71,30 @@ bench: build ## measure: training and evaluation beside naive forms; a data set 
 install: build ## put bovila and the tools under PREFIX/bin
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
-format: ## format every source with clang-format
-	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
+lint-deps:
+	@tools/deps.sh lint
 
-lint: build ## clang-tidy and format check
-	@git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
-	@git ls-files 'src/*.cpp' 'tools/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p $(BUILD)
+format: lint-deps ## format every source with clang-format
+	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 -i
 
-sanitize: deps ## the unit tests under the address and undefined-behaviour sanitizers
+# clang-tidy reads neither gcc's precompiled header nor the options that go with it and ccache: it
+# gets compile commands of its own, of which none is ever run.
+lint: deps lint-deps ## check formats, and sources with clang-tidy; takes long
+	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 --dry-run --Werror
+	@cmake -S . -B $(BUILD)-lint -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
+	  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCCACHE=no
+	@git ls-files 'src/*.cpp' 'tools/*.cpp' | \
+	  xargs -P $(JOBS) -n 1 clang-tidy-14 --quiet -p $(BUILD)-lint
+
+sanitize: deps ## unit and golden tests under the address, undefined and thread sanitizers
 	@cmake -S . -B $(BUILD)-sanitize -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
 	  -DBOVILA_SANITIZE=address,undefined
-	@cmake --build $(BUILD)-sanitize -j $(JOBS)
-	@BUILD=$(BUILD)-sanitize tests/run.sh unit
+	@cmake --build $(BUILD)-sanitize -j $(JOBS) -t base_tests torch_tests golden_tests pth2h5
+	@cmake -S . -B $(BUILD)-sanitize-threads -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
+	  -DBOVILA_SANITIZE=thread
+	@cmake --build $(BUILD)-sanitize-threads -j $(JOBS) -t thread_tests
+	@BUILD=$(BUILD)-sanitize tests/run.sh asan
+	@BUILD=$(BUILD)-sanitize-threads tests/run.sh tsan
 
 fuzz: ## the parsers under libFuzzer and the sanitizers, each for FUZZ_SECONDS=600, on all cores
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh fuzz

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|all]...; without a word, all of
-# them but gpu, which fails on a machine without a GPU, and soak and fuzz, which take long.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|all]...; without a
+# word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which take long,
+# and asan and tsan, which are for builds with sanitizers.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
@@ -34,9 +35,10 @@ doctest_count() {
 # shell_count WORD: lines "WORD NAME" in the log.
 shell_count() { grep -c "^$1 " "$log"; }
 
-# suite NAME SECONDS COMMAND...: runs the command for at most so long and counts its tests.
+# suite NAME SECONDS COMMAND...: runs the command for at most so long (a sanitizer's: SLOWER times
+# that) and counts its tests.
 suite() {
-  local name=$1 limit=$2 start=$SECONDS status=0 good bad
+  local name=$1 limit=$(($2 * ${SLOWER:-1})) start=$SECONDS status=0 good bad
   shift 2
   timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
   good=$(($(doctest_count passed) + $(shell_count ok)))
@@ -62,6 +64,23 @@ unit() {
 golden() {
   suite golden_tests 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
     "$BUILD/bin/golden_tests"
+}
+
+# The unit and golden tests of a build with the address and undefined-behaviour sanitizers.
+asan() {
+  export SLOWER=6
+  export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:check_initialization_order=1
+  export UBSAN_OPTIONS=print_stacktrace=1
+  unit
+  golden
+}
+
+# What threads and signal handlers share, of a build with the thread sanitizer. Tests that fork
+# while threads of others sleep may start threads in the child.
+tsan() {
+  export SLOWER=6
+  export TSAN_OPTIONS=die_after_fork=0
+  suite thread_tests 300 "$BUILD/bin/thread_tests"
 }
 
 mpi() {
@@ -119,7 +138,7 @@ fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak | fuzz) $kind ;;
+    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan) $kind ;;
     all)
       unit
       golden
@@ -128,7 +147,8 @@ for kind in "$@"; do
       slurm
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz or all, got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan or all," \
+        "got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

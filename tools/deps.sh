@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
 # word `tests`, what tests need besides: Slurm, a browser, and into .deps/ the libraries that they
-# compare with. With the word `smollm`: a language model for `make demo-smollm` (110 MB) and what
-# reads it. With the word `fuzz`: what `make fuzz` needs, which is clang, and no LibTorch.
+# compare with. With the word `lint`: what `make lint` runs. With the word `smollm`: a language model
+# for `make demo-smollm` (110 MB) and what reads it. With the word `fuzz`: what `make fuzz` needs,
+# which is clang, and no LibTorch.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -16,6 +17,7 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
 test_packages=(slurm-wlm munge                             # they need not run as services
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find
+lint_packages=(clang-format-14 clang-tidy-14)
 
 # install_system_packages PACKAGE...
 install_system_packages() {
@@ -70,6 +72,10 @@ fi
 if [[ ${1:-} == tests ]]; then
   install_system_packages "${test_packages[@]}"
   install_wheels tests/tools/requirements.txt .deps/test-python
+  exit
+fi
+if [[ ${1:-} == lint ]]; then
+  install_system_packages "${lint_packages[@]}"
   exit
 fi
 if [[ ${1:-} == fuzz ]]; then

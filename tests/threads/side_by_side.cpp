@@ -1,6 +1,9 @@
 // The threads of a training run at work together: the loader reads features and tokenises, the
 // writer saves checkpoints, the lock's heart beats, all of them log, and a signal comes. For the
-// thread sanitizer, which says what they share without a lock.
+// thread sanitizer, which says what they share without a lock. doctest comes after LibTorch, which
+// has a CHECK of its own.
+#include "bovila/dist/preemption.h"
+
 #include <doctest/doctest.h>
 #include <spdlog/sinks/ostream_sink.h>
 
@@ -10,7 +13,6 @@
 
 #include "bovila/core/log.h"
 #include "bovila/data/prefetcher.h"
-#include "bovila/dist/preemption.h"
 #include "bovila/train/checkpoint.h"
 #include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/run_lock.h"
@@ -32,7 +34,7 @@ void log_into(std::ostringstream& text) {
 
 nlohmann::json questions(int num) {
   auto all = nlohmann::json::array();
-  for (int i = 0; i < num; ++i) all.push_back(star_question(fmt::format("q{}", i), i));
+  for (int i = 0; i < num; ++i) all.push_back(star_question(fmt::format("Sequence_{}", i), i));
   return all;
 }
 
