@@ -80,6 +80,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "run.stop_signals=[\"HUP\", \"USR1\"]",
                                     "run.time_limit_minutes=90.5",
                                     "run.stop_before_limit_s=30",
+                                    "run.profile_steps=2",
                                     "checkpoint.every_steps=500",
                                     "checkpoint.every_minutes=0",
                                     "checkpoint.keep=5",

@@ -186,7 +186,7 @@ TEST_CASE("tensors that are not those of the config are named with both shapes")
   CHECK(contains(own.problem(), "'layers.2.attention_norm.weight' is no tensor of the LLaMA"));
   own.params = tiny_params(4);
   CHECK(contains(own.problem(),
-                 "'layers.0.attention.wqkv' has shape [32, 16], its config "
+                 "'layers.0.attention.wqkv.weight' has shape [32, 16], its config "
                  "asks for [48, 16]"));
 }
 
