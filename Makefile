@@ -61,7 +61,7 @@ test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, st
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu
 
-soak: build ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
+soak: build test-deps ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
 	@BUILD=$(BUILD) TRIES=$(TRIES) tests/run.sh soak
 
 bench: build ## measure: training and evaluation beside naive forms; a data set of TVQA's size

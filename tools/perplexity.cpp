@@ -31,7 +31,7 @@ double perplexity(const std::string& folder, const std::string& text) {
   const Sequences sequences = lay_out(std::span(&row, 1), /*max_feats=*/1, torch::kCPU);
   const std::vector<AdapterSlots> none(static_cast<size_t>(params.n_layers));
   const auto hidden_ND = llama.forward(llama.embed(sequences.tokens), sequences, none);
-  const auto labels_N = sequences.tokens[0].narrow(0, 1, row.size() - 1);
+  const auto labels_N = sequences.tokens.narrow(0, 1, row.size() - 1);
   return std::exp(torch::cross_entropy_loss(llama.logits(hidden_ND), labels_N).item<double>());
 }
 

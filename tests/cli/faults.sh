@@ -2,6 +2,7 @@
 # Writes, syncs and renames that fail, or that a kill comes in between of: one after the other, each
 # of the first ones of a start (what `make soak` does at random, for long).
 . "$(dirname "$0")/helpers.bash"
+export PYTHONPATH=$root/.deps/test-python # TensorBoard, from `make test-deps`
 
 test_a_kill_or_an_error_at_each_write_sync_and_rename_leaves_no_trace() {
   inputs star

@@ -3,6 +3,7 @@
 # ranks. Settings:
 #   TRIES   disturbed runs (default: 100)
 . "$(dirname "$0")/../cli/helpers.bash"
+export PYTHONPATH=$root/.deps/test-python # TensorBoard, from `make test-deps`
 
 mini_run() {
   inputs star
