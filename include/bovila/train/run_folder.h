@@ -40,7 +40,8 @@ struct Start {
 /// The checkpoint to start from; nothing means the start values. A restarted job goes on with what
 /// it has itself saved, whatever --resume or --fresh said the first time: else a requeued job would
 /// begin again and again. Results of a run that left no checkpoint are moved aside as by --fresh.
-/// Skipped checkpoints, and what was moved, are in the log. A published checkpoint is not read here.
+/// Skipped checkpoints, and what was moved, are in the log. A published checkpoint is not read
+/// here.
 /// @throws UserError when --resume names none, or a published one without --eval, or another
 /// folder's while this one has some (typed again, the command would begin again); when all
 /// checkpoints are invalid; or when there are some and checkpoint.resume is "never".
