@@ -89,7 +89,7 @@ lint: deps lint-deps ## check formats, and sources with clang-tidy; takes long
 sanitize: deps ## unit and golden tests under the address, undefined and thread sanitizers
 	@cmake -S . -B $(BUILD)-sanitize -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
 	  -DBOVILA_SANITIZE=address,undefined
-	@cmake --build $(BUILD)-sanitize -j $(JOBS) -t base_tests torch_tests golden_tests pth2h5
+	@cmake --build $(BUILD)-sanitize -j $(JOBS) -t base_tests fuzz_replay torch_tests golden_tests pth2h5
 	@cmake -S . -B $(BUILD)-sanitize-threads -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
 	  -DBOVILA_SANITIZE=thread
 	@cmake --build $(BUILD)-sanitize-threads -j $(JOBS) -t thread_tests
