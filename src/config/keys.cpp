@@ -15,7 +15,8 @@ namespace bovila {
 namespace {
 
 constexpr EnumName<Precision> kPrecisions[] = {
-    {Precision::kFp32, "fp32"}, {Precision::kBf16, "bf16"}, {Precision::kFp16, "fp16"}};
+    {Precision::kAuto, "auto"}, {Precision::kFp32, "fp32"}, {Precision::kBf16, "bf16"},
+    {Precision::kFp16, "fp16"}};
 constexpr EnumName<DeviceRequest> kDevices[] = {
     {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
@@ -56,7 +57,7 @@ constexpr Key kKeys[] = {
     KEY(model.tokenizer, .text = Text::kFile,
         .doc = "tokenizer file; \"\" = tokenizer.model or tokenizer.json in model.llama or beside that folder"),
     KEY(model.precision,
-        .doc = "compute type of the frozen LLaMA; trained parameters are always fp32"),
+        .doc = "compute type of the frozen LLaMA, auto: bf16 on a GPU, fp32 on the CPU; trained parameters are always fp32"),
     KEY(model.max_feats, .range = kCount, .unit = "frames",
         .doc = "frames sampled from a clip, each one video token of the prompt",
         .published = "max_feats"),

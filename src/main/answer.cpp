@@ -42,11 +42,13 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
                                   session.size()));
   }
   const bool one_video = std::filesystem::is_regular_file(line.features);
-  const Config config = read_deck_to_answer(line, one_video).config;
+  Deck deck = read_deck_to_answer(line, one_video);
+  const Config& config = deck.config;
   MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
   preemption.stand_down();
   set_up_threads(config.run, host);
   const torch::Device device = set_up_device(config.run, host, host);
+  settle_precision(deck, device);
   const Checkpoint checkpoint = find_trained(config, line.start);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =

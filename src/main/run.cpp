@@ -82,7 +82,7 @@ void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Tr
 
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
   MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
-  const Deck deck = share_deck(line, host);
+  Deck deck = share_deck(line, host);
   const Config& config = deck.config;
   host.set_timeout(config.run.collective_timeout_s);
   preemption.configure(config.run);
@@ -92,6 +92,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   if (line.check) return check(config, host, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
+  settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   if (ranks.rank() == 0) {

@@ -1,6 +1,7 @@
 // In the order that commands call it.
 #include "src/main/set_up.h"
 
+#include "bovila/config/dump.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/determinism.h"
@@ -33,6 +34,13 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
   if (config.deterministic) make_deterministic();  // before the first use of a GPU
   at::globalContext().setAllowTF32CuBLAS(config.tf32);
   return choose_device(config.device, ranks, node);
+}
+
+void settle_precision(Deck& deck, torch::Device device) {
+  Precision& precision = deck.config.model.precision;
+  if (precision != Precision::kAuto) return;
+  precision = device.is_cuda() ? Precision::kBf16 : Precision::kFp32;
+  deck.resolved = to_toml(deck.config);
 }
 
 std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device) {

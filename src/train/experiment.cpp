@@ -83,8 +83,11 @@ torch::ScalarType scalar_type(Precision precision) {
     case Precision::kFp16:
       return torch::kFloat16;
     case Precision::kFp32:
+      return torch::kFloat32;
+    case Precision::kAuto:
       break;
   }
+  BOVILA_CHECK(false, "model.precision is not settled");
   return torch::kFloat32;
 }
 

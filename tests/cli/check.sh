@@ -66,7 +66,7 @@ test_two_ranks_say_what_is_wrong_with_a_deck_once() {
 test_a_wrong_set_is_refused_with_its_text() {
   inputs star
   exits 2 bovila "${deck[@]}" --set train.epochs=0 --set model.precision=fp8
-  says "--set train.epochs=0" "--set model.precision=fp8" "fp32, bf16"
+  says "--set train.epochs=0" "--set model.precision=fp8" "auto, fp32, bf16"
 }
 
 test_check_reports_the_data_and_writes_nothing() {

@@ -78,6 +78,7 @@ Config config_of(hid_t file) {
   Config config;
   config.model.llama = llama_folder();
   config.model.tokenizer = folder() + "/llama/tokenizer.model";
+  config.model.precision = Precision::kFp32;
   config.model.max_feats = args.at("max_feats");
   config.model.max_seq_len = args.at("max_seq_len");
   config.model.attention_bias = args.at("bias");

@@ -11,8 +11,9 @@
 
 namespace bovila {
 
-/// Compute type of the frozen LLaMA; trained parameters are always fp32 (SPEC 1).
-enum class Precision { kFp32, kBf16, kFp16 };
+/// Compute type of the frozen LLaMA; trained parameters are always fp32 (SPEC 1). kAuto: bf16 on a
+/// GPU, fp32 on the CPU, settled where the device is known.
+enum class Precision { kAuto, kFp32, kBf16, kFp16 };
 
 /// What happens to a prompt that stays longer than model.max_seq_len (SPEC D6).
 enum class OverLong { kError, kSkip };
@@ -26,7 +27,7 @@ enum class DeviceRequest { kAuto, kCuda, kCpu };
 struct ModelConfig {
   std::string llama;
   std::string tokenizer;
-  Precision precision = Precision::kFp32;
+  Precision precision = Precision::kAuto;
   int64_t max_feats = 10;  // F
   int64_t max_seq_len = 160;
   int64_t adapter_len = 10;  // A

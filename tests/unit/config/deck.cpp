@@ -45,7 +45,7 @@ TEST_CASE("a smallest deck has the defaults everywhere else") {
   const Deck deck = parse_deck(kMinimal, "d.toml");
   CHECK(deck.config.model.llama == "llama");
   CHECK(deck.config.train.epochs == TrainConfig{}.epochs);
-  CHECK(deck.config.model.precision == Precision::kFp32);
+  CHECK(deck.config.model.precision == Precision::kAuto);
   CHECK_FALSE(deck.config.train.lr.has_value());
   CHECK(deck.warnings.empty());
 }
@@ -116,7 +116,7 @@ TEST_CASE("values of another type are errors, without any conversion") {
   CHECK(problem("data.val_split = 1") ==
         "data.val_split: expected a string (not empty), got integer 1");
   CHECK(problem("model.precision = 32") ==
-        "model.precision: expected a string (fp32, bf16, fp16), got integer 32");
+        "model.precision: expected a string (auto, fp32, bf16, fp16), got integer 32");
 }
 
 TEST_CASE("a list of strings has known words only") {
@@ -165,7 +165,7 @@ TEST_CASE("values out of range are errors") {
 
 TEST_CASE("words that are none of the allowed ones are errors with a guess") {
   CHECK(problems_of(kMinimal + "model.precision = \"double\"\n") ==
-        "d.toml:6:19: model.precision: expected a string (fp32, bf16, fp16), got string "
+        "d.toml:6:19: model.precision: expected a string (auto, fp32, bf16, fp16), got string "
         "\"double\"");
   CHECK(contains(problems_of(kMinimal, {"model.precision=bf-16"}), "did you mean \"bf16\"?"));
   CHECK(problems_of(kMinimal, {"data.dataset=dramqa"}) ==

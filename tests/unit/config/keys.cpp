@@ -76,7 +76,7 @@ TEST_CASE("types and ranges read as in the documentation") {
   CHECK(expected_text(*find_key("train.lr")) == "a number (> 0)");
   CHECK(expected_text(*find_key("train.min_lr")) == "a number (>= 0)");
   CHECK(expected_text(*find_key("model.attention_bias")) == "a number (finite)");
-  CHECK(expected_text(*find_key("model.precision")) == "a string (fp32, bf16, fp16)");
+  CHECK(expected_text(*find_key("model.precision")) == "a string (auto, fp32, bf16, fp16)");
   CHECK(expected_text(*find_key("loss.aqa_gate")) == "true or false");
 }
 
