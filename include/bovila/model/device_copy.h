@@ -6,11 +6,9 @@
 
 namespace bovila {
 
-/// The tensor itself on the CPU. For a GPU a copy that is enqueued on LibTorch's current stream,
-/// from pinned memory: from pageable memory the host would have to wait for it.
-inline torch::Tensor copy_to(const torch::Tensor& host, torch::Device device) {
-  if (device.is_cpu()) return host;
-  return host.pin_memory().to(device, /*non_blocking=*/true);
-}
+/// The tensor itself on the CPU. For a GPU a copy from pinned memory (from pageable memory the host
+/// would have to wait for it) on a stream of its own: it runs beside what the GPU still computes,
+/// and what LibTorch's current stream gets from now on waits for it. From one thread.
+torch::Tensor copy_to(const torch::Tensor& host, torch::Device device);
 
 }  // namespace bovila
