@@ -2,6 +2,7 @@
 #include "bovila/dist/device.h"
 
 #include <c10/cuda/CUDAFunctions.h>
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -169,6 +170,14 @@ RankView view_devices(const std::string& host) {
   return view;
 }
 
+void load_cuda() {
+  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+    throw UserError("cannot load LibTorch's kernels for GPUs: {}", dlerror());
+  }
+  BOVILA_CHECK(torch::globalContext().hasCUDART(),
+               "LibTorch was asked about CUDA before its kernels were loaded");
+}
+
 torch::Device choose_device(DeviceRequest request, Communicator& ranks, Communicator& node) {
   if (request == DeviceRequest::kCpu) return torch::kCPU;
   RankView mine;
@@ -182,7 +191,9 @@ torch::Device choose_device(DeviceRequest request, Communicator& ranks, Communic
   int index = kNoDevice;
   run_together(ranks, [&] {
     index = assign_devices(request, views, nodes)[static_cast<size_t>(ranks.rank())];
-    if (index != kNoDevice) c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
+    if (index == kNoDevice) return;
+    load_cuda();
+    c10::cuda::set_device(static_cast<c10::DeviceIndex>(index));
   });
   if (index != kNoDevice) return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
   if (ranks.rank() == 0) log::info("no CUDA device ({}): computing on the CPU", mine.why_none);

@@ -106,6 +106,15 @@ test_an_epoch_that_no_step_divides_is_trained_to_its_end() {
   says "(24 of 24 questions)"
 }
 
+test_precision_auto_is_settled_before_it_is_kept() {
+  inputs star
+  train out
+  says 'precision = "fp32"'
+  holds "load('out/config.json')['model']['precision'] == 'fp32'"
+  exits 2 bovila "${deck[@]}" --output out --set model.precision=bf16 --set train.epochs=3
+  says "model.precision"
+}
+
 test_bf16_runs_and_stays_near_fp32() {
   inputs star
   train wide
@@ -150,7 +159,8 @@ test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
 
 test_the_program_is_linked_with_cuda_and_nccl() {
   exits 0 ldd "$bin/bovila"
-  says "libnccl.so.2 => /" "libcudart.so" "libtorch_cuda.so => /"
+  says "libnccl.so.2 => /" "libcudart.so" "libc10_cuda.so => /"
+  ! grep -q libtorch_cuda said # the kernels: loaded where there is a GPU
 }
 
 test_self_check_needs_no_deck_and_passes_on_one_rank_and_several() {

@@ -33,6 +33,10 @@ std::vector<int> assign_devices(DeviceRequest request, const std::vector<RankVie
 /// What this process sees. `host` is copied into it.
 RankView view_devices(const std::string& host);
 
+/// Loads LibTorch's CUDA kernels, which a run on the CPU does without. LibTorch takes them up if it
+/// was not asked about CUDA before. @throws UserError when its library cannot be loaded.
+void load_cuda();
+
 /// Collective over `ranks`; `node` holds those that share this rank's memory (MpiSession::node).
 /// assign_devices of what all ranks see; makes this rank's device CUDA's current one.
 /// @throws AgreedError on every rank for what assign_devices throws.

@@ -1,6 +1,7 @@
 // Which rank gets which device, decided from what the ranks see; no GPU is needed for that.
 #include "bovila/dist/device.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <doctest/doctest.h>
 
 #include "bovila/core/error.h"
@@ -30,6 +31,17 @@ std::string error_of(DeviceRequest request, const std::vector<RankView>& ranks,
 }
 
 }  // namespace
+
+TEST_CASE("LibTorch's kernels for GPUs are loaded when asked for") {
+  const auto has_kernel = [] {
+    return c10::Dispatcher::singleton()
+        .findSchemaOrThrow("aten::mm", "")
+        .hasKernelForDispatchKey(c10::DispatchKey::CUDA);
+  };
+  CHECK_FALSE(has_kernel());
+  load_cuda();
+  CHECK(has_kernel());
+}
 
 TEST_CASE("where all ranks see all devices, a rank's device is its local rank") {
   const auto view = sees("n1", {"a", "b", "c", "d"});
