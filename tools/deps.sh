@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
-          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
+          nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev libjemalloc-dev doctest-dev)
 test_packages=(slurm-wlm munge                             # they need not run as services
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find

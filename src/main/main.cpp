@@ -1,5 +1,4 @@
 // The table of contents of the program: command line, session, command, exit code.
-#include "bovila/core/heap.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
 #include "src/main/command_line.h"
@@ -50,7 +49,6 @@ int main(int argc, char** argv) {
     return static_cast<int>(asked_for_help ? bovila::ExitCode::kSuccess
                                            : bovila::ExitCode::kUserError);
   }
-  bovila::keep_freed_memory();
   // Never destroyed: a signal while the process ends must not take its exit code's place.
   static auto* const preemption = new bovila::Preemption();
   const bovila::MpiSession session(&argc, &argv);

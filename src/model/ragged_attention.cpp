@@ -1,4 +1,5 @@
-// Attention run by run: the queries of a run against their keys, nothing beside them.
+// Attention run by run: the queries of a run against their keys, nothing beside them. The softmax
+// is computed again in the backward pass: kept, it would grow with the square of the length.
 #include <cmath>
 #include <optional>
 
@@ -93,7 +94,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     const double scale = scale_of(q);
     const int64_t heads = q.size(1), groups = k.size(1);
     auto out = torch::empty(q.sizes(), q.options());
-    variable_list saved = {q, k, v, key_a, value_a, gate1, {}};
+    variable_list saved = {q, k, v, key_a, value_a, gate1, gate2, {}};
     for (const AttentionSegment& segment : *segments) {
       const auto q_run =
           by_group(q.narrow(0, segment.queries.first, segment.queries.count), groups);
@@ -101,13 +102,12 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
       const auto grouped = text.view({groups, -1, text.size(2)}).to(v.scalar_type());
       out.narrow(0, segment.queries.first, segment.queries.count)
           .copy_(by_head(torch::bmm(grouped, gather(v, segment.keys)), heads).transpose(0, 1));
-      saved.push_back(text);
     }
     if (key_a.defined()) {
       const auto slots = slot_softmax(q.transpose(0, 1), key_a, scale);
       const auto gated = slots * torch::tanh(gate1.view({-1, 1, 1}));
       out.transpose(0, 1).add_(torch::bmm(gated.to(value_a.scalar_type()), value_a));
-      saved[6] = slots;
+      saved[7] = slots;
     }
     context->save_for_backward(std::move(saved));
     context->saved_data["segments"] =
@@ -117,7 +117,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto saved = context->get_saved_variables();
-    const auto &q = saved[0], &k = saved[1], &v = saved[2], &key_a = saved[3];
+    const auto &q = saved[0], &k = saved[1], &v = saved[2], &key_a = saved[3], &gate2 = saved[6];
     const auto capsule = context->saved_data["segments"].toCapsule();
     const auto& segments = *static_cast<const HeldSegments&>(*capsule).segments;
     const auto& grad = grads[0];
@@ -129,14 +129,13 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     auto d_k = torch::zeros(k.sizes(), k.options()), d_v = torch::zeros(v.sizes(), v.options());
     auto d_gate2 =
         key_a.defined() ? torch::zeros({heads}, q.options().dtype(torch::kFloat32)) : Tensor();
-    for (size_t i = 0; i < segments.size(); ++i) {
-      const AttentionSegment& segment = segments[i];
-      const auto& text = saved[7 + i];
+    for (const AttentionSegment& segment : segments) {
       const auto run = [&](const Tensor& x) {
         return by_group(x.narrow(0, segment.queries.first, segment.queries.count), groups);
       };
       const auto grouped = [&](const Tensor& x) { return x.view({groups, -1, x.size(2)}); };
-      const auto grad_run = run(grad);
+      const auto q_run = run(q), k_run = gather(k, segment.keys), grad_run = run(grad);
+      const auto text = text_softmax(q_run, k_run, segment, heads, gate2, scale);
       scatter_add(d_v, torch::bmm(grouped(text).to(type).transpose(1, 2), grad_run), segment.keys);
       const auto d_text =
           by_head(torch::bmm(grad_run, gather(v, segment.keys).transpose(1, 2)), heads);
@@ -146,8 +145,8 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
       }
       const auto d_scaled = grouped(d_scores.mul_(scale).to(type));
       d_q.narrow(0, segment.queries.first, segment.queries.count)
-          .copy_(by_head(torch::bmm(d_scaled, gather(k, segment.keys)), heads).transpose(0, 1));
-      scatter_add(d_k, torch::bmm(d_scaled.transpose(1, 2), run(q)), segment.keys);
+          .copy_(by_head(torch::bmm(d_scaled, k_run), heads).transpose(0, 1));
+      scatter_add(d_k, torch::bmm(d_scaled.transpose(1, 2), q_run), segment.keys);
     }
     variable_list out = {d_q, d_k, d_v, {}, {}, {}, d_gate2, {}};
     if (key_a.defined()) add_adapter(saved, grad, scale, out);
@@ -159,7 +158,7 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
   static void add_adapter(const variable_list& saved, const Tensor& grad, double scale,
                           variable_list& out) {
     const auto q = saved[0].transpose(0, 1);
-    const auto &key_a = saved[3], &value_a = saved[4], &gate1 = saved[5], &slots = saved[6];
+    const auto &key_a = saved[3], &value_a = saved[4], &gate1 = saved[5], &slots = saved[7];
     const auto type = q.scalar_type();
     const auto grad_HQd = grad.transpose(0, 1);
     const auto gate = torch::tanh(gate1.view({-1, 1, 1}));

@@ -17,7 +17,6 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "bovila/core/heap.h"
 #include "bovila/core/random.h"
 #include "bovila/data/feature_store.h"
 #include "bovila/dist/mpi_session.h"
@@ -432,7 +431,6 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   doctest::Context checks;
   checks.setAsDefaultForAssertsOutOfTestCases();
-  keep_freed_memory();
   if (*prepare_command) prepare(s);
   if (*peak_command) peak(s);
   if (*run_command) run(s, argc, argv);
