@@ -68,9 +68,17 @@ Handle open_file(const std::string& path) {
   return {id, H5Fclose};
 }
 
+Handle access_to_make() {
+  const Lock lock;
+  Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "a new file");
+  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18), "a new file");
+  return access;
+}
+
 Handle create_file(const std::string& path) {
   const Lock lock;
-  return checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, path);
+  const Handle access = access_to_make();
+  return checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose, path);
 }
 
 void flush(const Handle& file) {

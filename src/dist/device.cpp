@@ -37,6 +37,7 @@ std::vector<std::vector<size_t>> ranks_by_node(const std::vector<int>& nodes) {
   std::map<int, std::vector<size_t>> by_node;
   for (size_t r = 0; r < nodes.size(); ++r) by_node[nodes[r]].push_back(r);
   std::vector<std::vector<size_t>> out;
+  out.reserve(by_node.size());
   for (const auto& [node, of_node] : by_node) out.push_back(of_node);
   return out;
 }
@@ -172,7 +173,8 @@ RankView view_devices(const std::string& host) {
 
 void load_cuda() {
   if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
-    throw UserError("cannot load LibTorch's kernels for GPUs: {}", dlerror());
+    const char* why = dlerror();  // NOLINT(concurrency-mt-unsafe): glibc has one a thread
+    throw UserError("cannot load LibTorch's kernels for GPUs: {}", why);
   }
   BOVILA_CHECK(torch::globalContext().hasCUDART(),
                "LibTorch was asked about CUDA before its kernels were loaded");

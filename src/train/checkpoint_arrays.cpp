@@ -25,8 +25,7 @@ Handle owned(hid_t id, Handle::Closer close, const char* action) {
 }
 
 /// A file that lives in memory only and grows by `increment` bytes.
-Handle memory_access(size_t increment) {
-  Handle access = owned(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "choose memory");
+Handle in_memory(Handle access, size_t increment) {
   check(H5Pset_fapl_core(access.get(), increment, false) >= 0, "choose memory");
   return access;
 }
@@ -76,7 +75,8 @@ std::string image_of(const Handle& file) {
 }
 
 Handle open_image(std::string_view image, const std::string& path) {
-  const Handle access = memory_access(kMetadataBytes);
+  const Handle access =
+      in_memory(owned(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "choose memory"), kMetadataBytes);
   std::string copy(image);  // HDF5 wants it writable, and copies it once more
   check(H5Pset_file_image(access.get(), copy.data(), copy.size()) >= 0, "take the file");
   // HDF5 refuses an image under the name of a file that is there; with the slash none can be.
@@ -129,7 +129,7 @@ std::string write_arrays(std::span<const NamedArray> arrays) {
     bytes += array.values.size() * sizeof(float);
   }
   const hdf5::Lock lock;
-  const Handle access = memory_access(bytes);
+  const Handle access = in_memory(hdf5::access_to_make(), bytes);
   const Handle file = owned(H5Fcreate(kArraysName, H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
                             H5Fclose, "make a file");
   for (const NamedArray& array : arrays) write_array(file.get(), array);

@@ -56,6 +56,8 @@ size_t size_of(Type type);
 
 /// Opens read-only. @throws UserError naming the file when it is missing or not HDF5.
 Handle open_file(const std::string& path);
+/// Access to a file that is to be made: in HDF5's format since 1.8, whose metadata carry checksums.
+Handle access_to_make();
 /// Makes a new file, replacing an old one. @throws ProgramError with HDF5's reason.
 Handle create_file(const std::string& path);
 /// Writes everything to the operating system (not yet to the disk: see core/durable_file.h).
