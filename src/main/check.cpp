@@ -19,7 +19,8 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
-    AdapterParameters(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
+    const AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0,
+                                torch::kCPU);
     check_llama_files(config.model.llama, inputs.llama);
     const Dataset* over_long = nullptr;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {

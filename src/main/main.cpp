@@ -39,7 +39,7 @@ ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption&
 }  // namespace
 }  // namespace bovila
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("BoViLA: answers multiple-choice questions about videos with a frozen LLaMA");
   bovila::CommandLine line;
   try {

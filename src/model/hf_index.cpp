@@ -24,7 +24,7 @@ std::vector<std::string> indexed(const std::string& folder, const std::string& i
     if (!is_file_name(name) || !name.ends_with(".safetensors")) {
       throw UserError("{}: {} is no name of a safetensors file beside it", index, quote(name));
     }
-    paths.push_back(folder + "/" + name);
+    paths.push_back(fmt::format("{}/{}", folder, name));
     if (!fs::exists(paths.back())) {
       throw UserError("{} is missing; {} lists it", paths.back(), kIndex);
     }

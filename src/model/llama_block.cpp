@@ -16,7 +16,7 @@ class Arena {
   Arena(std::shared_ptr<std::byte> block, torch::ScalarType type)
       : block_(std::move(block)), type_(type) {}
 
-  Tensor take(std::vector<int64_t> shape) {
+  Tensor take(const std::vector<int64_t>& shape) {
     auto bytes = static_cast<size_t>(c10::elementSize(type_));
     for (const int64_t size : shape) bytes *= static_cast<size_t>(size);
     std::byte* at = block_ ? block_.get() + used_ : nullptr;
@@ -38,9 +38,9 @@ class Arena {
 using Visit = std::function<void(const std::string& name, const Tensor& values, size_t offset)>;
 
 LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const Visit& visit) {
-  const auto take = [&](const std::string& name, std::vector<int64_t> shape) {
+  const auto take = [&](const std::string& name, const std::vector<int64_t>& shape) {
     const size_t offset = arena.used();
-    auto values = arena.take(std::move(shape));
+    auto values = arena.take(shape);
     visit(name + ".weight", values, offset);
     return values;
   };
@@ -48,8 +48,8 @@ LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const Visit& visit
   weights.params = p;
   weights.tok_embeddings = take("tok_embeddings", {p.vocab_size, p.dim});
   for (int64_t l = 0; l < p.n_layers; ++l) {
-    const auto part = [&](const char* name, std::vector<int64_t> shape) {
-      return take(fmt::format("layers.{}.{}", l, name), std::move(shape));
+    const auto part = [&](const char* name, const std::vector<int64_t>& shape) {
+      return take(fmt::format("layers.{}.{}", l, name), shape);
     };
     LlamaLayerWeights layer;
     layer.attention_norm = part("attention_norm", {p.dim});

@@ -39,7 +39,8 @@ void check_scaling(const RopeScaling& scaling, const std::string& path) {
 
 int64_t LlamaParams::hidden_dim() const {
   if (given_hidden_dim > 0) return given_hidden_dim;
-  const auto wide = static_cast<int64_t>(ffn_dim_multiplier * static_cast<double>(8 * dim / 3));
+  const int64_t plain = 8 * dim / 3;  // rounded down, as Meta's program does
+  const auto wide = static_cast<int64_t>(ffn_dim_multiplier * static_cast<double>(plain));
   return multiple_of * ((wide + multiple_of - 1) / multiple_of);
 }
 

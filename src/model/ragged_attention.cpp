@@ -40,6 +40,7 @@ Tensor by_head(const Tensor& x, int64_t heads) {
 Tensor gather(const Tensor& x_TGd, const std::vector<IndexRange>& keys) {
   if (keys.size() == 1) return x_TGd.narrow(0, keys[0].first, keys[0].count).transpose(0, 1);
   std::vector<Tensor> parts;
+  parts.reserve(keys.size());
   for (const IndexRange& range : keys) parts.push_back(x_TGd.narrow(0, range.first, range.count));
   return torch::cat(parts).transpose(0, 1);
 }

@@ -13,7 +13,7 @@ using torch::autograd::variable_list;
 /// In fp32, as Meta's and Hugging Face's programs have them.
 Tensor scaled(const Tensor& frequencies, const RopeScaling& scaling) {
   if (scaling.kind == RopeScaling::Kind::kNone) return frequencies;
-  const auto slowed = frequencies / scaling.factor;
+  auto slowed = frequencies / scaling.factor;
   if (scaling.kind == RopeScaling::Kind::kLinear) return slowed;
   const auto turns = scaling.original_length * frequencies / (2 * std::numbers::pi);
   const auto kept = ((turns - scaling.low) / (scaling.high - scaling.low)).clamp(0, 1);

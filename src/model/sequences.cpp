@@ -117,6 +117,7 @@ Sequences lay_out(std::span<const SequenceTree> rows, int64_t max_feats, torch::
   std::ranges::sort(wanted);
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   std::vector<int64_t> selected;
+  selected.reserve(asked.size());
   for (const int64_t token : asked) {
     selected.push_back(std::ranges::lower_bound(wanted, token) - wanted.begin());
   }

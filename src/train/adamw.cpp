@@ -17,7 +17,7 @@ double AdamW::clip_factor(double norm) const {
   return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + kEpsilon)) : 1;
 }
 
-void AdamW::step(torch::Tensor values, const torch::Tensor& gradient, double lr) {
+void AdamW::step(const torch::Tensor& values, const torch::Tensor& gradient, double lr) {
   const torch::NoGradGuard no_grad;
   ++steps;
   const auto count = static_cast<double>(steps);

@@ -67,7 +67,7 @@ OptionScores Answerer::answer(Query& query) const {
     throw UserError("the features of video \"{}\" are not finite: extract them again",
                     sample.video_id);
   }
-  const auto scores = score_options(model_, std::span(&question, 1), config_.loss).front();
+  auto scores = score_options(model_, std::span(&question, 1), config_.loss).front();
   if (!std::ranges::all_of(scores.loss, is_finite)) {
     throw ProgramError(
         "the score of an option is not finite: the checkpoint's parameters are not "

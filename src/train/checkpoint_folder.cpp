@@ -55,7 +55,7 @@ std::vector<fs::path> remove_old(const fs::path& root, int64_t keep, int64_t bes
 
 fs::path unused_aside_name(const fs::path& folder) {
   for (int64_t number = 1;; ++number) {
-    const fs::path name = fmt::format("{}.aside-{}", folder.string(), number);
+    fs::path name = fmt::format("{}.aside-{}", folder.string(), number);
     if (!fs::exists(fs::symlink_status(name))) return name;
   }
 }

@@ -59,7 +59,7 @@ json parse_json(std::string_view text, const std::string& path) {
     is_deep |= depth > kMaxDepth;
     return !is_deep;
   };
-  const json value = json::parse(text, keep, false);
+  json value = json::parse(text, keep, false);
   if (value.is_discarded() || is_deep)
     throw UserError("{}: expected JSON, got something else", path);
   return value;

@@ -21,8 +21,10 @@ struct DirichletDivergence : torch::autograd::Function<DirichletDivergence> {
   static Tensor forward(AutogradContext* context, const Tensor& a_NV, const Tensor& total_N) {
     context->save_for_backward({a_NV, total_N});
     const auto extra = a_NV - 1;
-    const auto own = torch::lgamma(total_N) - std::lgamma(static_cast<double>(a_NV.size(1))) -
-                     torch::lgamma(a_NV).sum(1) + (extra * torch::digamma(a_NV)).sum(1);
+    const auto uniform = static_cast<double>(a_NV.size(1));
+    const double of_uniform = std::lgamma(uniform);  // NOLINT(concurrency-mt-unsafe): sign unused
+    const auto own = torch::lgamma(total_N) - of_uniform - torch::lgamma(a_NV).sum(1) +
+                     (extra * torch::digamma(a_NV)).sum(1);
     return own.mean() - extra.sum(1).mean() * torch::digamma(total_N).mean();
   }
 

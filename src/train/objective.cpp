@@ -46,14 +46,14 @@ Tensor aqa_loss(const Questions& questions, const Scored& answers, int64_t num_t
 /// The answers' own terms, set in `losses`. @return the part of the total, with its graph.
 Tensor answer_losses(const Questions& questions, const Scored& answers, Losses& losses) {
   const LossConfig& config = questions.config;
-  const auto surprise = cross_entropy(answers, at::Reduction::Mean);
+  auto surprise = cross_entropy(answers, at::Reduction::Mean);
   losses.vqa = surprise.detach();
   if (config.edl_mse == 0) return surprise;
   const auto& parameters = questions.model.parameters();
   const auto evidence =
       make_evidence(answers.logits_NV, parameters.scale_weight(), parameters.scale_bias());
   losses.uncertainty = evidence.uncertainty_N.detach().mean();
-  const auto error = evidential_mse(evidence, answers.labels_N).mean() * config.edl_mse;
+  auto error = evidential_mse(evidence, answers.labels_N).mean() * config.edl_mse;
   losses.edl_mse = error.detach();
   if (config.edl_reg == 0) return error;
   const auto divergence = evidential_regulariser(evidence, answers.labels_N) * config.edl_reg;

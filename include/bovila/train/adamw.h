@@ -20,7 +20,7 @@ class AdamW {
   double clip_factor(double norm) const;
 
   /// One step in place; `values` and `gradient` are [size], fp32. No host synchronisation.
-  void step(torch::Tensor values, const torch::Tensor& gradient, double lr);
+  void step(const torch::Tensor& values, const torch::Tensor& gradient, double lr);
 
   torch::Tensor first_moment, second_moment;  // [size] fp32
   int64_t steps = 0;                          ///< taken so far
