@@ -74,7 +74,19 @@ std::string image_of(const Handle& file) {
   return image;
 }
 
+/// Damage to a file in HDF5's format before 1.8, whose metadata have no checksums, can end the
+/// process inside HDF5. None was ever written by write_arrays.
+void require_checksums(std::string_view image, const std::string& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  constexpr char kFirstWithChecksums = 2;
+  if (image.size() <= kSignature.size() || !image.starts_with(kSignature) ||
+      image[kSignature.size()] < kFirstWithChecksums) {
+    throw UserError("{}: expected an HDF5 file with checksums (superblock 2 or later)", path);
+  }
+}
+
 Handle open_image(std::string_view image, const std::string& path) {
+  require_checksums(image, path);
   const Handle access =
       in_memory(owned(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "choose memory"), kMetadataBytes);
   std::string copy(image);  // HDF5 wants it writable, and copies it once more

@@ -366,6 +366,10 @@ TEST_CASE(
     reseal(saved.folder, "state.h5", text);
     CHECK(contains(saved.error(), "state.h5: "));
   }
+  std::string before_checksums = whole;
+  before_checksums[8] = 0;  // the superblock's version
+  reseal(saved.folder, "state.h5", before_checksums);
+  CHECK(contains(saved.error(), "an HDF5 file with checksums (superblock 2 or later)"));
   const std::string path = saved.temporary / "other.h5";
   {
     const hdf5::Handle file = hdf5::create_file(path);
