@@ -32,7 +32,7 @@ void convert(const std::string& folder, const std::string& path, bool force) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Writes a checkpoint's trained parameters as a .pth of the published code's form");
   std::string folder, path;
   bool force = false;

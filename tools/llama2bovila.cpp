@@ -58,7 +58,7 @@ void convert(const CommandLine& line) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Converts LLaMA's weights to the file that bovila maps");
   CommandLine line;
   const std::map<std::string, Precision> precisions = {

@@ -75,10 +75,29 @@ Handle access_to_make() {
   return access;
 }
 
+Handle properties_to_make(hid_t kind) {
+  const Lock lock;
+  Handle properties = checked(H5Pcreate(kind), H5Pclose, "a new object");
+  check(H5Pset_obj_track_times(properties.get(), false), "a new object");
+  return properties;
+}
+
+void make_groups(hid_t where, const std::string& path) {
+  const Lock lock;
+  const Handle properties = properties_to_make(H5P_GROUP_CREATE);
+  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string group = path.substr(0, end);
+    if (exists(where, group)) continue;
+    checked(H5Gcreate2(where, group.c_str(), H5P_DEFAULT, properties.get(), H5P_DEFAULT), H5Gclose,
+            place(where, group));
+  }
+}
+
 Handle create_file(const std::string& path) {
   const Lock lock;
-  const Handle access = access_to_make();
-  return checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), H5Fclose, path);
+  const Handle access = access_to_make(), properties = properties_to_make(H5P_FILE_CREATE);
+  return checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, properties.get(), access.get()), H5Fclose,
+                 path);
 }
 
 void flush(const Handle& file) {

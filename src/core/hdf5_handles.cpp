@@ -107,11 +107,11 @@ Handle make_dataset(hid_t where, const std::string& path, hid_t type,
           ? H5Screate(H5S_SCALAR)
           : H5Screate_simple(static_cast<int>(dimensions.size()), dimensions.data(), nullptr),
       H5Sclose, what);
-  const Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, what);
-  check(H5Pset_create_intermediate_group(links.get(), 1), what);
-  return checked(
-      H5Dcreate2(where, path.c_str(), type, space.get(), links.get(), H5P_DEFAULT, H5P_DEFAULT),
-      H5Dclose, what);
+  make_groups(where, path);
+  const Handle properties = properties_to_make(H5P_DATASET_CREATE);
+  return checked(H5Dcreate2(where, path.c_str(), type, space.get(), H5P_DEFAULT, properties.get(),
+                            H5P_DEFAULT),
+                 H5Dclose, what);
 }
 
 std::optional<Type> classify(hid_t type) {

@@ -56,7 +56,7 @@ LossConfig loss_config() {
 }
 
 /// Normal numbers of a named stream times `scale`, fp32 on the CPU.
-Tensor random(const std::string& name, std::vector<int64_t> shape, double scale) {
+Tensor random(const std::string& name, const std::vector<int64_t>& shape, double scale) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(stream_key(1, name));
   return torch::randn(shape, generator) * scale;
 }

@@ -39,7 +39,9 @@ void StepProfile::step_begins() {
     const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO,
                                                        /*report_input_shapes=*/true);
     // Without a GPU Kineto reports its absence as an error; 5 leaves nothing but fatal ones.
-    if (!torch::cuda::is_available()) setenv("KINETO_LOG_LEVEL", "5", /*overwrite=*/0);
+    if (!torch::cuda::is_available()) {
+      setenv("KINETO_LOG_LEVEL", "5", 0);  // NOLINT(concurrency-mt-unsafe): others read none now
+    }
     profiler::prepareProfiler(config, activities());
     profiler::enableProfiler(config, activities());
     is_tracing_ = true;

@@ -18,6 +18,7 @@ constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
 
 std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
   std::vector<int64_t> rows;
+  rows.reserve(batch.size());
   for (const Example& example : batch) rows.push_back(example.row);
   return rows;
 }

@@ -263,7 +263,8 @@ void Trainer::train_epoch() {
                                  model_.llama().params().vocab_size);
   const double peak = base_learning_rate(config_.train, ranks_.size());
   const int64_t per_micro = config_.train.batch_size * ranks_.size();
-  const auto micros = static_cast<double>((total + per_micro - 1) / per_micro);
+  const int64_t num_micros = (total + per_micro - 1) / per_micro;
+  const auto micros = static_cast<double>(num_micros);
   Progress progress(config_.output.log_every_steps, !is_root());
   StepTimer timer;
   for (const StepPlan& plan : plans) {

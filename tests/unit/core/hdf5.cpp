@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -93,6 +94,20 @@ TEST_CASE("every type comes back as it was written, in groups made on the way") 
     CHECK(hdf5::describe(file.get(), name).type == type);
     CHECK(hdf5::describe(file.get(), name).shape == std::vector<int64_t>{2, 3});
   }
+}
+
+TEST_CASE("equal contents give equal files, with checksums, whenever they are written") {
+  const auto written = [] {
+    const TempFile temp;
+    hdf5::write(hdf5::create_file(temp.path).get(), "a/b/c", Type::kUInt8,
+                std::array<int64_t, 1>{2}, bytes(std::array<uint8_t, 2>{1, 2}));
+    std::ifstream file(temp.path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::string first = written();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // HDF5 would write seconds
+  CHECK(first == written());
+  CHECK(first.at(8) == 2);  // the superblock's version
 }
 
 TEST_CASE("half and bfloat16 have the IEEE values when HDF5 converts them to float") {
