@@ -103,7 +103,8 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
       throw UserError("{}: '{}' is no tensor of the LLaMA that params.json beside it describes",
                       file.path(), tensor.name);
     }
-    const auto expected = part_of(target->second, part, parts).sizes();
+    const auto of_this_part = part_of(target->second, part, parts);
+    const auto expected = of_this_part.sizes();
     if (torch::IntArrayRef(tensor.shape) != expected) {
       throw UserError(
           "{}: '{}' has shape [{}], params.json and {} file{} ask for [{}]; a consolidated.NN.pth "
