@@ -56,8 +56,7 @@ suite() {
 
 unit() {
   suite base_tests 900 "$BUILD/bin/base_tests"
-  suite "fuzz corpora" 300 env LSAN_OPTIONS="suppressions=$root/tests/fuzz/harness/leaks.supp" \
-    "$BUILD/bin/fuzz_replay"
+  suite "fuzz corpora" 300 "$BUILD/bin/fuzz_replay"
   suite torch_tests 1200 env OMP_NUM_THREADS="$cores" "$BUILD/bin/torch_tests"
 }
 
@@ -71,6 +70,10 @@ asan() {
   export SLOWER=6
   export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1:check_initialization_order=1
   export UBSAN_OPTIONS=print_stacktrace=1
+  export LSAN_OPTIONS=suppressions=$root/tests/leaks.supp:print_suppressions=0
+  # The sanitizer's dlopen does not look where the program's run path leads.
+  LD_LIBRARY_PATH=$(dirname "$(sed -n 's/^TORCH_CUDA_LIB:FILEPATH=//p' "$BUILD/CMakeCache.txt")")
+  export LD_LIBRARY_PATH
   unit
   golden
 }

@@ -19,7 +19,7 @@ trap 'rm -rf "$work"' EXIT
 export TMPDIR=$work
 # A C library that asks for too much gets none, as from the system; operator new makes it a find.
 export ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=512
-export LSAN_OPTIONS=suppressions=$root/tests/fuzz/harness/leaks.supp:print_suppressions=0
+export LSAN_OPTIONS=suppressions=$root/tests/leaks.supp:print_suppressions=0
 
 # run TARGET: fuzzes it until its time is over or something is found.
 run() {
