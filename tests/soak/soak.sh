@@ -44,9 +44,11 @@ while run.poll() is None:
     except (OSError, KeyError, ValueError):
         pass
 assert run.returncode == 0, run.returncode
-def most(first, last, what):
-    return max(sample[what] for sample in samples if first <= sample[0] <= last)
-early, late = [(most(*part, 1), most(*part, 2)) for part in ((100, 500), (1500, 2000))]
+# The most memory, and the fewest files: a checkpoint that is being written has some open besides.
+def part(first, last):
+    of_part = [sample for sample in samples if first <= sample[0] <= last]
+    return max(sample[1] for sample in of_part), min(sample[2] for sample in of_part)
+early, late = part(100, 500), part(1500, 2000)
 print(f"steps 100 to 500: {early[0] / 1e3:.0f} MB, {early[1]} files; "
       f"1500 to 2000: {late[0] / 1e3:.0f} MB, {late[1]} files")
 assert late[0] < 1.03 * early[0] and late[1] <= early[1]
