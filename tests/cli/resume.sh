@@ -75,12 +75,20 @@ test_mpirun_passes_a_signal_on_to_all_ranks() {
 
 test_a_signal_while_loading_ends_with_exit_code_75_and_no_checkpoint() {
   inputs star
-  start "$bin/bovila" "${deck[@]}" "${long[@]}"
-  wait_for "log_every_steps"
-  kill -TERM "$job"
-  ends 75
-  if grep -q "at step" said; then says_once "at step 0"; fi
-  says_once "stopped by SIGTERM: exit code 75, run me again"
+  local try
+  for try in {1..10}; do # loading takes some tenths of a second: the signal may come late
+    start "$bin/bovila" "${deck[@]}" "${long[@]}"
+    wait_for "log_every_steps"
+    kill -TERM "$job"
+    ends 75
+    says_once "stopped by SIGTERM: exit code 75, run me again"
+    if ! grep -q "at step [1-9]" said; then
+      [[ ! -e out/checkpoints || -z $(ls out/checkpoints) ]]
+      return
+    fi
+    rm -r out
+  done
+  return 1
 }
 
 test_a_signal_that_the_deck_does_not_name_kills_as_ever() {
