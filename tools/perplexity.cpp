@@ -37,7 +37,7 @@ double perplexity(const std::string& folder, const std::string& text) {
 
 }  // namespace
 
-int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
+int main(int argc, char** argv) {
   if (argc != 2) {
     fmt::print(stderr, "usage: perplexity FOLDER <TEXT\n");
     return static_cast<int>(ExitCode::kUserError);

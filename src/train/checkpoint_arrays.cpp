@@ -73,7 +73,7 @@ std::string image_of(const Handle& file) {
 }
 
 /// Damage to a file in HDF5's format before 1.8, whose metadata have no checksums, can end the
-/// process inside HDF5. None was ever written by write_arrays.
+/// process inside HDF5. write_arrays makes none such.
 void require_checksums(std::string_view image, const std::string& path) {
   constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
   constexpr char kFirstWithChecksums = 2;
