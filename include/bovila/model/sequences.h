@@ -2,8 +2,8 @@
 // Fed by data/prompt.h; feeds model/llama.h with tokens, positions and who may attend to whom.
 //
 // A row of the pass is a tree: a prefix and branches that continue it. The options of one question
-// differ in their last tokens only, and the self-made question continues the same video, so the
-// prefix is computed once and every branch gets exactly what it would get on its own:
+// differ in their last tokens only, so the prefix is computed once and every branch gets exactly
+// what it would get on its own:
 //
 //     prefix  p p p p p p          branch 0  a a a          branch 1  b b b b
 //     row     p p p p p p a a a b b b b      a attends to p and a, b to p and b
