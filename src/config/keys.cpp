@@ -87,6 +87,8 @@ constexpr Key kKeys[] = {
     KEY(data.over_long,
         .doc = "a prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
 
+    KEY(train.start, .text = Text::kFile,
+        .doc = ".pth with trained parameters that a new run starts from, published or by tools/ckpt2pth; \"\" = random start values"),
     KEY(train.epochs, .range = kCount, .unit = "epochs", .doc = "length of the training",
         .published = "epochs"),
     KEY(train.batch_size, .range = kCount, .unit = "questions",

@@ -8,6 +8,7 @@
 #include "bovila/data/report.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/experiment.h"
+#include "bovila/train/published.h"
 
 namespace bovila {
 
@@ -19,8 +20,8 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
-    const AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0,
-                                torch::kCPU);
+    AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
+    if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
     const Dataset* over_long = nullptr;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {

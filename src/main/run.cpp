@@ -44,6 +44,13 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   return checkpoint;
 }
 
+/// This rank's parameters from a .pth; rank 0 says what it found.
+void take_published(std::string_view doing, const std::string& path, Bovila& model,
+                    const Communicator& ranks) {
+  const auto contents = load_published(path, model.parameters());
+  if (ranks.rank() == 0) report_published(doing, path, contents);
+}
+
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
 void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, Trainer& trainer,
                    Communicator& ranks) {
@@ -55,8 +62,7 @@ void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, T
   run_together(ranks, [&] {
     if (!checkpoint) return;
     if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());
-    const auto contents = load_published(checkpoint->folder, model.parameters());
-    if (ranks.rank() == 0) report_published(checkpoint->folder, contents);
+    take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
   const Accuracy accuracy = trainer.evaluate();
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
@@ -113,6 +119,9 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
+  if (!checkpoint && !config.train.start.empty()) {
+    run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
+  }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
   if (line.start.eval) {
     evaluate_only(checkpoint, model, trainer, ranks);

@@ -24,7 +24,7 @@ constexpr std::string_view kMayChange[] = {
     // What happens when something goes wrong.
     "train.non_finite", "train.max_skipped_steps",
     // Where files lie; what is in them is compared by identity.
-    "model.llama", "model.tokenizer", "data.folder", "data.features",
+    "model.llama", "model.tokenizer", "data.folder", "data.features", "train.start",
     // The same numbers in less memory.
     "model.recompute_activations", "loss.tokens_at_once"};
 

@@ -82,6 +82,7 @@ std::map<std::string, std::string> make_identity(const Config& config, const Inp
                                     inputs.features->source())},
       {"data.val_split", samples_identity(inputs.val->samples())}};
   if (inputs.train) identity["data.train_split"] = samples_identity(inputs.train->samples());
+  if (!config.train.start.empty()) identity["train.start"] = file_identity(config.train.start);
   return identity;
 }
 

@@ -106,9 +106,9 @@ PublishedContents load_published(const std::string& path, AdapterParameters& par
   return contents;
 }
 
-void report_published(const std::string& path, const PublishedContents& contents) {
-  log::info("scoring the published checkpoint {}{}{}", path, contents.settings.empty() ? "" : ": ",
-            contents.settings);
+void report_published(std::string_view doing, const std::string& path,
+                      const PublishedContents& contents) {
+  log::info("{} {}{}{}", doing, path, contents.settings.empty() ? "" : ": ", contents.settings);
   if (!contents.missing.empty()) {
     log::warn(
         "{} lacks {}: the start values of train.seed stay. Uncertainties follow from them, answers "

@@ -109,9 +109,10 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
     if (start.eval) return Checkpoint{start.resume, {}, /*is_published=*/true};
     throw UserError(
         "--resume {}: a file is a published checkpoint, which can be scored (add --eval) but not "
-        "trained on: its optimizer and its order of the questions are another program's. To go on "
-        "training, name a step-... folder of bovila, or its output folder",
-        start.resume);
+        "resumed: its optimizer and its order of the questions are another program's. A new run "
+        "starts from its parameters with --set train.start={}; to go on with a run of bovila, name "
+        "its step-... folder or its output folder",
+        start.resume, start.resume);
   }
   if (start.fresh) {
     if (const auto moved = move_run_aside(config.output.folder)) {

@@ -107,10 +107,45 @@ trained with, it says: dataset star, max_feats 6"
   [[ ! -e out/eval.json ]]
 }
 
-test_training_does_not_start_from_a_file() {
+test_a_file_is_not_resumed_from() {
   trained
   exits 2 bovila "${deck[@]}" --resume "$work/ours.pth"
-  says_once "can be scored (add --eval) but not trained on"
+  says_once "can be scored (add --eval) but not resumed"
+  says_once "starts from its parameters with --set train.start=$work/ours.pth"
+}
+
+test_a_new_run_starts_from_the_parameters_of_a_file() {
+  trained
+  cp "$work/ours.pth" first.pth
+  local started=("${deck[@]}" --set train.start=first.pth)
+  exits 0 bovila "${started[@]}" --check
+  exits 0 ranks 2 "${started[@]}" --eval --output scored
+  says_once "starting from first.pth"
+  cmp "$work/run/epoch0.json" scored/eval.json
+  exits 0 bovila "${started[@]}"
+  ! cmp -s "$work/run/epoch0.json" out/epoch0.json
+  exits 0 bovila "${started[@]}" --set train.epochs=2 # goes on from its own checkpoint
+  [[ $(<said) != *"starting from"* ]]
+  mv first.pth moved.pth
+  exits 0 bovila "${deck[@]}" --set train.start=moved.pth --set train.epochs=3
+  cp "$work/ours.pth" other.pth
+  echo >>other.pth
+  exits 2 bovila "${deck[@]}" --set train.start=other.pth --set train.epochs=4
+  says_once "train.start (contents)"
+  exits 2 bovila "${deck[@]}" --set train.epochs=4
+  says_once "train.start (contents)"
+}
+
+test_a_start_that_does_not_fit_is_refused() {
+  trained
+  cp "$work/ours.pth" first.pth
+  local started=("${deck[@]}" --set train.start=first.pth --set model.max_feats=5)
+  exits 2 bovila "${started[@]}" --check
+  says_once "first.pth: the parameter 'temporal_emb.weight' has shape [6, 48]"
+  exits 2 ranks 2 "${started[@]}"
+  says_once "first.pth: the parameter 'temporal_emb.weight' has shape [6, 48]"
+  exits 2 bovila "${deck[@]}" --set train.start=nowhere.pth
+  says_once "file 'nowhere.pth' of train.start is not there"
 }
 
 test_files_that_are_no_published_checkpoints_are_refused() {

@@ -47,6 +47,7 @@ struct DataConfig {
 };
 
 struct TrainConfig {
+  std::string start;  // a .pth of trained parameters; "": random
   int64_t epochs = 10;
   int64_t batch_size = 8;
   int64_t accum_iter = 1;

@@ -17,8 +17,8 @@ namespace bovila {
 std::string samples_identity(std::span<const Sample> samples);
 
 /// By the deck's key: model.llama, model.tokenizer, data.features, data.train_split,
-/// data.val_split. Not collective. `interrupt`: see load_llama_weights. @throws UserError when a
-/// file cannot be read.
+/// data.val_split, and train.start where there is one. Not collective. `interrupt`: see
+/// load_llama_weights. @throws UserError when a file cannot be read.
 std::map<std::string, std::string> make_identity(
     const Config& config, const Inputs& inputs, const Interrupt& interrupt = [] {});
 

@@ -1,9 +1,11 @@
 // Checkpoints of the published code (BoViLA's, Flipped-VQA's): .pth files of torch.save with the
 // trained parameters, under the names of SPEC 1, in the dict "model".
-// Fed by --resume FILE.pth --eval; feeds the model's parameters. And back: tools/ckpt2pth.
+// Fed by --resume FILE.pth --eval and train.start; feeds the model's parameters. And back:
+// tools/ckpt2pth.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bovila/model/adapters.h"
@@ -24,8 +26,9 @@ struct PublishedContents {
 /// @throws UserError naming the file, and the tensor with both shapes where one does not fit.
 PublishedContents load_published(const std::string& path, AdapterParameters& parameters);
 
-/// Says in the log what was found. For one rank.
-void report_published(const std::string& path, const PublishedContents& contents);
+/// Says in the log what was found, after what is done with it ("scoring"). For one rank.
+void report_published(std::string_view doing, const std::string& path,
+                      const PublishedContents& contents);
 
 /// A checkpoint's parameters as the bytes of such a file, fp32, with the resolved deck beside them:
 /// {"model": {name: tensor}, "step": int, "deck": str}. torch.load(weights_only=True) reads it.

@@ -65,7 +65,7 @@ TEST_CASE("--resume names a checkpoint of this folder, or another's where this o
   CHECK(contains(message, "leave --resume out"));
 }
 
-TEST_CASE("--resume FILE.pth is scored, not trained on, and not read here") {
+TEST_CASE("--resume FILE.pth is scored, not resumed from, and not read here") {
   const Folder folder({3});
   const std::string file = folder / "a.pth";
   put(file, "");
