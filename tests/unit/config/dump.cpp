@@ -50,6 +50,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "data.val_split=b",
                                     "data.subtitles=true",
                                     "data.over_long=skip",
+                                    "train.start=s.pth",
                                     "train.epochs=7",
                                     "train.batch_size=3",
                                     "train.accum_iter=5",

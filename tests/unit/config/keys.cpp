@@ -80,8 +80,10 @@ TEST_CASE("types and ranges read as in the documentation") {
   CHECK(expected_text(*find_key("loss.aqa_gate")) == "true or false");
 }
 
-TEST_CASE("only the tokenizer may be empty") {
-  for (const Key& key : keys()) CHECK(may_be_empty(key) == (key.path == "model.tokenizer"));
+TEST_CASE("only the tokenizer and the start values may be empty") {
+  for (const Key& key : keys()) {
+    CHECK(may_be_empty(key) == (key.path == "model.tokenizer" || key.path == "train.start"));
+  }
 }
 
 TEST_CASE("ranges hold their ends unless open, and no value that is not finite") {
