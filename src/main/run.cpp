@@ -52,9 +52,9 @@ void take_published(std::string_view doing, const std::string& path, Bovila& mod
 }
 
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
-void evaluate_only(const std::optional<Checkpoint>& checkpoint, Bovila& model, Trainer& trainer,
-                   Communicator& ranks) {
-  if (!checkpoint && ranks.rank() == 0) {
+void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
+                   Trainer& trainer, Communicator& ranks) {
+  if (!checkpoint && config.train.start.empty() && ranks.rank() == 0) {
     log::warn(
         "the output folder has no checkpoint: untrained start values are scored; a trained run "
         "is named with --resume");
@@ -124,7 +124,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
   if (line.start.eval) {
-    evaluate_only(checkpoint, model, trainer, ranks);
+    evaluate_only(config, checkpoint, model, trainer, ranks);
   } else {
     train(config, checkpoint, trainer, ranks);
   }

@@ -121,6 +121,7 @@ test_a_new_run_starts_from_the_parameters_of_a_file() {
   exits 0 bovila "${started[@]}" --check
   exits 0 ranks 2 "${started[@]}" --eval --output scored
   says_once "starting from first.pth"
+  [[ $(<said) != *untrained* ]]
   cmp "$work/run/epoch0.json" scored/eval.json
   exits 0 bovila "${started[@]}"
   ! cmp -s "$work/run/epoch0.json" out/epoch0.json
