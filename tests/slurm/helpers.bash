@@ -84,9 +84,14 @@ ends() {
   return 1
 }
 
-# A requeued job waits two minutes by itself. Started in the second in which it was requeued, it
-# would be taken for the killed one: its credential counts whole seconds.
+# Of `job`'s steps: the node daemons' sockets to them, there until the last process has ended.
+steps_are_over() { ! compgen -G "$cluster/n?/spool/n?_$job.*" >/dev/null; }
+
+# A requeued job waits two minutes by itself. Started while a node still ends its old step, the new
+# step of the same number could not be launched there; started in the second in which it was
+# requeued, it would be taken for the killed one: its credential counts whole seconds.
 start_now() {
+  wait_job 90 "the end of the old steps of job $job" steps_are_over
   sleep 2
   scontrol update JobId="$job" StartTime=now
 }
