@@ -44,18 +44,16 @@ std::string StopReason::text() const {
 StopRequested::StopRequested(const StopReason& reason)
     : std::runtime_error(fmt::format("stopped by {}", reason.text())) {}
 
-std::optional<Seconds> time_to_stop(const RunConfig& config, const char* slurm_end,
+std::optional<Seconds> time_to_stop(const RunConfig& config, std::string_view slurm_end,
                                     std::chrono::system_clock::time_point now) {
   std::optional<Seconds> left;
   if (config.time_limit_minutes > 0) left = Seconds(config.time_limit_minutes * 60);
-  if (slurm_end != nullptr) {
-    int64_t end = 0;
-    const char* text_end = slurm_end + std::strlen(slurm_end);
-    const auto parsed = std::from_chars(slurm_end, text_end, end);
-    if (parsed.ec == std::errc() && parsed.ptr == text_end && end > 0) {
-      const Seconds until = std::chrono::seconds(end) - now.time_since_epoch();
-      left = left ? std::min(*left, until) : until;
-    }
+  int64_t end = 0;
+  const char* text_end = slurm_end.data() + slurm_end.size();
+  const auto parsed = std::from_chars(slurm_end.data(), text_end, end);
+  if (parsed.ec == std::errc() && parsed.ptr == text_end && end > 0) {
+    const Seconds until = std::chrono::seconds(end) - now.time_since_epoch();
+    left = left ? std::min(*left, until) : until;
   }
   if (!left) return std::nullopt;
   const Seconds limit = std::max(*left, Seconds(0));
@@ -105,7 +103,7 @@ void Preemption::set_signals(const std::vector<std::string>& names) {
 void Preemption::configure(const RunConfig& config) {
   set_signals(config.stop_signals);
   const std::string slurm_end = environment("SLURM_JOB_END_TIME");
-  const auto left = time_to_stop(config, slurm_end.c_str(), std::chrono::system_clock::now());
+  const auto left = time_to_stop(config, slurm_end, std::chrono::system_clock::now());
   deadline_.reset();
   if (!left) return;
   using Clock = std::chrono::steady_clock;

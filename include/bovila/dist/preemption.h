@@ -13,6 +13,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bovila/config/config.h"
@@ -38,10 +39,10 @@ struct StopRequested : std::runtime_error {
 
 /// How long from now a run may go on, or nothing when it has no limit: up to the earlier of
 /// `run.time_limit_minutes` from now and the Slurm job's end (`slurm_end`: the text of
-/// SLURM_JOB_END_TIME in seconds since 1970, null or empty outside Slurm), less
+/// SLURM_JOB_END_TIME in seconds since 1970, empty outside Slurm), less
 /// `run.stop_before_limit_s`; where the limit is less than twice that away, half of the time. Pure.
 std::optional<std::chrono::duration<double>> time_to_stop(
-    const RunConfig& config, const char* slurm_end, std::chrono::system_clock::time_point now);
+    const RunConfig& config, std::string_view slurm_end, std::chrono::system_clock::time_point now);
 
 /// The request of this process. One object at a time; it catches TERM, USR1 and USR2 from its
 /// construction on, and on a terminal INT, of which a second one ends the program at once.
