@@ -71,6 +71,8 @@ constexpr Key kKeys[] = {
     KEY(model.attention_bias,
         .doc = "gate2, the extra attention on video tokens, starts at minus this",
         .published = "bias"),
+    KEY(model.init_std, .range = kPositive,
+        .doc = "standard deviation of the start values of adapter_query and temporal_emb; published: 1"),
     KEY(model.recompute_activations,
         .doc = "keep each layer's input only and compute the layer again in the backward pass"),
 

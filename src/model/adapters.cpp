@@ -92,7 +92,7 @@ void AdapterParameters::set_start_values(const ModelConfig& model, uint64_t seed
       const double bound = 1 / std::sqrt(static_cast<double>(inputs));
       values.uniform_(-bound, bound, random);
     } else {
-      values.normal_(0, 1, random);
+      values.normal_(0, model.init_std, random);
     }
   }
 }

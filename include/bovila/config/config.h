@@ -33,6 +33,7 @@ struct ModelConfig {
   int64_t adapter_len = 10;  // A
   int64_t adapter_layers = 0;
   double attention_bias = 3.5;  // SPEC 1, gate2
+  double init_std = 1;          // of adapter_query and temporal_emb; SPEC 1: 1
   bool recompute_activations = false;
 };
 

@@ -45,6 +45,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "model.adapter_layers=3",
                                     "run.collective_timeout_s=60",
                                     "model.attention_bias=-1.25",
+                                    "model.init_std=0.5",
                                     "data.dataset=tvqa",
                                     "data.train_split=a",
                                     "data.val_split=b",

@@ -56,6 +56,18 @@ TEST_CASE("parameters start as SPEC 1 says") {
   }
 }
 
+TEST_CASE("init_std scales the start values that are normal, and no others") {
+  ModelConfig narrow = tiny_model();
+  narrow.init_std = 0.125;
+  const AdapterParameters scaled(tiny_params(), narrow, false, 1, torch::kCPU);
+  const AdapterParameters published(tiny_params(), tiny_model(), false, 1, torch::kCPU);
+  CHECK(torch::equal(scaled.query(), 0.125 * published.query()));
+  CHECK(torch::equal(scaled.temporal_emb(), 0.125 * published.temporal_emb()));
+  CHECK(torch::equal(scaled.visual_proj(), published.visual_proj()));
+  CHECK(torch::equal(scaled.gates(), published.gates()));
+  CHECK(torch::equal(scaled.scale_weight(), published.scale_weight()));
+}
+
 TEST_CASE("start values follow from the seed and the parameter's name alone") {
   CHECK(torch::equal(make(1).flat(), make(1).flat()));
   CHECK_FALSE(torch::equal(make(1).query(), make(2).query()));
