@@ -10,7 +10,28 @@ cd "$(dirname "$0")/.."
 . tools/demo_common.bash
 out=output/demo-smollm
 data=input/demo/data/star
+columns=() # of the tables of accuracy: NAME=PREDICTIONS
 python() { PYTHONPATH=.deps/smollm:.deps/python PYTHONWARNINGS=ignore python3 "$@"; }
+
+# scored NAME OPTION...: the deck's questions without training, in $out/NAME; one more column.
+scored() {
+  local name=$1
+  shift
+  [[ -e $out/$name/eval.json ]] || logged $out/$name/eval.log \
+    "$bin/bovila" input/demo-smollm.toml --eval --output $out/$name "$@"
+  columns+=("$name=$out/$name/eval.json")
+  python3 tools/demo_report.py accuracy "${columns[@]}"
+}
+
+# lesson NAME START EPOCHS: trains on its questions from START; leaves $out/NAME.pth.
+lesson() {
+  [[ -e $out/$1.pth ]] && return
+  trained $out/$1/training.log mpirun -np 2 "$bin/bovila" input/demo-smollm.toml \
+    --set data.folder=$out/lessons/$1 --set train.start="$2" --set train.epochs="$3" \
+    --set train.lr=5e-3 --output $out/$1
+  "$bin/ckpt2pth" $out/$1 $out/$1.pth
+}
+
 need bovila pth2h5 ckpt2pth perplexity
 mkdir -p $out/before $out/named $out/words $out/start
 
@@ -32,19 +53,8 @@ step "features: .pth to sharded HDF5"
 "$bin/pth2h5" $data/clipvitl14.pth $out/features
 
 step "accuracy before training (guessing gives 25 %)"
-[[ -e $out/before/eval.json ]] ||
-  logged $out/before/eval.log "$bin/bovila" input/demo-smollm.toml --set train.start= --eval \
-    --output $out/before
-python3 tools/demo_report.py accuracy before=$out/before/eval.json
+scored before --set train.start=
 
-# lesson NAME START EPOCHS: trains on its questions from START; leaves $out/NAME.pth.
-lesson() {
-  [[ -e $out/$1.pth ]] && return
-  trained $out/$1/training.log mpirun -np 2 "$bin/bovila" input/demo-smollm.toml \
-    --set data.folder=$out/lessons/$1 --set train.start="$2" --set train.epochs="$3" \
-    --set train.lr=5e-3 --output $out/$1
-  "$bin/ckpt2pth" $out/$1 $out/$1.pth
-}
 python3 tools/smollm_lessons.py questions $data $out/lessons
 step "a lesson without pictures: find the option that the question names ($out/named/training.log)"
 lesson named "" 2
@@ -55,16 +65,13 @@ step "frames like the words that they show, from the answers of training questio
   python tools/smollm_lessons.py projection $data $out/llama $out/words.pth $out/start.pth
 
 step "accuracy on the frames before training on them"
-[[ -e $out/start/eval.json ]] ||
-  logged $out/start/eval.log "$bin/bovila" input/demo-smollm.toml --eval --output $out/start
-python3 tools/demo_report.py accuracy before=$out/before/eval.json start=$out/start/eval.json
+scored start
 
 step "training: mpirun -np 2 bovila input/demo-smollm.toml (all of its output: $out/training.log)"
 trained $out/training.log mpirun -np 2 "$bin/bovila" input/demo-smollm.toml
 last=$(ls $out/epoch*.json | sort -V | tail -1)
 
 step "accuracy on the validation questions, in %"
-python3 tools/demo_report.py accuracy before=$out/before/eval.json \
-  start=$out/start/eval.json after="$last"
+python3 tools/demo_report.py accuracy "${columns[@]}" after="$last"
 step "some of them"
 python3 tools/demo_report.py questions $data/STAR_val.json "$last"
