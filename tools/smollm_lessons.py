@@ -70,6 +70,13 @@ def read_tensors(path):
         raise LessonError(f"{path}: expected a file of tensors: {error}") from error
 
 
+def entry(tensors, name, path):
+    try:
+        return tensors[name]
+    except (KeyError, IndexError, TypeError) as error:
+        raise LessonError(f"{path}: expected '{name}' in it, got none") from error
+
+
 def write_lessons(data, folder):
     for split in ("train", "val"):
         rng = random.Random(0)
@@ -92,8 +99,9 @@ def word_embeddings(llama):
     if missing:
         raise LessonError(f"{llama}: expected a token for each digit's word, got none for "
                           f"{', '.join(missing)}")
-    weights = read_tensors(os.path.join(llama, "consolidated.00.pth"))
-    return weights["tok_embeddings.weight"].float()[[vocabulary[f"\u0120{d}"] for d in DIGITS]]
+    path = os.path.join(llama, "consolidated.00.pth")
+    embeddings = entry(read_tensors(path), "tok_embeddings.weight", path)
+    return embeddings.float()[[vocabulary[f"\u0120{d}"] for d in DIGITS]]
 
 
 def labelled_frames(data):
@@ -117,14 +125,15 @@ def write_start(data, llama, learnt, start):
     frames, labels = labelled_frames(data)
     words = word_embeddings(llama)[labels]
     checkpoint = read_tensors(learnt)
-    model = checkpoint["model"]
+    model = entry(checkpoint, "model", learnt)
+    shape = entry(model, "visual_proj.weight", learnt).shape
     covariance = frames.T @ frames + RIDGE * torch.eye(frames.shape[1])
     fit = torch.linalg.solve(covariance, frames.T @ words).T.contiguous()
-    if model["visual_proj.weight"].shape != fit.shape:
+    if shape != fit.shape:
         raise LessonError(f"{learnt}: expected visual_proj.weight of {list(fit.shape)}, got "
-                          f"{list(model['visual_proj.weight'].shape)}")
+                          f"{list(shape)}")
     model["visual_proj.weight"] = fit
-    model["temporal_emb.weight"] = torch.zeros_like(model["temporal_emb.weight"])
+    model["temporal_emb.weight"] = torch.zeros_like(entry(model, "temporal_emb.weight", learnt))
     torch.save(checkpoint, start + ".part")
     os.replace(start + ".part", start)
     print(f"visual_proj fits {len(labels)} frames of training videos to {len(DIGITS)} words")

@@ -83,6 +83,12 @@ test_wrong_files_are_named() {
   echo none >none.pth
   exits 2 lessons projection "$data" llama none.pth start.pth
   says_once "none.pth: expected a file of tensors"
+  python -c 'import torch; torch.save({"optimizer": {}}, "none.pth")'
+  exits 2 lessons projection "$data" llama none.pth start.pth
+  says_once "none.pth: expected 'model' in it, got none"
+  python -c 'import torch; torch.save({"model": {}}, "none.pth")'
+  exits 2 lessons projection "$data" llama none.pth start.pth
+  says_once "none.pth: expected 'visual_proj.weight' in it, got none"
   mv learnt.pth narrow.pth
   learnt_model 32
   exits 2 lessons projection "$data" llama narrow.pth start.pth
