@@ -59,7 +59,7 @@ python3 tools/smollm_lessons.py questions $data $out/lessons
 step "a lesson without pictures: find the option that the question names ($out/named/training.log)"
 lesson named "" 2
 step "another: choose among digits that the question lists ($out/words/training.log)"
-lesson words $out/named.pth 2
+lesson words $out/named.pth 4
 step "frames like the words that they show, from the answers of training questions"
 [[ -e $out/start.pth ]] ||
   python tools/smollm_lessons.py projection $data $out/llama $out/words.pth $out/start.pth

@@ -102,6 +102,8 @@ constexpr Key kKeys[] = {
         .published = "blr"),
     KEY(train.lr, .range = kPositive, .doc = "peak learning rate; overrides train.blr",
         .published = "lr"),
+    KEY(train.visual_lr_scale, .range = kNotNegative,
+        .doc = "visual_proj's learning rate in units of the others'; published: 1; 0 = it stays as it starts"),
     KEY(train.min_lr, .range = kNotNegative, .doc = "learning rate at the end of the cosine",
         .published = "min_lr"),
     KEY(train.warmup_epochs, .range = kNotNegative, .unit = "epochs",

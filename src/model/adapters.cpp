@@ -97,10 +97,14 @@ void AdapterParameters::set_start_values(const ModelConfig& model, uint64_t seed
   }
 }
 
-const torch::Tensor& AdapterParameters::at(const std::string& name) const {
+const NamedParameter& AdapterParameters::entry(const std::string& name) const {
   const auto found = std::ranges::find(entries_, name, &NamedParameter::name);
   BOVILA_CHECK(found != entries_.end(), "there is no parameter '{}'", name);
-  return leaves_[static_cast<size_t>(found - entries_.begin())];
+  return *found;
+}
+
+const torch::Tensor& AdapterParameters::at(const std::string& name) const {
+  return leaves_[static_cast<size_t>(&entry(name) - entries_.data())];
 }
 
 void AdapterParameters::assign(const std::string& name, const torch::Tensor& values) {

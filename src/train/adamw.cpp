@@ -17,17 +17,29 @@ double AdamW::clip_factor(double norm) const {
   return clip_norm > 0 ? std::min(1.0, clip_norm / (norm + kEpsilon)) : 1;
 }
 
+/// Decays and moves elements [begin, end).
+void AdamW::update(const torch::Tensor& values, const torch::Tensor& denominator, int64_t begin,
+                   int64_t end, double lr) const {
+  if (begin == end) return;
+  const int64_t end_of_decay = std::clamp(num_decayed_, begin, end);
+  if (weight_decay_ != 0) values.slice(0, begin, end_of_decay).mul_(1 - lr * weight_decay_);
+  const double correction = 1 - std::pow(kBeta1, static_cast<double>(steps));
+  values.slice(0, begin, end)
+      .addcdiv_(first_moment.slice(0, begin, end), denominator.slice(0, begin, end),
+                -lr / correction);
+}
+
 void AdamW::step(const torch::Tensor& values, const torch::Tensor& gradient, double lr) {
   const torch::NoGradGuard no_grad;
   ++steps;
-  const auto count = static_cast<double>(steps);
-  const double correction1 = 1 - std::pow(kBeta1, count);
-  const double correction2 = 1 - std::pow(kBeta2, count);
-  if (weight_decay_ != 0) values.narrow(0, 0, num_decayed_).mul_(1 - lr * weight_decay_);
+  const double correction = 1 - std::pow(kBeta2, static_cast<double>(steps));
   first_moment.lerp_(gradient, 1 - kBeta1);
   second_moment.mul_(kBeta2).addcmul_(gradient, gradient, 1 - kBeta2);
-  const auto denominator = (second_moment.sqrt() / std::sqrt(correction2)).add_(kEps);
-  values.addcdiv_(first_moment, denominator, -lr / correction1);
+  const auto denominator = (second_moment.sqrt() / std::sqrt(correction)).add_(kEps);
+  const auto& [begin, end, scale] = scaled_rate;
+  update(values, denominator, 0, begin, lr);
+  update(values, denominator, begin, end, lr * scale);
+  update(values, denominator, end, values.numel(), lr);
 }
 
 }  // namespace bovila

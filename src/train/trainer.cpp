@@ -64,6 +64,11 @@ struct Moment {
 constexpr Moment kMoments[] = {{"adamw/first_moment", &AdamW::first_moment},
                                {"adamw/second_moment", &AdamW::second_moment}};
 
+ScaledRate projection_rate(const AdapterParameters& parameters, double scale) {
+  const NamedParameter& projection = parameters.entry("visual_proj.weight");
+  return {projection.offset, projection.offset + projection.numel, scale};
+}
+
 }  // namespace
 
 Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& inputs, Bovila& model,
@@ -82,6 +87,9 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
                    fmt::format("profile-rank{}.json", ranks.rank()),
                config.run.profile_steps) {
   optimizer_.clip_norm = config.train.clip_norm;
+  if (config.train.visual_lr_scale != 1) {
+    optimizer_.scaled_rate = projection_rate(model.parameters(), config.train.visual_lr_scale);
+  }
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
   if (inputs.train) {
     rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks, preemption);

@@ -137,6 +137,26 @@ test_a_new_run_starts_from_the_parameters_of_a_file() {
   says_once "train.start (contents)"
 }
 
+test_visual_lr_scale_steps_the_projection_alone_with_its_own_rate() {
+  trained
+  deck+=(--set train.start="$work/ours.pth")
+  local scale
+  for scale in 0 0.5 1; do
+    exits 0 bovila "${deck[@]}" --set train.visual_lr_scale=$scale --output run-$scale
+    exits 0 "$bin/ckpt2pth" run-$scale $scale.pth
+  done
+  exits 0 bovila "${deck[@]}" --output run-default
+  cmp run-default/metrics.jsonl run-1/metrics.jsonl
+  torch '
+import sys
+start, frozen, half = (torch.load(path, weights_only=True)["model"] for path in sys.argv[1:])
+moved = {name: not torch.equal(value, start[name]) for name, value in frozen.items()}
+still = {name for name, has_moved in moved.items() if not has_moved}
+assert still == {"visual_proj.weight", "scale_proj.weight", "scale_proj.bias"}, moved
+assert not torch.equal(half["visual_proj.weight"], start["visual_proj.weight"])' \
+    "$work/ours.pth" 0.pth 0.5.pth
+}
+
 test_a_start_that_does_not_fit_is_refused() {
   trained
   cp "$work/ours.pth" first.pth

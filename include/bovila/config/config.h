@@ -53,7 +53,8 @@ struct TrainConfig {
   int64_t batch_size = 8;
   int64_t accum_iter = 1;
   double blr = 9e-2;
-  std::optional<double> lr;  // overrides blr
+  std::optional<double> lr;    // overrides blr
+  double visual_lr_scale = 1;  // of visual_proj; SPEC 6: 1
   double min_lr = 0;
   double warmup_epochs = 2;
   double weight_decay = 0.14;

@@ -40,6 +40,8 @@ class AdapterParameters {
   int64_t num_trained() const { return num_trained_; }
   int64_t num_decayed() const { return num_decayed_; }
 
+  /// Where a tensor lies in flat(). @throws ProgramError when there is none of this name.
+  const NamedParameter& entry(const std::string& name) const;
   /// The leaf of this name. @throws ProgramError when there is none.
   const torch::Tensor& at(const std::string& name) const;
   /// Overwrites a tensor's values. @throws UserError when name or shape is not ours.

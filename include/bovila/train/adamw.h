@@ -7,6 +7,13 @@
 
 namespace bovila {
 
+/// Elements [begin, end) of the vector, whose learning rate is `scale` times the others'.
+struct ScaledRate {
+  int64_t begin = 0;
+  int64_t end = 0;
+  double scale = 1;
+};
+
 class AdamW {
  public:
   static constexpr double kBeta1 = 0.9, kBeta2 = 0.95, kEps = 1e-8;
@@ -19,15 +26,20 @@ class AdamW {
   /// than clip_norm, as by torch.nn.utils.clip_grad_norm_; 1 for a clip_norm of 0. Pure.
   double clip_factor(double norm) const;
 
-  /// One step in place; `values` and `gradient` are [size], fp32. No host synchronisation.
+  /// One step in place; `values` and `gradient` are [size], fp32. With lr comes the weight decay:
+  /// both are scaled by scaled_rate. No host synchronisation.
   void step(const torch::Tensor& values, const torch::Tensor& gradient, double lr);
 
   torch::Tensor first_moment, second_moment;  // [size] fp32
   int64_t steps = 0;                          ///< taken so far
   LossScale loss_scale;                       ///< of the gradients that come; off but for fp16
   double clip_norm = 0;                       ///< see clip_factor()
+  ScaledRate scaled_rate;                     ///< none by default
 
  private:
+  void update(const torch::Tensor& values, const torch::Tensor& denominator, int64_t begin,
+              int64_t end, double lr) const;
+
   int64_t num_decayed_;
   double weight_decay_;
 };

@@ -61,6 +61,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "train.warmup_epochs=0.5",
                                     "train.weight_decay=0",
                                     "train.clip_norm=0.5",
+                                    "train.visual_lr_scale=0.25",
                                     "train.non_finite=skip",
                                     "train.max_skipped_steps=2",
                                     "train.seed=9223372036854775807",

@@ -34,6 +34,32 @@ TEST_CASE("steps equal torch::optim::AdamW with and without decay") {
   CHECK(optimizer.steps == 5);
 }
 
+TEST_CASE("a scaled rate steps as a vector of its own does with that rate, and 0 as none") {
+  torch::manual_seed(6);
+  const auto start = torch::randn({10});
+  auto values = start.clone();
+  AdamW optimizer(10, 8, 0.14, torch::kCPU);
+  optimizer.scaled_rate = {2, 5, 0.25};
+  auto inside = start.slice(0, 2, 5).clone();
+  AdamW inner(3, 3, 0.14, torch::kCPU);
+  auto plain = start.clone();
+  AdamW everywhere(10, 8, 0.14, torch::kCPU);
+  auto partly = start.clone();
+  AdamW frozen(10, 8, 0.14, torch::kCPU);
+  frozen.scaled_rate = {2, 5, 0};
+  for (int step = 0; step < 5; ++step) {
+    const auto gradient = torch::randn({10});
+    optimizer.step(values, gradient, 1e-2);
+    inner.step(inside, gradient.slice(0, 2, 5), 0.25e-2);
+    everywhere.step(plain, gradient, 1e-2);
+    frozen.step(partly, gradient, 1e-2);
+  }
+  CHECK(torch::allclose(values.slice(0, 2, 5), inside, 1e-6, 1e-7));
+  CHECK(torch::allclose(values.slice(0, 0, 2), plain.slice(0, 0, 2), 1e-6, 1e-7));
+  CHECK(torch::allclose(values.slice(0, 5), plain.slice(0, 5), 1e-6, 1e-7));
+  CHECK(torch::equal(partly.slice(0, 2, 5), start.slice(0, 2, 5)));
+}
+
 TEST_CASE("a long gradient is clipped as by torch.nn.utils.clip_grad_norm_, a short one is not") {
   AdamW optimizer(3, 3, 0, torch::kCPU);
   auto parameter = torch::zeros({3}).requires_grad_(true);
