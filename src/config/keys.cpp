@@ -14,9 +14,10 @@
 namespace bovila {
 namespace {
 
-constexpr EnumName<Precision> kPrecisions[] = {
-    {Precision::kAuto, "auto"}, {Precision::kFp32, "fp32"}, {Precision::kBf16, "bf16"},
-    {Precision::kFp16, "fp16"}};
+constexpr EnumName<Precision> kPrecisions[] = {{Precision::kAuto, "auto"},
+                                               {Precision::kFp32, "fp32"},
+                                               {Precision::kBf16, "bf16"},
+                                               {Precision::kFp16, "fp16"}};
 constexpr EnumName<DeviceRequest> kDevices[] = {
     {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},

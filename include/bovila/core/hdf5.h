@@ -58,8 +58,8 @@ size_t size_of(Type type);
 Handle open_file(const std::string& path);
 /// Access to a file that is to be made: in HDF5's format since 1.8, whose metadata carry checksums.
 Handle access_to_make();
-/// Properties of a file, group or dataset that is to be made (`kind`: H5P_FILE_CREATE, ...): without
-/// the time of writing, so that equal contents give equal files.
+/// Properties of a file, group or dataset that is to be made (`kind`: H5P_FILE_CREATE, ...):
+/// without the time of writing, so that equal contents give equal files.
 Handle properties_to_make(hid_t kind);
 /// Makes the groups on the way to `path` that are not there.
 void make_groups(hid_t where, const std::string& path);
