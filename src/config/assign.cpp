@@ -42,8 +42,9 @@ bool set(const Key& key, const toml::node& node, double& member) {
   return true;
 }
 
-bool set(const Key& key, const toml::node& node, std::optional<double>& member) {
-  double value = 0;
+template <typename Number>
+bool set(const Key& key, const toml::node& node, std::optional<Number>& member) {
+  Number value = 0;
   if (!set(key, node, value)) return false;
   member = value;
   return true;

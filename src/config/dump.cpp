@@ -29,22 +29,28 @@ std::string to_text(const T& value) {
     quoted.reserve(value.size());
     for (const std::string& item : value) quoted.push_back(quote(item));
     return fmt::format("[{}]", fmt::join(quoted, ", "));
-  } else if constexpr (std::is_same_v<T, std::optional<double>>) {
-    return value ? float_text(*value) : "";
   } else {
     return fmt::format("{}", value);
   }
 }
 
 template <typename T>
+std::string to_text(const std::optional<T>& value) {
+  return value ? to_text(*value) : "";
+}
+
+template <typename T>
 nlohmann::ordered_json to_json_value(const T& value) {
-  if constexpr (std::is_same_v<T, std::optional<double>>) {
-    return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
-  } else if constexpr (std::is_enum_v<T>) {
+  if constexpr (std::is_enum_v<T>) {
     return to_string(value);
   } else {
     return value;
   }
+}
+
+template <typename T>
+nlohmann::ordered_json to_json_value(const std::optional<T>& value) {
+  return value ? to_json_value(*value) : nlohmann::ordered_json();
 }
 
 }  // namespace

@@ -74,6 +74,8 @@ constexpr Key kKeys[] = {
         .published = "bias"),
     KEY(model.init_std, .range = kPositive,
         .doc = "standard deviation of the start values of adapter_query and temporal_emb; published: 1"),
+    KEY(model.scale_proj_seed, .range = kNotNegative,
+        .doc = "start values of scale_proj follow from it, not set: from train.seed, as published; see below"),
     KEY(model.recompute_activations,
         .doc = "keep each layer's input only and compute the layer again in the backward pass"),
 
@@ -234,6 +236,7 @@ std::string type_text(const Key& key) {
   return with_default(key, []<typename T>(T*) -> std::string {
     if constexpr (std::is_same_v<T, bool>) return "boolean";
     if constexpr (std::is_same_v<T, int64_t>) return "integer";
+    if constexpr (std::is_same_v<T, std::optional<int64_t>>) return "integer";
     if constexpr (std::is_same_v<T, std::string> || std::is_enum_v<T>) return "string";
     if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list of strings";
     return "number";

@@ -81,14 +81,17 @@ void AdapterParameters::set_start_values(const ModelConfig& model, uint64_t seed
   const torch::NoGradGuard no_grad;
   for (size_t i = 0; i < entries_.size(); ++i) {
     const std::string& name = entries_[i].name;
-    auto random = at::make_generator<at::CPUGeneratorImpl>(stream_key(seed, name));
+    const bool is_scale = name.starts_with("scale_proj");
+    const uint64_t its_seed =
+        is_scale && model.scale_proj_seed ? static_cast<uint64_t>(*model.scale_proj_seed) : seed;
+    auto random = at::make_generator<at::CPUGeneratorImpl>(stream_key(its_seed, name));
     auto values = leaves_[i].detach();
     if (name.ends_with("gate1")) {
       values.zero_();
     } else if (name.ends_with("gate2")) {
       values.fill_(-model.attention_bias);
-    } else if (name.starts_with("visual_proj") || name.starts_with("scale_proj")) {
-      const int64_t inputs = name.starts_with("visual_proj") ? kFeatureDim : scale_weight().size(1);
+    } else if (name.starts_with("visual_proj") || is_scale) {
+      const int64_t inputs = is_scale ? scale_weight().size(1) : kFeatureDim;
       const double bound = 1 / std::sqrt(static_cast<double>(inputs));
       values.uniform_(-bound, bound, random);
     } else {

@@ -111,8 +111,8 @@ void report_published(std::string_view doing, const std::string& path,
   log::info("{} {}{}{}", doing, path, contents.settings.empty() ? "" : ": ", contents.settings);
   if (!contents.missing.empty()) {
     log::warn(
-        "{} lacks {}: the start values of train.seed stay. Uncertainties follow from them, answers "
-        "do not",
+        "{} lacks {}: their start values stay, of model.scale_proj_seed or else train.seed. "
+        "Uncertainties follow from them, answers do not",
         path, fmt::join(contents.missing, ", "));
   }
   if (!contents.foreign.empty()) {

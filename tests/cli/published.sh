@@ -72,7 +72,7 @@ test_a_published_checkpoint_is_scored_and_none_of_its_code_runs() {
   scored fp32.pth
   says_once "scoring the published checkpoint fp32.pth: dataset star, max_feats 6, adapter_len 5, \
 adapter_layer 3, bias 3.5"
-  says_once "fp32.pth lacks scale_proj.weight, scale_proj.bias: the start values of train.seed stay"
+  says_once "fp32.pth lacks scale_proj.weight, scale_proj.bias: their start values stay"
   cmp "$work/run/epoch0.json" out/eval.json # frozen: they are the run's
   exits 0 ranks 2 "${deck[@]}" --eval --resume fp32.pth --output two
   cmp out/eval.json two/eval.json

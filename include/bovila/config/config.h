@@ -32,8 +32,9 @@ struct ModelConfig {
   int64_t max_seq_len = 160;
   int64_t adapter_len = 10;  // A
   int64_t adapter_layers = 0;
-  double attention_bias = 3.5;  // SPEC 1, gate2
-  double init_std = 1;          // of adapter_query and temporal_emb; SPEC 1: 1
+  double attention_bias = 3.5;             // SPEC 1, gate2
+  double init_std = 1;                     // of adapter_query and temporal_emb; SPEC 1: 1
+  std::optional<int64_t> scale_proj_seed;  // of its start values; none: train.seed
   bool recompute_activations = false;
 };
 

@@ -17,9 +17,9 @@
 namespace bovila {
 
 /// The member of a Config that a key sets; its type is the key's type. An enum also needs names_of.
-using Field =
-    std::variant<bool*, int64_t*, double*, std::optional<double>*, std::string*,
-                 std::vector<std::string>*, Precision*, OverLong*, NonFinite*, DeviceRequest*>;
+using Field = std::variant<bool*, int64_t*, double*, std::optional<int64_t>*,
+                           std::optional<double>*, std::string*, std::vector<std::string>*,
+                           Precision*, OverLong*, NonFinite*, DeviceRequest*>;
 
 /// Numbers from `low` (without it when `open`) to `high`; infinite ends are no limit, but a key's
 /// number itself is always finite.

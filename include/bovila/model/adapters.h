@@ -29,7 +29,8 @@ struct NamedParameter {
 /// whose gradient are slices of flat() and gradient().
 class AdapterParameters {
  public:
-  /// Start values of SPEC 1 from named streams of `seed`: the same at any number of ranks.
+  /// Start values of SPEC 1 from named streams of `seed`, those of scale_proj from
+  /// model.scale_proj_seed where it is set: the same at any number of ranks.
   /// @throws UserError when adapter_layers is more than the LLaMA has.
   AdapterParameters(const LlamaParams& llama, const ModelConfig& model, bool train_scale_proj,
                     uint64_t seed, torch::Device device);

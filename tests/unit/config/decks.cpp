@@ -87,6 +87,7 @@ TEST_CASE("the demo's decks differ in EDL, gate, epochs and output alone") {
   CHECK(plain.train.epochs == 10);
   Config same = plain;
   same.loss = full.loss;
+  same.model.scale_proj_seed = full.model.scale_proj_seed;  // read by EDL alone
   same.train.epochs = full.train.epochs;
   same.output.folder = full.output.folder;
   CHECK(to_toml(same) == to_toml(full));

@@ -74,6 +74,7 @@ TEST_CASE("the keys of a table stand together") {
 TEST_CASE("types and ranges read as in the documentation") {
   CHECK(expected_text(*find_key("train.epochs")) == "an integer (1 .. 1000000)");
   CHECK(expected_text(*find_key("train.lr")) == "a number (> 0)");
+  CHECK(expected_text(*find_key("model.scale_proj_seed")) == "an integer (>= 0)");
   CHECK(expected_text(*find_key("train.min_lr")) == "a number (>= 0)");
   CHECK(expected_text(*find_key("model.attention_bias")) == "a number (finite)");
   CHECK(expected_text(*find_key("model.precision")) == "a string (auto, fp32, bf16, fp16)");

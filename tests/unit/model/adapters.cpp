@@ -68,6 +68,21 @@ TEST_CASE("init_std scales the start values that are normal, and no others") {
   CHECK(torch::equal(scaled.scale_weight(), published.scale_weight()));
 }
 
+TEST_CASE("scale_proj_seed gives scale_proj the start values of that seed, and no others") {
+  ModelConfig chosen = tiny_model();
+  chosen.scale_proj_seed = 2;
+  const AdapterParameters mixed(tiny_params(), chosen, false, 1, torch::kCPU);
+  const AdapterParameters first(tiny_params(), tiny_model(), false, 1, torch::kCPU);
+  const AdapterParameters second(tiny_params(), tiny_model(), false, 2, torch::kCPU);
+  CHECK(torch::equal(mixed.scale_weight(), second.scale_weight()));
+  CHECK(torch::equal(mixed.scale_bias(), second.scale_bias()));
+  CHECK_FALSE(torch::equal(mixed.scale_weight(), first.scale_weight()));
+  const auto others = [](const AdapterParameters& parameters) {
+    return parameters.flat().narrow(0, 0, parameters.num_trained());
+  };
+  CHECK(torch::equal(others(mixed), others(first)));
+}
+
 TEST_CASE("start values follow from the seed and the parameter's name alone") {
   CHECK(torch::equal(make(1).flat(), make(1).flat()));
   CHECK_FALSE(torch::equal(make(1).query(), make(2).query()));
