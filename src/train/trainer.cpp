@@ -88,6 +88,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
                config.run.profile_steps) {
   optimizer_.clip_norm = config.train.clip_norm;
   if (config.train.visual_lr_scale != 1) {
+    // Only then: a vector that is stepped in parts may round differently from one stepped whole.
     optimizer_.scaled_rate = projection_rate(model.parameters(), config.train.visual_lr_scale);
   }
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
