@@ -77,8 +77,8 @@ lint-deps:
 format: lint-deps ## format every source with clang-format
 	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 -i
 
-# clang-tidy reads neither gcc's precompiled header nor the options that go with it and ccache: it
-# gets compile commands of its own, of which none is ever run.
+# clang-tidy reads neither gcc's precompiled header nor the options that go with it and ccache, nor
+# gcc's OpenMP: it gets compile commands of its own, of which none is ever run.
 lint: deps lint-deps ## check formats, and sources with clang-tidy; takes long
 	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 --dry-run --Werror
 	@cmake -S . -B $(BUILD)-lint -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \

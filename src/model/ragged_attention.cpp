@@ -1,9 +1,12 @@
 // Attention run by run: the queries of a run against their keys, nothing beside them. The softmax
-// is computed again in the backward pass: kept, it would grow with the square of the length.
+// is computed again in the backward pass: kept, it would grow with the square of the length. In
+// fp32 on a CPU the kernels of model/cpu do it all; the products here serve the other types.
 #include <cmath>
 #include <optional>
 
 #include "bovila/model/adapter_attention.h"
+#include "src/model/cpu/ragged.h"
+#include "src/model/cpu/tensors.h"
 
 namespace bovila {
 namespace {
@@ -92,6 +95,12 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
                         const Maybe& maybe_gate2, const std::shared_ptr<const Segments>& segments) {
     const auto key_a = maybe_key.value_or(Tensor()), value_a = maybe_value.value_or(Tensor());
     const auto gate1 = maybe_gate1.value_or(Tensor()), gate2 = maybe_gate2.value_or(Tensor());
+    context->saved_data["segments"] =
+        torch::IValue::make_capsule(c10::make_intrusive<HeldSegments>(segments));
+    if (cpu::takes(q)) {
+      context->save_for_backward({q, k, v, key_a, value_a, gate1, gate2});
+      return cpu::ragged_forward(q, k, v, {key_a, value_a, gate1, gate2}, *segments);
+    }
     const double scale = scale_of(q);
     const int64_t heads = q.size(1), groups = k.size(1);
     auto out = torch::empty(q.sizes(), q.options());
@@ -111,8 +120,6 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
       saved[7] = slots;
     }
     context->save_for_backward(std::move(saved));
-    context->saved_data["segments"] =
-        torch::IValue::make_capsule(c10::make_intrusive<HeldSegments>(segments));
     return out;
   }
 
@@ -122,6 +129,11 @@ struct RaggedAttention : torch::autograd::Function<RaggedAttention> {
     const auto capsule = context->saved_data["segments"].toCapsule();
     const auto& segments = *static_cast<const HeldSegments&>(*capsule).segments;
     const auto& grad = grads[0];
+    if (cpu::takes(q)) {
+      const auto d =
+          cpu::ragged_backward(q, k, v, {key_a, saved[4], saved[5], gate2}, segments, grad);
+      return {d.q, d.k, d.v, d.key, d.value, d.gate1, d.gate2, {}};
+    }
     const auto type = q.scalar_type();
     const double scale = scale_of(q);
     const int64_t heads = q.size(1), groups = k.size(1);

@@ -3,6 +3,9 @@
 
 #include <numbers>
 
+#include "src/model/cpu/rows.h"
+#include "src/model/cpu/tensors.h"
+
 namespace bovila {
 namespace {
 
@@ -33,13 +36,23 @@ struct Rotate : torch::autograd::Function<Rotate> {
     context->save_for_backward({turns});
     context->saved_data["num_heads"] = num_heads;
     context->mark_dirty({x});
-    turn(x, x, turns, num_heads);
+    if (cpu::takes(x) && x.is_contiguous()) {
+      turn_on_cpu(x, x, turns, num_heads, /*back=*/false);
+    } else {
+      turn(x, x, turns, num_heads);
+    }
     return x;
   }
 
   static variable_list backward(AutogradContext* context, variable_list grads) {
     const auto turns = context->get_saved_variables()[0];
     const int64_t num_heads = context->saved_data["num_heads"].toInt();
+    if (cpu::takes(grads[0])) {
+      const auto grad = grads[0].contiguous();
+      auto out = torch::empty_like(grad);
+      turn_on_cpu(out, grad, turns, num_heads, /*back=*/true);
+      return {out, Tensor(), Tensor()};
+    }
     auto out = torch::empty_like(grads[0]);
     const int64_t turned = num_heads * 2 * turns.size(-1);
     out.slice(1, turned).copy_(grads[0].slice(1, turned));
@@ -48,6 +61,15 @@ struct Rotate : torch::autograd::Function<Rotate> {
   }
 
  private:
+  static void turn_on_cpu(const Tensor& out, const Tensor& x, const Tensor& turns,
+                          int64_t num_heads, bool back) {
+    const auto parts = torch::view_as_real(turns).flatten(1);  // [T, d]
+    cpu::each_row(x.size(1), x.size(0), [&](int64_t first, int64_t count) {
+      cpu::rotate(cpu::row(x, first), cpu::row(parts, first), back, cpu::row(out, first), count,
+                  x.size(1), num_heads, turns.size(-1));
+    });
+  }
+
   static void turn(Tensor& out, const Tensor& x, const Tensor& turns, int64_t num_heads) {
     auto to = pairs_of(out, turns, num_heads);
     torch::mul_out(to, pairs_of(x, turns, num_heads), turns);

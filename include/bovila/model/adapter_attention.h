@@ -26,13 +26,14 @@ struct AdapterSlots {
 };
 
 /// Returns [Q, H, d] of q's type. Differentiable in everything but the scope, with backward passes
-/// written by hand that save the softmaxes and the inputs, nothing else. A head of keys and values
-/// serves H / G consecutive heads of queries.
+/// written by hand that save the inputs and, in padded rows, the softmaxes, nothing else. A head of
+/// keys and values serves H / G consecutive heads of queries.
 torch::Tensor adapter_attention(const torch::Tensor& q_QHd, const torch::Tensor& k_TGd,
                                 const torch::Tensor& v_TGd, const AdapterSlots& adapter,
                                 const AttentionScope& scope);
 
-/// The part of it that reads ragged scopes, run by run: small products that stay in the cache.
+/// The part of it that reads ragged scopes, run by run: small products that stay in the cache. In
+/// fp32 on a CPU by kernels of its own (src/model/cpu).
 torch::Tensor ragged_attention(const torch::Tensor& q_QHd, const torch::Tensor& k_TGd,
                                const torch::Tensor& v_TGd, const AdapterSlots& adapter,
                                const AttentionScope& scope);

@@ -1,5 +1,6 @@
 // The two elementwise parts of a LLaMA layer, with backward passes that save as little as possible.
-// Fed by and feeding model/llama.h. The weights are frozen: no gradient is made for them.
+// Fed by and feeding model/llama.h. The weights are frozen: no gradient is made for them. In fp32
+// on a CPU each is one pass over its rows (src/model/cpu), else LibTorch's operators.
 #pragma once
 
 #include "bovila/dist/libtorch.h"

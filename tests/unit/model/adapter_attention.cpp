@@ -84,50 +84,121 @@ TEST_CASE("a closed gate leaves the text attention alone") {
   CHECK(torch::allclose(with, without, 1e-6, 1e-7));
 }
 
-TEST_CASE("ragged and padded attention agree, gradients too, with grouped heads and without") {
+namespace {
+
+struct Shape {
+  int64_t heads, groups, width;
+};
+
+/// Leaves for the queries `asked` of a pass of T tokens.
+Problem make_ragged(int64_t asked, int64_t T, const Shape& shape, bool adapted) {
+  torch::manual_seed(5);
+  const auto [heads, groups, width] = shape;
+  Problem problem;
+  for (const auto& sizes : std::vector<std::vector<int64_t>>{{asked, heads, width},
+                                                             {T, groups, width},
+                                                             {T, groups, width},
+                                                             {heads, A, width},
+                                                             {heads, A, width},
+                                                             {heads},
+                                                             {heads}}) {
+    problem.leaves.push_back(torch::randn(sizes).requires_grad_(true));
+  }
+  if (!adapted) problem.leaves.resize(3);
+  return problem;
+}
+
+std::vector<int64_t> queries_of(const Sequences& pass, bool all) {
+  std::vector<int64_t> queries(static_cast<size_t>(pass.num_tokens()));
+  std::iota(queries.begin(), queries.end(), 0);
+  if (all) return queries;
+  const int64_t* wanted = pass.outputs.data_ptr<int64_t>();
+  return {wanted, wanted + pass.outputs.size(0)};
+}
+
+/// Ragged attention equals padded attention, and so do all gradients.
+void agree(const std::vector<SequenceTree>& rows, const Shape& shape, bool all, bool adapted) {
+  const auto pass = lay_out(rows, 1, torch::kCPU);
+  const auto layouts = testing::layouts_of(rows, pass, 1);
+  const auto queries = queries_of(pass, all);
+  const auto problem = make_ragged(std::ssize(queries), pass.num_tokens(), shape, adapted);
+  const auto& x = problem.leaves;
+  const auto ragged =
+      adapter_attention(x[0], x[1], x[2], slots_of(problem), all ? pass.every : pass.wanted);
+  const auto padded =
+      adapter_attention(x[0], x[1], x[2], slots_of(problem),
+                        padded_scope(layouts, pass.num_shared, queries, torch::kCPU));
+  CHECK(torch::allclose(ragged, padded, 1e-5, 1e-6));
+  const auto a = gradients(problem, ragged), b = gradients(problem, padded);
+  for (size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(i);
+    CHECK(torch::allclose(a[i], b[i], 1e-4, 1e-5));
+  }
+}
+
+std::vector<SequenceTree> short_rows() {
   const std::vector<std::vector<int32_t>> first = {{1, 2, 0, 7, 3, 4}, {1, 2, 0, 7, 5}};
   const std::vector<int32_t> second = {1, 2, 9, 0, 8};
   std::vector<SequenceTree> rows = {SequenceTree::shared(first, 4, 2),
                                     SequenceTree::chain(second, 3)};
   rows[0].want(1, 3, 2);
   rows[1].want(0, 1, 1);
-  const auto pass = lay_out(rows, 1, torch::kCPU);
-  const auto layouts = testing::layouts_of(rows, pass, 1);
-  constexpr int64_t kHeads = 4;
+  return rows;
+}
+
+/// Longer than the kernel's block of queries.
+std::vector<SequenceTree> long_rows() {
+  std::vector<int32_t> first(150), second(71);
+  std::iota(first.begin(), first.end(), 1);
+  std::iota(second.begin(), second.end(), 1);
+  std::vector<SequenceTree> rows = {SequenceTree::chain(first, 20), SequenceTree::chain(second, 3)};
+  rows[0].want(0, 5, 100);
+  rows[1].want(0, 1, 1);
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("ragged and padded attention agree, gradients too, with grouped heads and without") {
   for (const int64_t groups : {4, 2, 1}) {
     for (const bool all : {true, false}) {
-      for (const bool adapted : {true, false}) {
-        torch::manual_seed(5);
-        const auto& scope = all ? pass.every : pass.wanted;
-        const int64_t T = pass.num_tokens(), asked = all ? T : pass.outputs.size(0);
-        std::vector<int64_t> queries(static_cast<size_t>(asked));
-        std::iota(queries.begin(), queries.end(), 0);
-        if (!all)
-          queries.assign(pass.outputs.data_ptr<int64_t>(),
-                         pass.outputs.data_ptr<int64_t>() + asked);
-        Problem problem;
-        for (const auto& shape : std::vector<std::vector<int64_t>>{{asked, kHeads, d},
-                                                                   {T, groups, d},
-                                                                   {T, groups, d},
-                                                                   {kHeads, A, d},
-                                                                   {kHeads, A, d},
-                                                                   {kHeads},
-                                                                   {kHeads}}) {
-          problem.leaves.push_back(torch::randn(shape).requires_grad_(true));
-        }
-        if (!adapted) problem.leaves.resize(3);
-        const auto& x = problem.leaves;
-        const auto ragged = adapter_attention(x[0], x[1], x[2], slots_of(problem), scope);
-        const auto padded =
-            adapter_attention(x[0], x[1], x[2], slots_of(problem),
-                              padded_scope(layouts, pass.num_shared, queries, torch::kCPU));
-        CHECK(torch::allclose(ragged, padded, 1e-5, 1e-6));
-        const auto a = gradients(problem, ragged), b = gradients(problem, padded);
-        for (size_t i = 0; i < a.size(); ++i) {
-          CAPTURE(i);
-          CHECK(torch::allclose(a[i], b[i], 1e-4, 1e-5));
-        }
-      }
+      for (const bool adapted : {true, false}) agree(short_rows(), {4, groups, d}, all, adapted);
     }
+  }
+}
+
+TEST_CASE("ragged attention of long rows and of all widths agrees with padded attention") {
+  for (const int64_t width : {16, 20, 32, 64}) {
+    CAPTURE(width);
+    for (const bool all : {true, false}) agree(long_rows(), {2, 2, width}, all, true);
+  }
+}
+
+TEST_CASE("ragged attention in bf16 is that in fp32, rounded") {
+  const auto pass = lay_out(long_rows(), 1, torch::kCPU);
+  const auto problem = make_ragged(pass.num_tokens(), pass.num_tokens(), {4, 2, 16}, true);
+  const auto attention = [&](torch::ScalarType type) {
+    const auto& x = problem.leaves;
+    const AdapterSlots slots{x[3].to(type), x[4].to(type), x[5], x[6]};
+    return adapter_attention(x[0].to(type), x[1].to(type), x[2].to(type), slots, pass.every)
+        .to(torch::kFloat32);
+  };
+  const auto wide = attention(torch::kFloat32), narrow = attention(torch::kBFloat16);
+  CHECK(torch::allclose(wide, narrow, 0.03, 0.03));
+  const auto a = gradients(problem, wide), b = gradients(problem, narrow);
+  for (size_t i = 0; i < a.size(); ++i) {
+    CAPTURE(i);
+    CHECK((a[i] - b[i]).norm().item<float>() < 0.03F * a[i].norm().item<float>());
+  }
+}
+
+TEST_CASE("a value that is not finite reaches the output of ragged attention") {
+  const auto pass = lay_out(short_rows(), 1, torch::kCPU);
+  const torch::NoGradGuard no_grad;
+  for (const size_t leaf : {0, 1, 2}) {
+    const auto problem = make_ragged(pass.num_tokens(), pass.num_tokens(), {2, 2, d}, false);
+    const auto& x = problem.leaves;
+    x[leaf].fill_(std::numeric_limits<float>::quiet_NaN());
+    CHECK(adapter_attention(x[0], x[1], x[2], {}, pass.every).isnan().all().item<bool>());
   }
 }

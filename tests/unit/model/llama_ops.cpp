@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "bovila/model/rotary.h"
 
 using namespace bovila;
@@ -25,24 +27,60 @@ void compare(const Tensor& leaf, const std::function<Tensor()>& ours,
 
 }  // namespace
 
+// Widths below, of and between multiples of the CPU kernels' sixteen lanes.
+constexpr int64_t kWidths[] = {8, 16, 37, 96};
+
 TEST_CASE("RMSNorm equals its definition, gradient too") {
   torch::manual_seed(1);
-  const auto x = torch::randn({2, 3, 8}).requires_grad_(true);
-  const auto weight = torch::randn({8});
-  compare(
-      x, [&] { return rms_norm(x, weight, 1e-5); },
-      [&] { return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight; });
+  for (const int64_t width : kWidths) {
+    const auto x = torch::randn({2, 3, width}).requires_grad_(true);
+    const auto weight = torch::randn({width});
+    compare(
+        x, [&] { return rms_norm(x, weight, 1e-5); },
+        [&] { return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight; });
+  }
 }
 
 TEST_CASE("SwiGLU equals silu(a) * b, gradient too") {
   torch::manual_seed(1);
-  const auto x = torch::randn({2, 3, 8}).requires_grad_(true);
-  compare(
-      x, [&] { return swiglu(x); },
-      [&] {
-        const auto halves = x.chunk(2, -1);
-        return torch::silu(halves[0]) * halves[1];
-      });
+  for (const int64_t width : kWidths) {
+    const auto x = torch::randn({2, 3, 2 * width}).requires_grad_(true);
+    compare(
+        x, [&] { return swiglu(x); },
+        [&] {
+          const auto halves = x.chunk(2, -1);
+          return torch::silu(halves[0]) * halves[1];
+        });
+  }
+}
+
+TEST_CASE("SwiGLU of gates of all sizes is LibTorch's, to four units in the last place") {
+  const auto gate = torch::linspace(-120, 120, 100001), up = torch::ones_like(gate);
+  const auto ours = swiglu(torch::stack({gate, up}, 1)).flatten(), theirs = torch::silu(gate);
+  CHECK(torch::allclose(ours, theirs, 5e-7, 1e-35));
+}
+
+TEST_CASE("what is not finite goes through RMSNorm and SwiGLU") {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    auto x = torch::ones({1, 8});
+    x[0][5] = bad;
+    CHECK_FALSE(rms_norm(x, torch::ones({8}), 1e-5).isfinite().all().item<bool>());
+    CHECK_FALSE(swiglu(x).isfinite().all().item<bool>());
+    CHECK_FALSE(swiglu(x.flip(1)).isfinite().all().item<bool>());
+  }
+}
+
+TEST_CASE("RMSNorm and SwiGLU in bf16 are those in fp32, rounded") {
+  torch::manual_seed(1);
+  const auto x = torch::randn({3, 32}).to(torch::kBFloat16), wide = x.to(torch::kFloat32);
+  const auto weight = torch::randn({32}).to(torch::kBFloat16);
+  const auto near = [](const Tensor& narrow, const Tensor& exact) {
+    CHECK((narrow.scalar_type() == torch::kBFloat16));
+    CHECK(torch::allclose(narrow.to(torch::kFloat32), exact, 0.02, 0.02));
+  };
+  near(rms_norm(x, weight, 1e-5), rms_norm(wide, weight.to(torch::kFloat32), 1e-5));
+  near(swiglu(x), swiglu(wide));
 }
 
 TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d)") {
@@ -54,6 +92,18 @@ TEST_CASE("rotary embedding turns interleaved pairs by position over theta^(2j/d
   const auto expected = torch::tensor(
       {std::cos(fast), std::sin(fast), -std::sin(slow), std::cos(slow), 9.0, 8.0}, torch::kFloat32);
   CHECK(torch::allclose(y[1], expected, 1e-5, 1e-6));
+}
+
+TEST_CASE("heads of all widths are turned as complex numbers") {
+  torch::manual_seed(1);
+  for (const int64_t width : {6, 16, 20, 64}) {
+    const auto turns = rotary_turns(torch::tensor({3, 1, 8}, torch::kInt64), width, 10000);
+    const auto x = torch::randn({3, 3 * width});
+    const auto pairs = torch::view_as_complex(x.narrow(1, 0, 2 * width).unflatten(1, {2, -1, 2}));
+    const auto turned = torch::view_as_real(pairs * turns).flatten(1);
+    const auto expected = torch::cat({turned, x.narrow(1, 2 * width, width)}, 1);
+    CHECK(torch::allclose(rotate(x.clone(), turns, 2), expected, 1e-5, 1e-6));
+  }
 }
 
 TEST_CASE("the gradient of the rotary embedding turns back, and columns behind the heads pass") {
