@@ -76,7 +76,7 @@ TEST_CASE("the decks of the five data sets have the published settings") {
   }
 }
 
-TEST_CASE("the demo's decks differ in EDL, gate, epochs and output alone") {
+TEST_CASE("the demo's decks differ in EDL, gate, clipping, epochs and output alone") {
   const Config full = read("demo.toml").config;
   const Config plain = read("demo-plain.toml").config;
   CHECK(full.loss.edl_mse == 1);
@@ -89,6 +89,7 @@ TEST_CASE("the demo's decks differ in EDL, gate, epochs and output alone") {
   same.loss = full.loss;
   same.model.scale_proj_seed = full.model.scale_proj_seed;  // read by EDL alone
   same.train.epochs = full.train.epochs;
+  same.train.clip_norm = full.train.clip_norm;  // what EDL's outliers need
   same.output.folder = full.output.folder;
   CHECK(to_toml(same) == to_toml(full));
 }
