@@ -44,14 +44,14 @@ BOVILA_INLINE void add_rows(const Factor& a, const float* b, int64_t b_row, int6
 
 /// A matrix whose rows lie `stride` apart.
 template <typename Float>
-struct Rows {
+struct Matrix {
   Float* values;
   int64_t stride;
 };
 
 /// c [rows, columns] += a [rows, inner] b [inner, columns]; columns are rounded up to kLanes.
-BOVILA_INLINE void add_product(const Factor& a, const Rows<const float>& b, int64_t rows,
-                               int64_t columns, int64_t inner, const Rows<float>& c) {
+BOVILA_INLINE void add_product(const Factor& a, const Matrix<const float>& b, int64_t rows,
+                               int64_t columns, int64_t inner, const Matrix<float>& c) {
   constexpr int kRowsAtOnce = 6;  // with the row of b they fit into AVX2's sixteen registers
   for (int64_t j = 0; j < columns; j += kLanes) {
     const float* from = b.values + j;
