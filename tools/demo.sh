@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 out=output/demo
 need bovila pth2h5
 echo "BoViLA learns to read handwritten digits off videos (input/demo/README.md)."
-echo "This takes 3 to 6 minutes on two free cores; everything is left in $out/."
+echo "This takes 2 to 5 minutes on two free cores; everything is left in $out/."
 rm -rf $out/{before,checkpoints} $out/{config,eval}.json $out/{log.txt,report.html} $out/*.jsonl \
   $out/epoch*.json $out/events.out.tfevents.* $out/{training,asking}.log
 mkdir -p $out/before
