@@ -126,6 +126,16 @@ struct Heads {
   Tensor gate, gate2;  // [H]: tanh(gate1), gate2
 };
 
+/// work(segment, group) for all of them, those of a group on one thread and in order.
+template <typename Work>
+void each_run(std::span<const AttentionSegment> segments, int64_t groups, const Work& work) {
+  at::parallel_for(0, groups, 1, [&](int64_t first, int64_t last) {
+    for (int64_t group = first; group < last; ++group) {
+      for (const AttentionSegment& segment : segments) work(segment, group);
+    }
+  });
+}
+
 }  // namespace
 
 Tensor ragged_forward(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -146,11 +156,7 @@ Tensor ragged_forward(const Tensor& q, const Tensor& k, const Tensor& v,
       unpack(sums, rows, width, {out, head});
     }
   };
-  at::parallel_for(0, heads.groups, 1, [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; ++group) {
-      for (const AttentionSegment& segment : segments) run_of_group(segment, group);
-    }
-  });
+  each_run(segments, heads.groups, run_of_group);
   return out;
 }
 
@@ -200,11 +206,7 @@ RaggedGradients ragged_backward(const Tensor& q, const Tensor& k, const Tensor& 
     unpack_add(d_keys, segment.keys, width, {out.k, group});
     unpack_add(d_values, segment.keys, width, {out.v, group});
   };
-  at::parallel_for(0, heads.groups, 1, [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; ++group) {
-      for (const AttentionSegment& segment : segments) run_of_group(segment, group);
-    }
-  });
+  each_run(segments, heads.groups, run_of_group);
   if (heads.has_adapter()) {
     out.key = out.key.narrow(2, 0, width);
     out.value = out.value.narrow(2, 0, width);
