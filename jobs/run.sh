@@ -142,7 +142,8 @@ was_stopped() {
 }
 
 # Only a running job is put back: one that Slurm is already ending was cancelled, and would come
-# back from the dead, or is being requeued by Slurm itself.
+# back from the dead, or is being requeued by Slurm itself. Slurm sends TERM to all of a job that it
+# puts back, often before scontrol has read the answer, which must come through.
 requeue() {
   local state reason
   if [[ $job == none ]]; then
@@ -152,7 +153,7 @@ requeue() {
   state=$(scontrol --oneliner show job "$job" 2>&1 | grep -o 'JobState=[A-Z_]*')
   if [[ -n $state && $state != JobState=RUNNING ]]; then
     say "job $job is not put back into the queue by this script: Slurm ends it (${state#*=})"
-  elif reason=$(scontrol requeue "$job" 2>&1); then
+  elif reason=$(trap '' TERM && scontrol requeue "$job" 2>&1); then
     say "job $job was stopped before its end and is put back into the queue"
   else
     say "job $job was stopped before its end and cannot be requeued: ${reason:-no reason given}"

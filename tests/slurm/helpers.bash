@@ -63,7 +63,15 @@ field() { scontrol --oneliner show job "$job" | grep -o " $1=[^ ]*" | cut -d= -f
 is() { [[ $(field "$1") == "$2" ]]; }
 has_ended() { [[ $(field JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)$ ]]; }
 is_requeued() { is JobState PENDING && is Restarts "$1"; }
+
+# logged PATTERN: in the job's log. log_says PATTERN: it must be; shows the log's end otherwise.
 logged() { grep -qE -- "$1" "$log"; }
+log_says() {
+  logged "$1" && return
+  tail -n 40 "$log"
+  echo "expected to read in the log: $1"
+  return 1
+}
 
 is_gone() { [[ -z $(squeue --noheader --jobs="$1") ]]; }
 
