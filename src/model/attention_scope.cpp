@@ -30,12 +30,6 @@ void append(std::vector<IndexRange>& keys, IndexRange next) {
   }
 }
 
-int64_t total(std::span<const IndexRange> ranges) {
-  int64_t count = 0;
-  for (const IndexRange& range : ranges) count += range.count;
-  return count;
-}
-
 /// The run of places [first, end) of a row behind its keys.
 Run make_run(const RowLayout& row, int64_t first, int64_t end, std::vector<IndexRange> keys) {
   const IndexRange own{row.tokens[static_cast<size_t>(first)], end - first};
@@ -71,7 +65,7 @@ AttentionSegment segment_of(const Run& run, std::span<const int64_t> queries) {
                            .mask = {},
                            .video = run.video,
                            .first_after = 0};
-  const int64_t num_keys = total(run.keys);
+  const int64_t num_keys = total_count(run.keys);
   segment.mask = torch::zeros({segment.queries.count, num_keys});
   float* row = segment.mask.data_ptr<float>();
   for (auto query = first; query != last; ++query, row += num_keys) {
@@ -118,6 +112,12 @@ PaddedRows pad(std::span<const std::vector<int64_t>> tokens, int64_t count, int6
 }
 
 }  // namespace
+
+int64_t total_count(std::span<const IndexRange> ranges) {
+  int64_t count = 0;
+  for (const IndexRange& range : ranges) count += range.count;
+  return count;
+}
 
 AttentionScope ragged_scope(std::span<const RowLayout> rows, int64_t num_shared,
                             std::span<const int64_t> queries) {

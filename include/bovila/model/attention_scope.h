@@ -22,6 +22,9 @@ struct IndexRange {
   int64_t end() const { return first + count; }
 };
 
+/// Of all of them together.
+int64_t total_count(std::span<const IndexRange> ranges);
+
 /// One row of a pass: `tokens[i]` is what stands at its place i, as an index into the pass's
 /// tokens. Places [0, prefix_len) are seen by all later ones, those behind by the rest of their
 /// branch.

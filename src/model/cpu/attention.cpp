@@ -96,21 +96,24 @@ BOVILA_INLINE void scale_by(float factor, float* values, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) store(values + i, load(values + i) * factor);
 }
 
-/// What a block of queries needs of a branch, allocated once a call.
+/// What a block of queries needs of a branch, allocated once a call: a transposed matrix and a
+/// block of scores, twice for the backward pass.
 struct Scratch {
-  Scratch(const HeadBranch& branch, int64_t width, int64_t num_blocks)
+  Scratch(const HeadBranch& branch, int64_t width, int64_t times)
       : columns(round_up(branch.count)),
-        memory(std::make_unique_for_overwrite<float[]>(
-            static_cast<size_t>(columns * (2 * width + num_blocks * kQueriesAtOnce)))),
+        size(columns * (width + kQueriesAtOnce)),
+        memory(std::make_unique_for_overwrite<float[]>(static_cast<size_t>(times * size))),
         keys(memory.get()),
-        values(keys + columns * width),
-        block(values + columns * width),
-        other_block(block + (num_blocks - 1) * columns * kQueriesAtOnce) {}
+        block(keys + columns * width),
+        values(keys + (times - 1) * size),
+        other_block(block + (times - 1) * size) {}
 
-  int64_t columns;
+  int64_t columns, size;
   std::unique_ptr<float[]> memory;
-  float *keys, *values;        // [width, columns]: the branch's, transposed
-  float *block, *other_block;  // [kQueriesAtOnce, columns] each
+  float* keys;    // [width, columns]: the branch's, transposed
+  float* block;   // [kQueriesAtOnce, columns]
+  float* values;  // as the keys; the second half is the first one again when there is one alone
+  float* other_block;
 };
 
 /// Some of the queries, and how many keys, from the first on, any of them sees.

@@ -40,15 +40,9 @@ void each_pair(const HeadView& head, std::span<const IndexRange> ranges, int64_t
   }
 }
 
-int64_t count_of(std::span<const IndexRange> ranges) {
-  int64_t count = 0;
-  for (const IndexRange& range : ranges) count += range.count;
-  return count;
-}
-
 /// [rows of the ranges, W], zeros.
 Rows zeros(std::span<const IndexRange> ranges, int64_t width) {
-  return Rows(static_cast<size_t>(count_of(ranges) * round_up(width)));
+  return Rows(static_cast<size_t>(total_count(ranges) * round_up(width)));
 }
 
 /// The same with the head's rows, zeros behind each one's d.
