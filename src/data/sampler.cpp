@@ -32,4 +32,15 @@ StepPlan plan_step(std::span<const int64_t> order, int64_t position, int64_t bat
   return plan;
 }
 
+std::vector<StepPlan> plan_steps(std::span<const int64_t> order, int64_t position,
+                                 int64_t batch_size, int64_t accum_iter, int64_t rank,
+                                 int64_t ranks) {
+  std::vector<StepPlan> steps;
+  while (position < std::ssize(order)) {
+    steps.push_back(plan_step(order, position, batch_size, accum_iter, rank, ranks));
+    position += steps.back().num_questions;
+  }
+  return steps;
+}
+
 }  // namespace bovila

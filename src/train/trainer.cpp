@@ -5,7 +5,7 @@
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
-#include "bovila/data/prefetcher.h"
+#include "bovila/data/batch_loader.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/memory_use.h"
@@ -16,37 +16,6 @@
 namespace bovila {
 namespace {
 
-using Batch = std::vector<Example>;
-
-/// The plans of an epoch's steps from `position` on.
-std::vector<StepPlan> plan_epoch(std::span<const int64_t> order, int64_t position,
-                                 const TrainConfig& config, const Communicator& ranks) {
-  std::vector<StepPlan> plans;
-  while (position < static_cast<int64_t>(order.size())) {
-    plans.push_back(plan_step(order, position, config.batch_size, config.accum_iter, ranks.rank(),
-                              ranks.size()));
-    position += plans.back().num_questions;
-  }
-  return plans;
-}
-
-/// Makes this rank's non-empty micro-batches in the order of the plans.
-std::function<std::optional<Batch>()> batch_producer(const Dataset& data,
-                                                     const std::vector<StepPlan>& plans) {
-  std::vector<std::vector<int64_t>> wanted;
-  for (const StepPlan& plan : plans) {
-    for (const auto& rows : plan.micro_batches) {
-      if (!rows.empty()) wanted.push_back(rows);
-    }
-  }
-  return [&data, wanted = std::move(wanted), next = size_t{0}]() mutable -> std::optional<Batch> {
-    if (next == wanted.size()) return std::nullopt;
-    Batch batch;
-    for (const int64_t row : wanted[next++]) batch.push_back(data.example(row));
-    return batch;
-  };
-}
-
 std::string losses_text(const StepReport& report) {
   std::string text;
   for (size_t i = 0; i < report.losses.size(); ++i) {
@@ -55,14 +24,6 @@ std::string losses_text(const StepReport& report) {
   }
   return text;
 }
-
-/// A moment of the optimizer, under its name in a checkpoint.
-struct Moment {
-  const char* name;
-  torch::Tensor AdamW::*member;
-};
-constexpr Moment kMoments[] = {{"adamw/first_moment", &AdamW::first_moment},
-                               {"adamw/second_moment", &AdamW::second_moment}};
 
 ScaledRate projection_rate(const AdapterParameters& parameters, double scale) {
   const NamedParameter& projection = parameters.entry("visual_proj.weight");
@@ -98,84 +59,6 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
   if (is_root()) {
     writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(config), config.checkpoint.keep);
   }
-}
-
-void Trainer::restore(const Checkpoint& checkpoint) {
-  run_together(ranks_, [&] {
-    if (is_root()) {
-      const auto changes = require_fit(checkpoint.folder.string(), checkpoint.state, identity_);
-      for (const Difference& change : changes) {
-        log::info("changed since the checkpoint: {}", change.text());
-      }
-    }
-    restore_state(checkpoint.state);
-  });
-  run_together(ranks_, [&] {
-    if (!is_root()) return;
-    for (const auto& path : set_aside(checkpoint_root(config_), step_)) {
-      log::warn("a checkpoint of a later step was in the way: it is {} now", path.string());
-    }
-    writer_->remove_old(best_step_);
-  });
-}
-
-void Trainer::restore_state(const TrainState& state) {
-  const torch::NoGradGuard no_grad;
-  from_arrays(state, model_.parameters());
-  for (const auto& [name, member] : kMoments) {
-    torch::Tensor& moment = optimizer_.*member;
-    const NamedArray* array = state.find(name);
-    if (array == nullptr || std::ssize(array->values) != moment.numel()) {
-      throw UserError("the checkpoint's '{}' does not fit this deck's trained parameters", name);
-    }
-    moment.copy_(torch::tensor(array->values));
-  }
-  if (state.loss_sums.size() != means_.sums.size()) {
-    throw UserError("the checkpoint has {} running means, this program keeps {}",
-                    state.loss_sums.size(), means_.sums.size());
-  }
-  optimizer_.steps = state.adamw_steps;
-  if (optimizer_.loss_scale.is_dynamic()) {
-    optimizer_.loss_scale = {state.loss_scale, state.loss_scale_good_steps};
-  }
-  step_ = state.step;
-  first_step_ = step_;
-  skipped_in_a_row_ = state.skipped_in_a_row;
-  epoch_ = state.epoch;
-  position_ = state.position;
-  means_.sums = state.loss_sums;
-  means_.num_micro_batches = state.num_micro_batches;
-  means_.num_skipped = state.num_skipped;
-  scores_ = state.scores;
-  best_accuracy_ = state.best_accuracy;
-  best_step_ = state.best_step;
-}
-
-TrainState Trainer::state() const {
-  TrainState state;
-  state.step = step_;
-  state.epoch = epoch_;
-  state.position = position_;
-  state.adamw_steps = optimizer_.steps;
-  state.loss_scale = optimizer_.loss_scale.value();
-  state.loss_scale_good_steps = optimizer_.loss_scale.good_steps();
-  state.num_ranks = ranks_.size();
-  state.loss_sums = means_.sums;
-  state.num_micro_batches = means_.num_micro_batches;
-  state.num_skipped = means_.num_skipped;
-  state.skipped_in_a_row = skipped_in_a_row_;
-  state.scores = scores_;
-  state.best_accuracy = best_accuracy_;
-  state.best_step = best_step_;
-  state.deck = identity_.deck;
-  state.identity = identity_.identity;
-  state.arrays = to_arrays(model_.parameters());
-  for (const auto& [name, member] : kMoments) {
-    const auto host = (optimizer_.*member).cpu();
-    const float* values = host.data_ptr<float>();
-    state.arrays.push_back({name, {host.numel()}, {values, values + host.numel()}});
-  }
-  return state;
 }
 
 /// What the rows tell must be on the disk before a checkpoint says that it was told.
@@ -259,31 +142,40 @@ Accuracy Trainer::run() {
   return accuracy_;
 }
 
+double Trainer::learning_rate_now() const {
+  const auto total = std::ssize(rows_);
+  const int64_t per_micro = config_.train.batch_size * ranks_.size();
+  const auto num_micros = static_cast<double>((total + per_micro - 1) / per_micro);
+  const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
+  return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.size()),
+                       static_cast<double>(epoch_) + done / num_micros);
+}
+
+std::string Trainer::step_text(const StepReport& report) const {
+  return fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm {:.3g}",
+                     epoch_, step_, position_, rows_.size(), losses_text(report), report.lr,
+                     report.gradient_norm);
+}
+
 void Trainer::train_epoch() {
   const auto total = std::ssize(rows_);
   if (position_ == total) return;  // resumed before its evaluation
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
-  const auto plans = plan_epoch(order, position_, config_.train, ranks_);
-  Prefetcher<Batch> batches(batch_producer(*inputs_.train, plans),
-                            static_cast<size_t>(config_.run.prefetch_batches));
-  const auto next = [&] { return batches.next().value(); };
+  const auto steps = plan_steps(order, position_, config_.train.batch_size,
+                                config_.train.accum_iter, ranks_.rank(), ranks_.size());
+  BatchLoader batches(*inputs_.train, steps, static_cast<size_t>(config_.run.prefetch_batches));
   const auto noise = named_noise(static_cast<uint64_t>(config_.train.seed), epoch_,
                                  model_.llama().params().vocab_size);
-  const double peak = base_learning_rate(config_.train, ranks_.size());
-  const int64_t per_micro = config_.train.batch_size * ranks_.size();
-  const int64_t num_micros = (total + per_micro - 1) / per_micro;
-  const auto micros = static_cast<double>(num_micros);
   Progress progress(config_.output.log_every_steps, !is_root());
   StepTimer timer;
-  for (const StepPlan& plan : plans) {
-    const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
-    const double lr =
-        learning_rate(config_.train, peak, static_cast<double>(epoch_) + done / micros);
+  for (const StepPlan& plan : steps) {
+    const double lr = learning_rate_now();
     ranks_.set_stage(fmt::format("step {}", step_ + 1));
     profile_.step_begins();
-    const auto report =
-        train_step(model_, optimizer_, plan, next, config_.loss, noise, lr, ranks_, preemption_);
+    const auto report = train_step(
+        model_, optimizer_, plan, [&] { return batches.next(); }, config_.loss, noise, lr, ranks_,
+        preemption_);
     if (report.stopped) stop(report.stopped);
     if (report.non_finite.empty()) {
       skipped_in_a_row_ = 0;
@@ -301,11 +193,7 @@ void Trainer::train_epoch() {
       results_.add_step(step_record(epoch_, step_, report),
                         timer.record(step_, plan.num_questions));
     }
-    progress.update(
-        fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm "
-                    "{:.3g}",
-                    epoch_, step_, position_, total, losses_text(report), lr, report.gradient_norm),
-        plan.num_questions, total - position_, position_ == total);
+    progress.update(step_text(report), plan.num_questions, total - position_, position_ == total);
     if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) save();
   }
 }

@@ -16,7 +16,7 @@
 #include "bovila/train/checkpoint.h"
 #include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/run_lock.h"
-#include "tests/unit/train/small_star.h"
+#include "tests/unit/data/small_star.h"
 
 using namespace bovila;
 using testing::SmallStar;

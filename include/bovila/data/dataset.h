@@ -1,6 +1,6 @@
 // One split of a data set: questions that can be turned into examples, one at a time.
-// Fed by data/annotations.h, data/feature_store.h and data/tokenizer.h; feeds the loaders of
-// train/trainer.h and train/evaluator.h, which call it from a background thread.
+// Fed by data/annotations.h, data/feature_store.h and data/tokenizer.h; feeds
+// data/batch_loader.h and train/evaluator.h, which call it from a background thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Makes the next items in a background thread while the present one is used.
-// Fed by any producer (reading and tokenising a batch); feeds train/trainer.h and
+// Fed by any producer (reading and tokenising a batch); feeds data/batch_loader.h and
 // train/evaluator.h.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Which questions form which optimizer step, for any number of ranks.
-// Fed by the deck's seed and batch sizes; feeds the loader of train/trainer.h.
+// Fed by the deck's seed and batch sizes; feeds data/batch_loader.h and train/train_step.h.
 //
 // Each epoch has one global order from (seed, epoch). A step takes the next
 // batch_size * ranks * accum_iter questions of it, so the position in an epoch is a number of
@@ -28,5 +28,10 @@ struct StepPlan {
 /// the mean.
 StepPlan plan_step(std::span<const int64_t> order, int64_t position, int64_t batch_size,
                    int64_t accum_iter, int64_t rank, int64_t ranks);
+
+/// All steps after `position`, to the end of the epoch.
+std::vector<StepPlan> plan_steps(std::span<const int64_t> order, int64_t position,
+                                 int64_t batch_size, int64_t accum_iter, int64_t rank,
+                                 int64_t ranks);
 
 }  // namespace bovila

@@ -53,6 +53,10 @@ class Trainer {
  private:
   void train_epoch();
   void finish_epoch();
+  /// For the step after `position_` questions: the epoch counts in micro-batches of all ranks.
+  double learning_rate_now() const;
+  /// The progress line of the step that was just taken.
+  std::string step_text(const StepReport& report) const;
   /// A progress line for a loop over this rank's share of the validation split.
   EvaluationProgress progress_of(const std::string& what) const;
   Evaluation score_validation(const EvaluationProgress& progress);

@@ -56,3 +56,18 @@ TEST_CASE("a last micro-batch with fewer questions than ranks leaves some withou
   }
   CHECK(busy == 1);
 }
+
+TEST_CASE("the steps from any boundary to the end are those of the whole epoch from there on") {
+  const auto order = epoch_order(53, 7, 3);
+  const auto all = plan_steps(order, 0, 4, 2, 1, 3);
+  int64_t position = 0;
+  for (size_t i = 0; i <= all.size(); ++i) {
+    const auto rest = plan_steps(order, position, 4, 2, 1, 3);
+    REQUIRE(rest.size() == all.size() - i);
+    for (size_t k = 0; k < rest.size(); ++k) {
+      CHECK(rest[k].micro_batches == all[i + k].micro_batches);
+    }
+    if (i < all.size()) position += all[i].num_questions;
+  }
+  CHECK(position == 53);
+}

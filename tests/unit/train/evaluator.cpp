@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "bovila/train/evidence.h"
+#include "tests/unit/data/small_star.h"
 #include "tests/unit/model/tiny_llama.h"
-#include "tests/unit/train/small_star.h"
 #include "tests/unit/train/tiny_task.h"
 
 using namespace bovila;

@@ -2,8 +2,8 @@
 #include "bovila/train/experiment.h"
 
 #include "bovila/dist/agreement.h"
+#include "tests/unit/data/small_star.h"
 #include "tests/unit/model/tiny_llama.h"
-#include "tests/unit/train/small_star.h"
 
 using namespace bovila;
 using testing::contains;

@@ -1,7 +1,7 @@
 // Means, accuracy by type, predictions and the log.
 #include "bovila/train/metrics.h"
 
-#include "tests/unit/train/small_star.h"
+#include "tests/unit/data/small_star.h"
 
 using namespace bovila;
 using nlohmann::json;

@@ -3,8 +3,8 @@
 
 #include <csignal>
 
+#include "tests/unit/data/small_star.h"
 #include "tests/unit/model/tiny_llama.h"
-#include "tests/unit/train/small_star.h"
 
 using namespace bovila;
 using testing::SmallStar;

@@ -1,5 +1,5 @@
 // A STAR split of a few questions about one video, with the golden folder's tokenizer.
-// Fed to train/metrics.h, train/evaluator.h and train/experiment.h.
+// Fed to data/batch_loader.h, train/metrics.h, train/evaluator.h and train/experiment.h.
 #pragma once
 
 #include <cstring>
