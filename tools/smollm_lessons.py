@@ -91,10 +91,19 @@ def write_lessons(data, folder):
                            for question, text in zip(questions, texts)], file)
 
 
+def read_vocabulary(path):
+    """Token -> id."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return dict(json.load(file)["model"]["vocab"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LessonError(f"{path}: expected a Hugging Face tokenizer with a vocabulary of token "
+                          f"-> id in model.vocab: {error!r}") from error
+
+
 def word_embeddings(llama):
     """[10, D]: of the digits' words behind a blank, one token each."""
-    with open(os.path.join(llama, "tokenizer.json"), encoding="utf-8") as file:
-        vocabulary = json.load(file)["model"]["vocab"]
+    vocabulary = read_vocabulary(os.path.join(llama, "tokenizer.json"))
     missing = [digit for digit in DIGITS if f"\u0120{digit}" not in vocabulary]
     if missing:
         raise LessonError(f"{llama}: expected a token for each digit's word, got none for "

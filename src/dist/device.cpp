@@ -171,10 +171,13 @@ RankView view_devices(const std::string& host) {
   return view;
 }
 
-void load_cuda() {
-  if (dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
+void load_cuda(const char* library) {
+  if (dlopen(library, RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     const char* why = dlerror();  // NOLINT(concurrency-mt-unsafe): glibc has one a thread
-    throw UserError("cannot load LibTorch's kernels for GPUs: {}", why);
+    throw UserError(
+        "cannot load LibTorch's kernels for GPUs: {}. Build with a LibTorch for CUDA (make help: "
+        "LIBTORCH), or set run.device = \"cpu\"",
+        why);
   }
   BOVILA_CHECK(torch::globalContext().hasCUDART(),
                "LibTorch was asked about CUDA before its kernels were loaded");

@@ -36,13 +36,15 @@ class Run:
             stdin=subprocess.DEVNULL, start_new_session=True)
 
     def members(self):
-        """Process ids of the session, the started one first."""
+        """Process ids of the session, the started one first. A dead one has let go of its files
+        when its last thread is gone."""
         found = []
         for name in os.listdir("/proc"):
             try:
                 with open(f"/proc/{name}/stat") as stat:
                     fields = stat.read().rsplit(")", 1)[1].split()
-                if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                dead = fields[0] == "Z" and len(os.listdir(f"/proc/{name}/task")) == 1
+                if int(fields[3]) == self.process.pid and not dead:
                     found.append(int(name))
             except (OSError, ValueError, IndexError):
                 continue

@@ -10,7 +10,7 @@ start() {
   job=$!
   trap 'kill -KILL $job 2>/dev/null || true' EXIT # when the test fails: the run would not end
   for ((i = 0; i < 600; ++i)); do
-    grep -qs "epoch 0 step 2 " first && return
+    grep -qs "epoch 0 step 3 " first && return # the checkpoint of step 1 is on the disk
     sleep 0.05
   done
   cat first

@@ -7,11 +7,11 @@
 #   RANKS    numbers of ranks to try (default: "2 3 4")
 source "$(dirname "$0")/helpers.bash"
 
-limit=2 # run.collective_timeout_s of the ranks
-slack=8 # seconds on top of it for the last words and mpirun's own end
+# run.collective_timeout_s of the ranks: a busy machine may keep one from its core for seconds.
+limit=5
+slack=40 # seconds on top of it for the last words and mpirun's own end
 DEVICE=${DEVICE:-cpu}
 RANKS=${RANKS:-2 3 4}
-[[ $DEVICE == cuda ]] && slack=20 # ncclCommAbort is waited for, up to 10 s
 program=rank_death
 come=steps                                       # the ranks have come when they take steps
 let_live="--mca orte_abort_on_non_zero_status 0" # what keeps mpirun from ending the others
@@ -138,7 +138,7 @@ test_a_rank_that_dies_or_stops_while_nccl_starts_ends_the_others_who_say_why() {
     start 3 $let_live -- "${word% *}" -1
     ends "${word#* }"
     for rank in 0 1; do
-      says_once "rank $rank of 3 waited 1 s for the others in starting NCCL (ncclCommInitRankConfig); one of them has died or hangs"
+      says_once "rank $rank of 3 waited 2.5 s for the others in starting NCCL (ncclCommInitRankConfig); one of them has died or hangs"
     done
   done
 }

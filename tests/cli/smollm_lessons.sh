@@ -96,6 +96,15 @@ test_wrong_files_are_named() {
   echo '{"model": {"vocab": {"\u0120one": 3}}}' >llama/tokenizer.json
   exits 2 lessons projection "$data" llama learnt.pth start.pth
   says_once "llama: expected a token for each digit's word, got none for zero, two, three"
+  local wrong
+  for wrong in 'none' '[]' '{"model": {}}' '{"model": {"vocab": ["one"]}}'; do
+    echo "$wrong" >llama/tokenizer.json
+    exits 2 lessons projection "$data" llama learnt.pth start.pth
+    says_once "llama/tokenizer.json: expected a Hugging Face tokenizer with a vocabulary"
+  done
+  rm llama/tokenizer.json
+  exits 2 lessons projection "$data" llama learnt.pth start.pth
+  says "llama/tokenizer.json: expected a Hugging Face tokenizer" "No such file"
   [[ ! -e start.pth && ! -e out ]]
 }
 

@@ -1,16 +1,14 @@
 // libfaults.so, loaded before all others (LD_PRELOAD): lets calls of the C library that change
-// files below one folder fail, or ends the process there. Fed by the tests' environment:
+// files below one folder fail, or ends or holds the process there. Fed by the tests' environment:
 //
 //   BOVILA_FAULTS_UNDER  the folder; calls on other files are not counted
-//   BOVILA_FAULTS        "CALL NUMBER ACTION", several with commas; the NUMBER-th (from 1) CALL,
-//   one
-//                        of write, fsync, rename, or "any" of them. ACTION: kill-before,
-//                        kill-after, full (ENOSPC), readonly (EROFS), io (EIO), short (half of it
-//                        is written)
+//   BOVILA_FAULTS        "CALL NUMBER ACTION", several with commas: the NUMBER-th CALL (from 1),
+//                        one of write, fsync, rename, or "any" of them. ACTION: kill-before,
+//                        kill-after, hold (SIGSTOP before it), full (ENOSPC), readonly (EROFS),
+//                        io (EIO), short (half of it is written)
 //   BOVILA_FAULTS_LOG    a file: gets a line a counted call, "write /path"
 //   BOVILA_NO_FLOCK      set: flock() is not to be had (ENOLCK)
-//   BOVILA_CLOCK_JUMPS   set: each look at the wall clock is up to a year off; steady clocks are
-//   not
+//   BOVILA_CLOCK_JUMPS   set: each look at the wall clock is up to a year off, at a steady one not
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -92,6 +90,7 @@ template <typename Work>
 auto with_fault(Call call, const std::string& path, Work work) {
   const std::string action = action_of(call, path);
   die_if(action == "kill-before");
+  if (action == "hold") kill(getpid(), SIGSTOP);
   if (fails(action)) return decltype(work(action)){-1};
   const auto result = work(action);
   die_if(action == "kill-after");

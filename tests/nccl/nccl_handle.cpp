@@ -93,7 +93,7 @@ TEST_CASE("when rank 0 cannot make an id, no rank starts and all say why") {
 }
 
 TEST_CASE("when one rank fails to start, all ranks give its reason and the others abort") {
-  auto ranks = ranks_with_limit(2);
+  auto ranks = ranks_with_limit(10);
   reset_nccl_double();
   if (is_last(ranks)) nccl_double().failing_call = "ncclCommInitRankConfig";
   const auto start = Clock::now();
@@ -113,7 +113,7 @@ TEST_CASE("when one rank fails to start, all ranks give its reason and the other
 }
 
 TEST_CASE("a bootstrap that a rank never joins ends on all ranks within the time limit") {
-  auto ranks = ranks_with_limit(2);
+  auto ranks = ranks_with_limit(10);
   reset_nccl_double();
   nccl_double().skips_start = is_last(ranks);
   ranks.set_stage("starting");
@@ -123,9 +123,9 @@ TEST_CASE("a bootstrap that a rank never joins ends on all ranks within the time
   REQUIRE(error);
   CHECK(error->code == ExitCode::kFailure);
   CHECK(contains(error->what(),
-                 fmt::format("rank 0 of {} (starting) waited 1 s for the others in starting NCCL",
+                 fmt::format("rank 0 of {} (starting) waited 5 s for the others in starting NCCL",
                              ranks.size())));
-  CHECK(taken.count() > 0.9);
+  CHECK(taken.count() > 4.5);
   CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
   ranks.barrier();

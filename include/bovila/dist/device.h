@@ -34,8 +34,8 @@ std::vector<int> assign_devices(DeviceRequest request, const std::vector<RankVie
 RankView view_devices(const std::string& host);
 
 /// Loads LibTorch's CUDA kernels, which a run on the CPU does without. LibTorch takes them up if it
-/// was not asked about CUDA before. @throws UserError when its library cannot be loaded.
-void load_cuda();
+/// was not asked about CUDA before. @throws UserError when the library cannot be loaded.
+void load_cuda(const char* library = "libtorch_cuda.so");
 
 /// Collective over `ranks`; `node` holds those that share this rank's memory (MpiSession::node).
 /// assign_devices of what all ranks see; makes this rank's device CUDA's current one.

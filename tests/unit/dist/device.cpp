@@ -43,6 +43,15 @@ TEST_CASE("LibTorch's kernels for GPUs are loaded when asked for") {
   CHECK(has_kernel());
 }
 
+TEST_CASE("kernels for GPUs that cannot be loaded are named, with what to do") {
+  CHECK_THROWS_WITH_AS(load_cuda("libtorch_not_there.so"),
+                       doctest::Contains("cannot load LibTorch's kernels for GPUs: "
+                                         "libtorch_not_there.so: cannot open shared object file"),
+                       UserError);
+  CHECK_THROWS_WITH_AS(load_cuda("libtorch_not_there.so"),
+                       doctest::Contains("set run.device = \"cpu\""), UserError);
+}
+
 TEST_CASE("where all ranks see all devices, a rank's device is its local rank") {
   const auto view = sees("n1", {"a", "b", "c", "d"});
   for (const auto request : {DeviceRequest::kAuto, DeviceRequest::kCuda}) {

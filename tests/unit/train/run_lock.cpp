@@ -21,7 +21,7 @@ using Json = nlohmann::json;
 
 namespace {
 
-constexpr std::chrono::milliseconds kBeat{150};  // three are enough for a heart on a busy machine
+constexpr std::chrono::milliseconds kBeat{1000};  // a busy machine may let a heart miss two
 
 /// Who holds a folder, as its file says.
 Json holder_of(const fs::path& folder) {
