@@ -145,10 +145,10 @@ Accuracy Trainer::run() {
 double Trainer::learning_rate_now() const {
   const auto total = std::ssize(rows_);
   const int64_t per_micro = config_.train.batch_size * ranks_.size();
-  const auto num_micros = static_cast<double>((total + per_micro - 1) / per_micro);
+  const int64_t num_micros = (total + per_micro - 1) / per_micro;
   const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
   return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.size()),
-                       static_cast<double>(epoch_) + done / num_micros);
+                       static_cast<double>(epoch_) + done / static_cast<double>(num_micros));
 }
 
 std::string Trainer::step_text(const StepReport& report) const {
