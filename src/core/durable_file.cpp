@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/error.h"
 #include "bovila/core/system.h"
 
@@ -57,16 +58,6 @@ int open_retrying(const fs::path& path, int flags) {
   } while (descriptor < 0 && errno == EINTR);
   return descriptor;
 }
-
-struct Descriptor {
-  int id;
-  explicit Descriptor(int opened) : id(opened) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (id >= 0) close(id);
-  }
-};
 
 void sync_descriptor(int descriptor, const fs::path& path) {
   while (fsync(descriptor) != 0) {

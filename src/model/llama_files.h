@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 
-#include "bovila/data/pickle.h"
 #include "bovila/model/llama_weights.h"
 
 namespace bovila {
@@ -38,8 +37,5 @@ std::unique_ptr<LlamaFiles> open_llama_files(const std::string& folder);
 std::unique_ptr<LlamaFiles> open_meta_files(const std::string& folder);
 std::unique_ptr<LlamaFiles> open_hf_files(const std::string& folder);
 std::unique_ptr<LlamaFiles> open_own_file(const std::string& folder);
-
-/// @throws UserError for a tensor of `path` that is not floating point.
-torch::ScalarType weight_type(ElementType type, const std::string& tensor, const std::string& path);
 
 }  // namespace bovila

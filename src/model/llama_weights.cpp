@@ -19,23 +19,6 @@ std::unique_ptr<LlamaFiles> open_llama_files(const std::string& folder) {
   return open_meta_files(folder);
 }
 
-torch::ScalarType weight_type(ElementType type, const std::string& tensor,
-                              const std::string& path) {
-  switch (type) {
-    case ElementType::kFloat16:
-      return torch::kFloat16;
-    case ElementType::kBFloat16:
-      return torch::kBFloat16;
-    case ElementType::kFloat32:
-      return torch::kFloat32;
-    case ElementType::kFloat64:
-      return torch::kFloat64;
-    default:
-      throw UserError("{}: '{}' has elements of type {}, weights are floating point", path, tensor,
-                      name_of(type));
-  }
-}
-
 std::shared_ptr<std::byte> private_memory(size_t size,
                                           const std::function<void(std::byte*)>& fill) {
   const std::align_val_t alignment{kWeightAlignment};

@@ -6,6 +6,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
 #include "bovila/data/pth.h"
+#include "bovila/model/weight_type.h"
 #include "src/model/llama_block.h"
 #include "src/model/llama_files.h"
 #include "src/model/params_readers.h"

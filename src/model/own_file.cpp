@@ -6,6 +6,7 @@
 #include "bovila/core/error.h"
 #include "bovila/data/safetensors.h"
 #include "bovila/model/llama_file.h"
+#include "bovila/model/weight_type.h"
 #include "src/model/llama_block.h"
 #include "src/model/llama_files.h"
 #include "src/model/own_file_format.h"

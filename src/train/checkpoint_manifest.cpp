@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
 #include "bovila/core/system.h"
@@ -71,16 +72,6 @@ Manifest read_manifest(std::string_view text, const std::string& path) {
   }
   return manifest;
 }
-
-struct Descriptor {
-  int id;
-  explicit Descriptor(int opened) : id(opened) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (id >= 0) close(id);
-  }
-};
 
 /// A whole file. `check_size` may refuse its size before memory is taken for it.
 template <typename CheckSize>

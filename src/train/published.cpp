@@ -11,6 +11,7 @@
 #include "bovila/core/log.h"
 #include "bovila/data/pth.h"
 #include "bovila/dist/libtorch.h"
+#include "bovila/model/weight_type.h"
 
 namespace bovila {
 namespace {
@@ -45,24 +46,8 @@ std::string settings_of(const PthFile& file) {
   return fmt::format("{}", fmt::join(settings, ", "));
 }
 
-torch::ScalarType scalar_type(const PthFile& file, const PthTensor& tensor) {
-  switch (tensor.type) {
-    case ElementType::kFloat16:
-      return torch::kFloat16;
-    case ElementType::kBFloat16:
-      return torch::kBFloat16;
-    case ElementType::kFloat32:
-      return torch::kFloat32;
-    case ElementType::kFloat64:
-      return torch::kFloat64;
-    default:
-      throw UserError("{}: the parameter '{}' has elements of type {}, expected floating point",
-                      file.path(), tensor.name, name_of(tensor.type));
-  }
-}
-
 torch::Tensor read(const PthFile& file, const PthTensor& tensor) {
-  auto values = torch::empty(tensor.shape, scalar_type(file, tensor));
+  auto values = torch::empty(tensor.shape, weight_type(tensor.type, tensor.name, file.path()));
   file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
   return values;
 }

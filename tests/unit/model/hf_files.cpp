@@ -192,7 +192,7 @@ TEST_CASE("a safetensors file of whole numbers is refused") {
   auto tensors = hf_tensors(tiny_params());
   tensors["model.norm.weight"] = torch::ones({16}, torch::kInt64);
   CHECK(contains(problem_with(tensors),
-                 "'model.norm.weight' has elements of type int64, weights are floating point"));
+                 "'model.norm.weight' has elements of type int64, expected floating point"));
 }
 
 TEST_CASE("a safetensors file that was cut short is refused with its name") {

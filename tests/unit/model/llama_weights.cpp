@@ -215,7 +215,7 @@ TEST_CASE("whole numbers are no weights") {
   auto tensors = meta_tensors(tiny_params());
   tensors["norm.weight"] = torch::ones({16}, torch::kInt64);
   CHECK(contains(problem_with(tensors),
-                 "'norm.weight' has elements of type int64, weights are floating point"));
+                 "'norm.weight' has elements of type int64, expected floating point"));
 }
 
 TEST_CASE("a file that is no .pth is refused with its name") {
