@@ -9,7 +9,7 @@ source "$(dirname "$0")/helpers.bash"
 
 # run.collective_timeout_s of the ranks: a busy machine may keep one from its core for seconds.
 limit=5
-slack=40 # seconds on top of it for the last words and mpirun's own end
+slack=20 # seconds on top of it for the last words, ncclCommAbort (up to 10) and mpirun's own end
 DEVICE=${DEVICE:-cpu}
 RANKS=${RANKS:-2 3 4}
 program=rank_death

@@ -129,15 +129,16 @@ TEST_CASE("wrong sums fail on every rank with the collective's name") {
   CHECK_FALSE(contains(failure.report, "passed"));
 }
 
-TEST_CASE("one wrong element of a sum on the last rank fails on all") {
+TEST_CASE("one wrong element of a large sum on the last rank fails on all") {
   const int last = all_ranks().size() - 1;
   BrokenCommunicator ranks([last](Tensor& tensor) {
-    if (all_ranks().rank() == last && tensor.numel() == 256) tensor[-1] += 0.5;
+    if (all_ranks().rank() == last && tensor.numel() == 1 << 20) tensor[-1] += 0.5;
   });
   const auto failure = failure_of(ranks);
   CHECK(contains(failure.message,
-                 "an all-reduce (sum) of 1 KiB on cpu gave wrong numbers: element 255 is "));
-  CHECK(contains(failure.message, "(1 of 256 elements differ)"));
+                 "an all-reduce (sum) of 4 MiB on cpu gave wrong numbers: element "
+                 "1048575 is "));
+  CHECK(contains(failure.message, "(1 of 1048576 elements differ)"));
   CHECK(contains(failure.message, fmt::format("rank {} the first", last)) == (last > 0));
 }
 

@@ -20,7 +20,7 @@
 
 using namespace bovila;
 using testing::SmallStar;
-using testing::star_question;
+using testing::star_questions;
 
 namespace {
 
@@ -30,12 +30,6 @@ constexpr int64_t kNumExamples = 300, kSaveEvery = 10;
 void log_into(std::ostringstream& text) {
   spdlog::set_default_logger(std::make_shared<spdlog::logger>(
       "captured", std::make_shared<spdlog::sinks::ostream_sink_mt>(text)));
-}
-
-nlohmann::json questions(int num) {
-  auto all = nlohmann::json::array();
-  for (int i = 0; i < num; ++i) all.push_back(star_question(fmt::format("Sequence_{}", i), i));
-  return all;
 }
 
 std::function<std::optional<Example>()> producer(const Dataset& data) {
@@ -59,7 +53,7 @@ TEST_CASE("loader, checkpoint writer, heartbeat and log work side by side") {
   std::ostringstream text;
   const auto logger_before = spdlog::default_logger();
   log_into(text);
-  const SmallStar star(questions(3));
+  const SmallStar star(star_questions(3));
   const std::string folder = star.folder.path() + "/out";
   const RunLock lock(folder, std::chrono::milliseconds(1));
   const Preemption preemption;
@@ -86,7 +80,7 @@ TEST_CASE("loader, checkpoint writer, heartbeat and log work side by side") {
 
 TEST_CASE("a loader that is left while it reads ends before what it reads from") {
   for (int64_t num_read = 0; num_read < 20; ++num_read) {
-    const SmallStar star(questions(2));
+    const SmallStar star(star_questions(2));
     Prefetcher<Example> examples(producer(*star.data), 2);
     for (int64_t i = 0; i < num_read; ++i) CHECK(examples.next()->row == i % 2);
   }

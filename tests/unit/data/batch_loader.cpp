@@ -7,16 +7,9 @@
 
 using namespace bovila;
 using testing::SmallStar;
-using testing::star_question;
+using testing::star_questions;
 
 namespace {
-
-nlohmann::json questions(int count) {
-  auto all = nlohmann::json::array();
-  for (int i = 0; i < count; ++i)
-    all.push_back(star_question("Interaction_T" + std::to_string(i), i % 4));
-  return all;
-}
 
 std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
   std::vector<int64_t> rows;
@@ -27,7 +20,7 @@ std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
 }  // namespace
 
 TEST_CASE("a loader gives the micro-batches of its steps in order, without the empty ones") {
-  const SmallStar star(questions(5));
+  const SmallStar star(star_questions(5));
   const std::vector<StepPlan> steps = {{.micro_batches = {{3, 1}, {}}}, {.micro_batches = {{4}}}};
   BatchLoader loader(*star.data, steps, 1);
   CHECK(rows_of(loader.next()) == std::vector<int64_t>{3, 1});

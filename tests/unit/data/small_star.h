@@ -30,6 +30,15 @@ inline nlohmann::json star_question(const std::string& id, int answer) {
   return question;
 }
 
+/// Sequence_0, Sequence_1, ...
+inline nlohmann::json star_questions(int count) {
+  auto all = nlohmann::json::array();
+  for (int i = 0; i < count; ++i) {
+    all.push_back(star_question("Sequence_" + std::to_string(i), i % 4));
+  }
+  return all;
+}
+
 /// One video "V1" of five frames.
 inline void write_one_video(const std::string& folder) {
   const FeatureSource source{
