@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/checkpoint/checkpoint.h"
+#include "bovila/checkpoint/published.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
-#include "bovila/train/checkpoint.h"
-#include "bovila/train/published.h"
 
 using namespace bovila;
 

@@ -1,6 +1,6 @@
 // llama2bovila FOLDER TARGET: a LLaMA in any form that bovila reads into bovila's own file, which
 // ranks map instead of reading it. The tokenizer goes with it.
-// Fed by the downloaded weights; feeds model/llama_weights.h through TARGET/bovila.safetensors.
+// Fed by the downloaded weights; feeds weights/llama_weights.h through TARGET/bovila.safetensors.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
@@ -8,9 +8,9 @@
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
-#include "bovila/data/tokenizer.h"
-#include "bovila/model/llama_file.h"
+#include "bovila/text/tokenizer.h"
 #include "bovila/train/experiment.h"
+#include "bovila/weights/llama_file.h"
 
 namespace {
 

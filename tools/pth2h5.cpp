@@ -1,7 +1,7 @@
 // pth2h5 FILE.pth DIR: a features .pth, or a folder of .npy files, into a sharded HDF5 feature set;
 // --verify proves one, --list shows one (or a .pth).
-// Fed by the published features or tools/extract_features.py; feeds data/feature_store.h. Memory:
-// the largest video.
+// Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
+// Memory: the largest video.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -16,10 +16,10 @@
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
 #include "bovila/core/log.h"
-#include "bovila/data/feature_store.h"
-#include "bovila/data/feature_writer.h"
-#include "bovila/data/npy.h"
-#include "bovila/data/pth.h"
+#include "bovila/features/feature_store.h"
+#include "bovila/features/feature_writer.h"
+#include "bovila/features/npy.h"
+#include "bovila/files/pth.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 // every entry takes Lock, which silences the printing, and reason() reads that stack.
 #include <algorithm>
 
-#include "hdf5_internal.h"
+#include "src/core/hdf5_internal.h"
 
 namespace bovila::hdf5 {
 

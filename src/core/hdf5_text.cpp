@@ -5,7 +5,7 @@
 #include <cstring>
 #include <functional>
 
-#include "hdf5_internal.h"
+#include "src/core/hdf5_internal.h"
 
 namespace bovila::hdf5 {
 

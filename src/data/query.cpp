@@ -10,7 +10,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
 #include "bovila/data/annotations.h"
-#include "bovila/data/text.h"
+#include "bovila/text/text.h"
 
 namespace bovila {
 namespace {

@@ -12,11 +12,11 @@
 #include <span>
 #include <sstream>
 
-#include "annotation_file.h"
 #include "bovila/core/error.h"
 #include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
-#include "bovila/data/text.h"
+#include "bovila/text/text.h"
+#include "src/data/sets/annotation_file.h"
 
 namespace bovila {
 namespace {

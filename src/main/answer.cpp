@@ -4,7 +4,7 @@
 
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
-#include "bovila/train/answerer.h"
+#include "bovila/evaluation/answerer.h"
 #include "bovila/train/experiment.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"

@@ -4,11 +4,11 @@
 #include <chrono>
 #include <iostream>
 
+#include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
-#include "bovila/data/report.h"
+#include "bovila/data/data_report.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/experiment.h"
-#include "bovila/train/published.h"
 
 namespace bovila {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "bovila/train/answerer.h"
-#include "bovila/train/run_folder.h"
+#include "bovila/checkpoint/run_folder.h"
+#include "bovila/evaluation/answerer.h"
 
 namespace bovila {
 

@@ -1,12 +1,12 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
 #include <iostream>
 
+#include "bovila/checkpoint/published.h"
+#include "bovila/checkpoint/run_folder.h"
+#include "bovila/checkpoint/run_lock.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/identity.h"
-#include "bovila/train/published.h"
-#include "bovila/train/run_folder.h"
-#include "bovila/train/run_lock.h"
 #include "bovila/train/trainer.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"

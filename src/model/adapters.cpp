@@ -8,7 +8,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/random.h"
-#include "bovila/data/feature_store.h"
+#include "bovila/features/feature_store.h"
 
 namespace bovila {
 namespace {

@@ -9,7 +9,7 @@
 #include "bovila/data/clip.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/node_memory.h"
-#include "bovila/model/llama_copy.h"
+#include "bovila/weights/llama_copy.h"
 
 namespace bovila {
 namespace {

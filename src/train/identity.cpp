@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "bovila/core/hash.h"
-#include "bovila/model/llama_weights.h"
+#include "bovila/weights/llama_weights.h"
 
 namespace bovila {
 namespace {

@@ -9,12 +9,12 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/random.h"
-#include "bovila/data/feature_store.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/model/bovila.h"
-#include "bovila/model/llama_copy.h"
+#include "bovila/objective/objective.h"
 #include "bovila/train/adamw.h"
-#include "bovila/train/objective.h"
+#include "bovila/weights/llama_copy.h"
 
 namespace bovila {
 namespace {

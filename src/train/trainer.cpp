@@ -3,13 +3,13 @@
 
 #include <fmt/ranges.h>
 
+#include "bovila/checkpoint/run_folder.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
 #include "bovila/data/batch_loader.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/memory_use.h"
-#include "bovila/train/run_folder.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
 

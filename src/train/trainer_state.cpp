@@ -1,7 +1,7 @@
 // What a checkpoint holds of a run: taken from the trainer, and put back.
+#include "bovila/checkpoint/run_folder.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
-#include "bovila/train/run_folder.h"
 #include "bovila/train/trainer.h"
 
 namespace bovila {

@@ -18,10 +18,10 @@
 #include <random>
 
 #include "bovila/core/random.h"
-#include "bovila/data/feature_store.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/evaluation/evaluator.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/model/frozen_linear.h"
-#include "bovila/train/evaluator.h"
 #include "bovila/train/train_step.h"
 #include "tests/naive/naive_bovila.h"
 #include "tests/unit/model/tiny_llama.h"

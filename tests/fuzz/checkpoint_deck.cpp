@@ -1,6 +1,6 @@
 // The deck in a checkpoint, against that of the run that goes on from it.
+#include "bovila/checkpoint/checkpoint_fit.h"
 #include "bovila/config/dump.h"
-#include "bovila/train/checkpoint_fit.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

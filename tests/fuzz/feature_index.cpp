@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/hash.h"
-#include "src/data/feature_index.h"
+#include "src/features/feature_index.h"
 #include "tests/fuzz/harness/feature_set.h"
 
 namespace bovila::fuzz {

@@ -1,6 +1,6 @@
 // A shard as HDF5: one of a set, whose manifest is checked for its size alone when it is opened,
 // and one that holds a single video.
-#include "src/data/feature_index.h"
+#include "src/features/feature_index.h"
 #include "tests/fuzz/harness/feature_set.h"
 
 namespace bovila::fuzz {

@@ -2,7 +2,7 @@
 #include <filesystem>
 
 #include "bovila/core/error.h"
-#include "src/model/params_readers.h"
+#include "src/weights/params_readers.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

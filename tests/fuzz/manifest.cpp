@@ -1,5 +1,5 @@
 // A checkpoint's manifest.json, whatever is beside it.
-#include "bovila/train/checkpoint.h"
+#include "bovila/checkpoint/checkpoint.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

@@ -1,9 +1,9 @@
 // One .npy among a video's features: header and values.
-#include "bovila/data/npy.h"
+#include "bovila/features/npy.h"
 
 #include <filesystem>
 
-#include "bovila/data/feature_store.h"
+#include "bovila/features/feature_store.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

@@ -1,5 +1,5 @@
 // The pickle reader: every value that it gives is looked at, as the readers of .pth files do.
-#include "bovila/data/pickle.h"
+#include "bovila/files/pickle.h"
 
 #include "tests/fuzz/harness/files.h"
 

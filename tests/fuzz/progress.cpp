@@ -1,6 +1,6 @@
 // A checkpoint's progress.json. What is accepted is written and reads back as the same.
 #include "bovila/core/error.h"
-#include "src/train/checkpoint_format.h"
+#include "src/checkpoint/checkpoint_format.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

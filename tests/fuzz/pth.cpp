@@ -1,5 +1,5 @@
 // A whole .pth: the zip as libzip sees it, the pickle in it, and the tensors' bytes.
-#include "bovila/data/pth.h"
+#include "bovila/files/pth.h"
 
 #include "tests/fuzz/harness/files.h"
 #include "tests/fuzz/harness/tensors.h"

@@ -1,5 +1,5 @@
 // The run.lock that another run left in an output folder.
-#include "bovila/train/run_lock.h"
+#include "bovila/checkpoint/run_lock.h"
 
 #include "tests/fuzz/harness/files.h"
 

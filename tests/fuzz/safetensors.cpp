@@ -1,5 +1,5 @@
 // A safetensors file: header, places, values and map.
-#include "bovila/data/safetensors.h"
+#include "bovila/files/safetensors.h"
 
 #include "tests/fuzz/harness/files.h"
 

@@ -1,5 +1,5 @@
 // A SentencePiece model behind our interface.
-#include "src/data/tokenizer_forms.h"
+#include "src/text/tokenizer_forms.h"
 #include "tests/fuzz/harness/files.h"
 #include "tests/fuzz/harness/tokens.h"
 

@@ -1,7 +1,7 @@
 // A pattern that a tokenizer.json splits texts by and, behind a record separator, a text.
-#include "src/data/split_pattern.h"
+#include "src/text/split_pattern.h"
 
-#include "bovila/data/text.h"
+#include "bovila/text/text.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

@@ -1,5 +1,5 @@
 // The arrays of a checkpoint: state.h5, after its manifest has vouched for it.
-#include "src/train/checkpoint_format.h"
+#include "src/checkpoint/checkpoint_format.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

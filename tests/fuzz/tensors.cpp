@@ -2,7 +2,7 @@
 // shape over two storages, "0" of 64 bytes and "1" of 24.
 #include <zip.h>
 
-#include "bovila/data/pth.h"
+#include "bovila/files/pth.h"
 #include "tests/fuzz/harness/files.h"
 #include "tests/fuzz/harness/tensors.h"
 

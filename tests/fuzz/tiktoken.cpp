@@ -1,5 +1,5 @@
 // The lines of a tiktoken file, of which a whole one has 128,000, and what tells its form.
-#include "bovila/data/tokenizer.h"
+#include "bovila/text/tokenizer.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

@@ -1,5 +1,5 @@
 // tokenizer.json and, behind a record separator, the tokenizer_config.json beside it.
-#include "src/data/tokenizer_forms.h"
+#include "src/text/tokenizer_forms.h"
 #include "tests/fuzz/harness/files.h"
 #include "tests/fuzz/harness/tokens.h"
 

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "bovila/core/error.h"
-#include "bovila/data/pth.h"
-#include "bovila/model/llama_copy.h"
+#include "bovila/files/pth.h"
+#include "bovila/weights/llama_copy.h"
 
 namespace golden {
 

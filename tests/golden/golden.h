@@ -10,10 +10,10 @@
 #include "bovila/config/config.h"
 #include "bovila/core/hdf5.h"
 #include "bovila/data/dataset.h"
-#include "bovila/data/feature_store.h"
-#include "bovila/data/tokenizer.h"
 #include "bovila/dist/libtorch.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/model/bovila.h"
+#include "bovila/text/tokenizer.h"
 
 namespace golden {
 

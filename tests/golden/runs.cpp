@@ -7,9 +7,9 @@
 
 #include "bovila/core/error.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/evaluation/evaluator.h"
+#include "bovila/objective/objective.h"
 #include "bovila/train/adamw.h"
-#include "bovila/train/evaluator.h"
-#include "bovila/train/objective.h"
 #include "bovila/train/schedule.h"
 
 namespace golden {

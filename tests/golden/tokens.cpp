@@ -14,7 +14,7 @@
 #include "bovila/data/annotations.h"
 #include "bovila/data/clip.h"
 #include "bovila/data/prompt.h"
-#include "bovila/data/pth.h"
+#include "bovila/files/pth.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 // Evaluation on N ranks is evaluation on one, bit for bit.
-#include "bovila/train/evaluator.h"
+#include "bovila/evaluation/evaluator.h"
 
 #include <doctest/doctest.h>
 

@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "bovila/model/llama_file.h"
+#include "bovila/weights/llama_file.h"
 #include "tests/mpi/golden_parts.h"
 #include "tests/mpi/smaps.h"
 #include "tests/unit/data/files.h"

@@ -1,5 +1,5 @@
 // Asking on N ranks is asking on one, and what befalls one rank befalls all.
-#include "bovila/train/questioner.h"
+#include "bovila/evaluation/questioner.h"
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "bovila/data/feature_store.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/model/rotary.h"
-#include "bovila/train/evidence.h"
+#include "bovila/objective/evidence.h"
 
 namespace bovila::testing {
 namespace {

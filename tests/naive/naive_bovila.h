@@ -1,8 +1,8 @@
 // BoViLA without any economy: every row padded to max_seq_len, vocabulary logits at every position,
 // one pass for each of VQA, VAQ and AQA, in evaluation one for each option, and LibTorch's
 // automatic differentiation alone. The oracle that fast paths are compared with, and what
-// benchmarks divide by. Fed by the same model and examples as train/objective.h and
-// train/evaluator.h. SPEC 2, 5, 7.
+// benchmarks divide by. Fed by the same model and examples as objective/objective.h and
+// evaluation/evaluator.h. SPEC 2, 5, 7.
 //
 // Legend: B rows, S = max_seq_len, D model width, H heads, d head width, V vocabulary.
 #pragma once
@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "bovila/dist/libtorch.h"
+#include "bovila/evaluation/option_scores.h"
 #include "bovila/model/bovila.h"
-#include "bovila/train/objective.h"
-#include "bovila/train/option_scores.h"
+#include "bovila/objective/objective.h"
 
 namespace bovila::testing {
 

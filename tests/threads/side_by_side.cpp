@@ -11,11 +11,11 @@
 #include <sstream>
 #include <thread>
 
+#include "bovila/checkpoint/checkpoint.h"
+#include "bovila/checkpoint/checkpoint_writer.h"
+#include "bovila/checkpoint/run_lock.h"
 #include "bovila/core/log.h"
 #include "bovila/data/prefetcher.h"
-#include "bovila/train/checkpoint.h"
-#include "bovila/train/checkpoint_writer.h"
-#include "bovila/train/run_lock.h"
 #include "tests/unit/data/small_star.h"
 
 using namespace bovila;

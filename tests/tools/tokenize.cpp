@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
-#include "bovila/data/tokenizer.h"
+#include "bovila/text/tokenizer.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {

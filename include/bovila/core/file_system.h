@@ -1,5 +1,5 @@
 // What a file system does not promise that checkpoints rely on (fsync, atomic rename), and names of
-// files that come from a file. Fed by train/run_folder.h with the output folder, which makes a
+// files that come from a file. Fed by checkpoint/run_folder.h with the output folder, which makes a
 // warning of it, and by readers of files that name others.
 #pragma once
 

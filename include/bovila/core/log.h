@@ -1,5 +1,6 @@
 // Messages to the user: one line each on standard error, from rank 0 unless something is wrong.
-// Fed by every stage. Results (metrics, predictions) are files, not log lines: see train/metrics.h.
+// Fed by every stage. Results (metrics, predictions) are files, not log lines: see
+// report/metrics.h.
 #pragma once
 
 #include <spdlog/spdlog.h>

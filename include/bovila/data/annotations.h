@@ -1,5 +1,6 @@
 // The official annotation files of every data set, read as they are downloaded (SPEC 4).
-// Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and data/report.h.
+// Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and
+// data/data_report.h.
 //
 // A data set is one file src/data/NAME.cpp, which defines read_NAME and NAME_form, and one line in
 // config/datasets.h.

@@ -1,5 +1,6 @@
 // Which frames of a clip the model sees, and their features (SPEC 4).
-// Fed by data/sample.h and data/feature_store.h; feeds data/batch.h. F = max_feats, video tokens.
+// Fed by data/sample.h and features/feature_store.h; feeds data/batch.h. F = max_feats, video
+// tokens.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "bovila/data/feature_store.h"
 #include "bovila/data/sample.h"
+#include "bovila/features/feature_store.h"
 
 namespace bovila {
 

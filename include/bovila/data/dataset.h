@@ -1,6 +1,6 @@
 // One split of a data set: questions that can be turned into examples, one at a time.
-// Fed by data/annotations.h, data/feature_store.h and data/tokenizer.h; feeds
-// data/batch_loader.h and train/evaluator.h, which call it from a background thread.
+// Fed by data/annotations.h, features/feature_store.h and text/tokenizer.h; feeds
+// data/batch_loader.h and evaluation/evaluator.h, which call it from a background thread.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 
 #include "bovila/config/config.h"
 #include "bovila/data/example.h"
-#include "bovila/data/feature_store.h"
 #include "bovila/data/prompt.h"
 #include "bovila/data/sample.h"
+#include "bovila/features/feature_store.h"
 
 namespace bovila {
 

@@ -1,5 +1,5 @@
 // One question ready for the model: frames and prompts. A batch is a vector of them.
-// Fed by data/clip.h and data/prompt.h; feeds train/objective.h and train/evaluator.h.
+// Fed by data/clip.h and data/prompt.h; feeds objective/objective.h and evaluation/evaluator.h.
 #pragma once
 
 #include <cstdint>

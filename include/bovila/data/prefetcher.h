@@ -1,6 +1,6 @@
 // Makes the next items in a background thread while the present one is used.
 // Fed by any producer (reading and tokenising a batch); feeds data/batch_loader.h and
-// train/evaluator.h.
+// evaluation/evaluator.h.
 #pragma once
 
 #include <condition_variable>

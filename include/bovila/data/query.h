@@ -1,6 +1,6 @@
 // A question that is asked from outside any data set, worded as the deck's data set words its own.
 // Fed by the command line or a line of JSON; feeds data/prompt.h and data/clip.h by
-// train/answerer.h.
+// evaluation/answerer.h.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "bovila/config/config.h"
-#include "bovila/data/feature_store.h"
 #include "bovila/data/sample.h"
+#include "bovila/features/feature_store.h"
 
 namespace bovila {
 

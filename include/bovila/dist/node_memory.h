@@ -1,5 +1,5 @@
 // One read-only block of memory for all ranks of a node: the frozen weights stand there once.
-// Fed by dist/mpi_session.h's node communicator; feeds model/llama_weights.h.
+// Fed by dist/mpi_session.h's node communicator; feeds weights/llama_weights.h.
 #pragma once
 
 #include <cstddef>

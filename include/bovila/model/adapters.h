@@ -9,7 +9,7 @@
 
 #include "bovila/config/config.h"
 #include "bovila/dist/libtorch.h"
-#include "bovila/model/llama_params.h"
+#include "bovila/weights/llama_params.h"
 
 namespace bovila {
 

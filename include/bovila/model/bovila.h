@@ -1,6 +1,6 @@
 // BoViLA: a frozen LLaMA, its adapters, and video frames among its tokens.
-// Fed by model/llama.h, model/adapters.h, model/video_embedding.h; feeds train/objective.h (losses)
-// and train/evaluator.h (option scores).
+// Fed by model/llama.h, model/adapters.h, model/video_embedding.h; feeds objective/objective.h
+// (losses) and evaluation/evaluator.h (option scores).
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
 // The product with a matrix of the frozen LLaMA: no gradient of it, nothing saved for one.
-// Fed by model/llama_weights.h; feeds model/llama.h.
+// Fed by weights/llama_weights.h; feeds model/llama.h.
 //
 // On the CPU in fp32 the product runs in oneDNN rather than in MKL where the processor is not
 // Intel's: MKL keeps its AVX-512 kernels to Intel, and oneDNN was measured at up to three times its

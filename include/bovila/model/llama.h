@@ -1,5 +1,5 @@
 // The frozen LLaMA: embeddings in, hidden states at the wanted positions out.
-// Fed by model/llama_weights.h, model/sequences.h and model/adapters.h; feeds model/bovila.h.
+// Fed by weights/llama_weights.h, model/sequences.h and model/adapters.h; feeds model/bovila.h.
 // SPEC 2.
 //
 // One forward serves training, evaluation and option scoring. It returns hidden states, not logits:
@@ -11,8 +11,8 @@
 
 #include "bovila/dist/libtorch.h"
 #include "bovila/model/adapter_attention.h"
-#include "bovila/model/llama_weights.h"
 #include "bovila/model/sequences.h"
+#include "bovila/weights/llama_weights.h"
 
 namespace bovila {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bovila/dist/libtorch.h"
-#include "bovila/model/rope_scaling.h"
+#include "bovila/weights/rope_scaling.h"
 
 namespace bovila {
 

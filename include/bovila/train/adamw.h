@@ -1,5 +1,5 @@
 // AdamW on one flat vector. SPEC 6.
-// Fed by model/adapters.h's buffer and its gradient; its state is saved by train/checkpoint.h.
+// Fed by model/adapters.h's buffer and its gradient; its state is saved by checkpoint/checkpoint.h.
 #pragma once
 
 #include "bovila/dist/libtorch.h"

@@ -1,5 +1,5 @@
 // Everything a run is made of, opened and checked: tokenizer, features, splits, weights, adapters.
-// Fed by the deck; feeds train/trainer.h, train/evaluator.h and `--check`.
+// Fed by the deck; feeds train/trainer.h, evaluation/evaluator.h and `--check`.
 #pragma once
 
 #include <memory>
@@ -7,14 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "bovila/checkpoint/train_state.h"
 #include "bovila/config/config.h"
 #include "bovila/data/dataset.h"
-#include "bovila/data/feature_store.h"
-#include "bovila/data/tokenizer.h"
 #include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/model/bovila.h"
-#include "bovila/train/train_state.h"
+#include "bovila/text/tokenizer.h"
 
 namespace bovila {
 

@@ -1,5 +1,6 @@
 // What is in the files that a run reads, in a few words for each: a run goes on only with the same.
-// Fed by the opened inputs; kept in TrainState::identity and compared by train/checkpoint_fit.h.
+// Fed by the opened inputs; kept in TrainState::identity and compared by
+// checkpoint/checkpoint_fit.h.
 #pragma once
 
 #include <map>

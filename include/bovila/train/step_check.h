@@ -1,5 +1,5 @@
 // Whether a device computes a training step as the CPU does: a tiny LLaMA made in memory, two
-// made-up questions, no files. Fed by model/, train/objective.h and train/adamw.h; used by
+// made-up questions, no files. Fed by model/, objective/objective.h and train/adamw.h; used by
 // train/self_check.h.
 #pragma once
 

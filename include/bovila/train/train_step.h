@@ -1,5 +1,5 @@
 // One optimizer step: batch, forward, losses, backward, reduce, step.
-// Fed by train/trainer.h with micro-batches; feeds train/metrics.h with what happened. SPEC 5-6.
+// Fed by train/trainer.h with micro-batches; feeds report/metrics.h with what happened. SPEC 5-6.
 #pragma once
 
 #include <array>
@@ -13,8 +13,8 @@
 #include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
+#include "bovila/objective/objective.h"
 #include "bovila/train/adamw.h"
-#include "bovila/train/objective.h"
 
 namespace bovila {
 

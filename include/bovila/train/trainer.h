@@ -1,5 +1,5 @@
 // The run: epochs of optimizer steps, an evaluation after each, checkpoints all along.
-// Fed by train/experiment.h; feeds train/result_files.h and train/checkpoint_writer.h.
+// Fed by train/experiment.h; feeds report/result_files.h and checkpoint/checkpoint_writer.h.
 //
 // A run is a function of the deck and the number of ranks: stopped, killed and resumed anywhere, it
 // leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json, questions.jsonl) as in
@@ -12,21 +12,21 @@
 #include <string>
 #include <vector>
 
+#include "bovila/checkpoint/checkpoint.h"
+#include "bovila/checkpoint/checkpoint_fit.h"
+#include "bovila/checkpoint/checkpoint_writer.h"
+#include "bovila/checkpoint/save_schedule.h"
+#include "bovila/checkpoint/train_state.h"
 #include "bovila/config/config.h"
 #include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/evaluation/questioner.h"
 #include "bovila/model/bovila.h"
+#include "bovila/report/metrics.h"
+#include "bovila/report/result_files.h"
+#include "bovila/report/step_profile.h"
 #include "bovila/train/adamw.h"
-#include "bovila/train/checkpoint.h"
-#include "bovila/train/checkpoint_fit.h"
-#include "bovila/train/checkpoint_writer.h"
 #include "bovila/train/experiment.h"
-#include "bovila/train/metrics.h"
-#include "bovila/train/questioner.h"
-#include "bovila/train/result_files.h"
-#include "bovila/train/save_schedule.h"
-#include "bovila/train/step_profile.h"
-#include "bovila/train/train_state.h"
 
 namespace bovila {
 

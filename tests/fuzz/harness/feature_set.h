@@ -8,8 +8,8 @@
 
 #include "bovila/core/error.h"
 #include "bovila/data/clip.h"
-#include "bovila/data/feature_store.h"
-#include "bovila/data/feature_writer.h"
+#include "bovila/features/feature_store.h"
+#include "bovila/features/feature_writer.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

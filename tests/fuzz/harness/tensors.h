@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bovila/core/error.h"
-#include "bovila/data/pth.h"
+#include "bovila/files/pth.h"
 
 namespace bovila::fuzz {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bovila/core/error.h"
-#include "bovila/data/tokenizer.h"
+#include "bovila/text/tokenizer.h"
 
 namespace bovila::fuzz {
 

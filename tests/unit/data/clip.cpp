@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "bovila/data/feature_writer.h"
+#include "bovila/features/feature_writer.h"
 #include "tests/unit/data/files.h"
 
 using namespace bovila;

@@ -3,7 +3,7 @@
 #include "bovila/data/query.h"
 
 #include "bovila/core/hdf5.h"
-#include "bovila/data/feature_writer.h"
+#include "bovila/features/feature_writer.h"
 #include "tests/unit/data/files.h"
 
 using namespace bovila;

@@ -1,5 +1,5 @@
 // A STAR split of a few questions about one video, with the golden folder's tokenizer.
-// Fed to data/batch_loader.h, train/metrics.h, train/evaluator.h and train/experiment.h.
+// Fed to data/batch_loader.h, report/metrics.h, evaluation/evaluator.h and train/experiment.h.
 #pragma once
 
 #include <cstring>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bovila/data/dataset.h"
-#include "bovila/data/feature_writer.h"
+#include "bovila/features/feature_writer.h"
 #include "tests/unit/data/files.h"
 
 namespace bovila::testing {

@@ -1,5 +1,5 @@
 // A tiny LLaMA with random weights as Meta's files, in one part or several, and BoViLA on it.
-// Fed by tests/unit/data/pth_builder.h and model/llama_weights.h; for the tests of the model.
+// Fed by tests/unit/files/pth_builder.h and weights/llama_weights.h; for the tests of the model.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 #include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "tests/unit/data/files.h"
-#include "tests/unit/data/pth_builder.h"
+#include "tests/unit/files/pth_builder.h"
 
 namespace bovila::testing {
 

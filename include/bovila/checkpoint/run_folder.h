@@ -1,0 +1,53 @@
+// The output folder: what a run finds there when it starts, and where it starts from.
+// Fed by the deck and the command line; feeds main.cpp with a checkpoint or nothing. On rank 0.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "bovila/checkpoint/checkpoint.h"
+#include "bovila/config/config.h"
+
+namespace bovila {
+
+/// output.folder/checkpoints
+std::filesystem::path checkpoint_root(const Config& config);
+
+/// Makes output.folder where it is missing and writes the resolved settings, config.json, to it;
+/// with `keep_settings` only where there are none, as --eval does in a trained run's folder.
+/// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
+void make_run_folder(const Config& config, bool keep_settings);
+
+/// Says in the log when checkpoints would lie on a file system that may lose them.
+void warn_of_file_system(const Config& config);
+
+/// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
+/// timing.jsonl, event files, epoch{n}.json, eval.json, questions.jsonl, checkpoints) to a new
+/// `folder`/previous-N.
+/// @return that folder, or nothing when there was no such thing. @throws ProgramError with the
+/// system's reason.
+std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);
+
+/// What the command line says about the start.
+struct Start {
+  std::string resume;         ///< --resume PATH, or ""; a file is a published checkpoint's
+  bool fresh = false;         ///< --fresh
+  bool eval = false;          ///< --eval
+  bool is_restarted = false;  ///< Slurm runs the same command line again (SLURM_RESTART_COUNT)
+};
+
+/// The checkpoint to start from; nothing means the start values. A restarted job goes on with what
+/// it has itself saved, whatever --resume or --fresh said the first time: else a requeued job would
+/// begin again and again. Results of a run that left no checkpoint are moved aside as by --fresh.
+/// Skipped checkpoints, and what was moved, are in the log. A published checkpoint is not read
+/// here.
+/// @throws UserError when --resume names none, or a published one without --eval, or another
+/// folder's while this one has some (typed again, the command would begin again); when all
+/// checkpoints are invalid; or when there are some and checkpoint.resume is "never".
+std::optional<Checkpoint> choose_start(const Config& config, const Start& start);
+
+/// What rank 0 chose, for the other ranks. @throws UserError.
+Checkpoint reopen_start(const std::filesystem::path& path);
+
+}  // namespace bovila

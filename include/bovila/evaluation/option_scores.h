@@ -1,0 +1,21 @@
+// What the model thinks of one question's options, without LibTorch.
+// Fed by evaluation/evaluator.h; feeds report/metrics.h and, half-way through an evaluation,
+// TrainState.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace bovila {
+
+struct OptionScores {
+  int64_t row = 0;
+  std::vector<double> loss;         ///< mean negative log-likelihood of the option's label tokens
+  std::vector<double> uncertainty;  ///< mean u of the same tokens; as many as losses
+
+  /// Index of the option with the lowest loss (the first of equals).
+  int64_t prediction() const { return std::ranges::min_element(loss) - loss.begin(); }
+};
+
+}  // namespace bovila

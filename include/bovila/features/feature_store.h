@@ -1,0 +1,66 @@
+// Video features on disk: sharded HDF5, written by tools/pth2h5, read on demand.
+// Fed by a feature folder; feeds data/clip.h with the rows that a question needs.
+//
+// Layout of a folder, written by features/feature_writer.h:
+//   shard-00000.h5 ...  /frames [rows, 768] half or float: all videos of the shard, one after
+//   another
+//                       /checksums [rows] uint64: CRC-32 of each frame's bytes
+//   index.json          version, element type, source, and per shard its videos with their frames
+//   manifest.json       SHA-256 of index.json, size and SHA-256 of each shard; written last
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bovila {
+
+inline constexpr int64_t kFeatureDim = 768;  ///< CLIP ViT-L/14
+
+/// A feature folder opened read-only. Memory: one index entry a video, no frames. Reads go through
+/// the process-wide HDF5 lock, so any thread may call. Each rank opens its own.
+class FeatureStore {
+ public:
+  /// @throws UserError when the folder is missing, incomplete, damaged, or of an unknown version.
+  explicit FeatureStore(const std::string& folder);
+  /// One video's features in a file of their own: HDF5 with /frames [rows, 768], half or float, and
+  /// no checksums. The video is called as the file, without its extension. @throws UserError.
+  static FeatureStore of_one_video(const std::string& file);
+  ~FeatureStore();
+  FeatureStore(FeatureStore&&) noexcept;
+  FeatureStore& operator=(FeatureStore&&) noexcept;
+
+  int64_t num_videos() const;
+  /// Frames of a video; none when it is not in the store.
+  std::optional<int64_t> num_frames(std::string_view video) const;
+  /// All names, sorted.
+  std::vector<std::string> names() const;
+  /// Reads frames `rows` (each in [0, num_frames), ascending) of `video` as fp32 into
+  /// out [rows.size(), kFeatureDim] and checks each one's checksum.
+  /// @throws UserError naming shard, video and frame when one cannot be read or is damaged.
+  void read(std::string_view video, std::span<const int64_t> rows, std::span<float> out) const;
+  /// Reads every frame of every video; `progress` hears each video's bytes.
+  /// @throws UserError naming the first damaged one.
+  void verify(const std::function<void(int64_t)>& progress = {}) const;
+  /// What the set was made from: PthFile::identity() of its source.
+  const std::string& source() const;
+  int64_t num_shards() const;
+
+ private:
+  struct Impl;
+  explicit FeatureStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Proves every byte of a feature set: index, shards, and then, once HDF5 can be trusted with them,
+/// every frame. `progress(done, total)` is in bytes. Returns the number of videos.
+/// @throws UserError naming the first damaged file or video.
+int64_t verify_feature_set(const std::string& folder,
+                           const std::function<void(int64_t, int64_t)>& progress = {});
+
+}  // namespace bovila

@@ -1,0 +1,99 @@
+// What a run says: the rows of report/result_files.h, progress and summary lines.
+// Fed by train/train_step.h and evaluation/evaluator.h; read by people and their scripts. SPEC 7.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bovila/data/dataset.h"
+#include "bovila/evaluation/evaluator.h"
+#include "bovila/train/train_step.h"
+
+namespace bovila {
+
+/// Means of an epoch over its micro-batches on all ranks. Steps that were not finite only count.
+class EpochMeans {
+ public:
+  void add(const StepReport& step);
+  /// "loss", "loss_vqa", ..., "uncertainty", "gradient_norm", "lr" in that order.
+  std::vector<std::pair<std::string, double>> values() const;
+
+  std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 2);
+  int64_t num_micro_batches = 0;
+  int64_t num_skipped = 0;
+};
+
+/// How many of a split's questions were answered right, in all and by type. Splits that hide their
+/// answers have none.
+struct Accuracy {
+  struct Group {
+    std::string name;  ///< STAR's In, Seq, Pre, Feas; nothing for other data sets
+    int64_t right = 0;
+    int64_t questions = 0;
+    double value() const;
+  };
+  std::vector<Group> types;
+  Group total;
+  double mean_uncertainty = 0;  ///< of the chosen options
+
+  bool known() const { return total.questions > 0; }
+};
+Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
+/// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"
+std::string to_text(const Accuracy& accuracy);
+
+/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
+/// data set's own id; `ans` is left out where the split hides it.
+std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
+
+/// questions.jsonl: one JSON object a question, the fields of epoch{n}.json and `question`,
+/// `options`, each option's `loss` (the lowest wins) and `uncertainty`, and `asked`, the question
+/// that the model asked itself (evaluation/questioner.h), where it did.
+std::string questions_text(const Dataset& data, std::span<const OptionScores> scores,
+                           const std::map<int64_t, std::string>& asked);
+
+/// One JSON object of metrics.jsonl: the step that was just taken, the first being 1. A step
+/// without an update has "skipped": true; a number that is not finite is null.
+std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
+/// Makes the rows of timing.jsonl, which no two runs have in common.
+class StepTimer {
+ public:
+  /// For the step that was just taken: `time`, seconds since 1970, and `questions_per_s` since the
+  /// step before, or since the timer was made.
+  std::string record(int64_t step, int64_t questions);
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+/// One JSON object of log.txt: train_*, epoch, val_*.
+std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy& val);
+
+/// One line about where a long loop is: rewritten in place on a terminal, a log line now and then
+/// in a job's log.
+class Progress {
+ public:
+  /// `every`: steps between log lines when standard error is no terminal.
+  Progress(int64_t every, bool quiet);
+  /// The line "`text` 12.3 questions/s, ETA 1:02:03"; `remaining` questions follow in this loop.
+  void update(const std::string& text, int64_t questions, int64_t remaining, bool last);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  int64_t every_;
+  bool quiet_;
+  bool live_;
+  int64_t calls_ = 0;
+  int64_t questions_ = 0;
+  Clock::time_point start_ = Clock::now();
+};
+
+/// 3723.4 as "1:02:03".
+std::string clock_text(double seconds);
+
+}  // namespace bovila

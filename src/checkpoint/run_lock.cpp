@@ -1,0 +1,235 @@
+// flock() first, what the file says second, the file's heartbeat last.
+#include "bovila/checkpoint/run_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <condition_variable>
+#include <fstream>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
+
+#include "bovila/core/error.h"
+#include "bovila/core/log.h"
+#include "bovila/core/system.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+using Milliseconds = std::chrono::milliseconds;
+
+constexpr int kMaxAttempts = 10;
+constexpr int kBeatsToWait = 3;
+
+/// Who runs in a folder. Texts are empty where unknown.
+struct Holder {
+  std::string host;
+  int64_t pid = 0;
+  std::string started;  // the machine's boot and the process's start since then
+  std::string job;      // Slurm's
+  int64_t restarts = 0;
+};
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// Empty when there is no such process.
+std::string start_of(int64_t pid) {
+  const std::string stat = read_text(fmt::format("/proc/{}/stat", pid));
+  const size_t name_end = stat.rfind(')');  // the name may hold blanks
+  if (name_end == std::string::npos) return "";
+  std::istringstream fields(stat.substr(name_end + 1));
+  constexpr int kStartTime = 20;  // fields after the name
+  std::string field, state;
+  fields >> state;
+  if (state == "Z" || state == "X") return "";
+  for (int i = 1; i < kStartTime; ++i) fields >> field;
+  std::string boot = read_text("/proc/sys/kernel/random/boot_id");
+  while (!boot.empty() && boot.back() == '\n') boot.pop_back();
+  return fmt::format("{} {}", boot, field);
+}
+
+int64_t to_number(const std::string& text) {
+  int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Holder this_process() {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  return {host.data(), getpid(), start_of(getpid()), environment("SLURM_JOB_ID"),
+          to_number(environment("SLURM_RESTART_COUNT"))};
+}
+
+std::string to_json(const Holder& holder) {
+  const nlohmann::ordered_json json = {{"host", holder.host},
+                                       {"pid", holder.pid},
+                                       {"started", holder.started},
+                                       {"slurm_job", holder.job},
+                                       {"slurm_restarts", holder.restarts}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+/// A holder without a host for what is no such file, or not yet.
+Holder read_holder(const fs::path& path) {
+  const auto json = nlohmann::json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  try {
+    return {json.at("host"), json.at("pid"), json.at("started"), json.at("slurm_job"),
+            json.at("slurm_restarts")};
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+}
+
+bool is_former_life(const Holder& holder, const Holder& me) {
+  return !me.job.empty() && holder.job == me.job && holder.restarts < me.restarts;
+}
+
+/// The file's time of change; opened anew, for else NFS answers from its cache.
+std::pair<int64_t, int64_t> time_of(const fs::path& path) {
+  struct stat status {};
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return {};
+  fstat(file, &status);
+  close(file);
+  return {status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+}
+
+bool beats(const fs::path& path, const Holder& holder, Milliseconds beat) {
+  log::info("{}: left by a run on {}; looking for {:.0f} s whether it still runs", path.string(),
+            holder.host.empty() ? "another host" : holder.host,
+            std::chrono::duration<double>(kBeatsToWait * beat).count());
+  const auto before = time_of(path);
+  const auto end = std::chrono::steady_clock::now() + kBeatsToWait * beat;
+  while (std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(beat / 10);
+    if (time_of(path) != before) return true;
+  }
+  return false;
+}
+
+enum class Kernel { kOurs, kAnothers, kHasNoLocks };
+
+Kernel ask_kernel(int file) {
+  int result = 0;
+  do {
+    result = flock(file, LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return Kernel::kOurs;
+  return errno == EWOULDBLOCK ? Kernel::kAnothers : Kernel::kHasNoLocks;
+}
+
+/// Whether the run lives that the file tells of.
+bool is_in_use(const fs::path& path, Kernel kernel, const Holder& holder, const Holder& me,
+               Milliseconds beat) {
+  if (kernel == Kernel::kAnothers) return true;
+  if (kernel == Kernel::kOurs && (holder.host.empty() || holder.host == me.host)) return false;
+  if (holder.host == me.host) {
+    return !holder.started.empty() && start_of(holder.pid) == holder.started;
+  }
+  return beats(path, holder, beat);
+}
+
+[[noreturn]] void refuse(const fs::path& path, const Holder& holder) {
+  const std::string job = holder.job.empty() ? "" : fmt::format(", Slurm job {}", holder.job);
+  throw UserError(
+      "output.folder {} is in use by another run{}. Wait for its end, stop it, or choose another "
+      "folder with --output; if you know that it is dead, delete {}",
+      path.parent_path().string(),
+      holder.host.empty() ? "" : fmt::format(": process {} on {}{}", holder.pid, holder.host, job),
+      path.string());
+}
+
+[[noreturn]] void fail(const fs::path& path, const char* action) {
+  throw ProgramError("{}: cannot {}: {}", path.string(), action, system_message(errno));
+}
+
+/// Whether the name still belongs to the open file: another run may have removed it meanwhile.
+bool is_still_there(const fs::path& path, int file) {
+  struct stat ours {
+  }, there{};
+  return fstat(file, &ours) == 0 && stat(path.c_str(), &there) == 0 &&
+         ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
+/// An open and locked file, or -1 when it has to be tried again.
+int try_to_take(const fs::path& path, const Holder& me, Milliseconds beat) {
+  int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const bool is_new = file >= 0;
+  const int reason = errno;
+  if (!is_new && reason == EEXIST) file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT && reason == EEXIST) return -1;  // removed between the two
+  if (file < 0) fail(path, "make it");
+  const Kernel kernel = ask_kernel(file);
+  const Holder holder = is_new ? Holder{} : read_holder(path);
+  const bool ours_before = !is_new && is_former_life(holder, me);
+  const bool in_use = (!is_new || kernel == Kernel::kAnothers) && !ours_before &&
+                      is_in_use(path, kernel, holder, me, beat);
+  // A dead node's lock that a file server keeps for a while stays with the old file.
+  const bool needs_new = ours_before && kernel == Kernel::kAnothers;
+  if (needs_new) unlink(path.c_str());
+  if (!in_use && !needs_new && is_still_there(path, file)) return file;
+  close(file);
+  if (in_use) refuse(path, holder);
+  return -1;
+}
+
+void write_holder(int file, const fs::path& path, const Holder& me) {
+  const std::string text = to_json(me);
+  const auto size = static_cast<ssize_t>(text.size());
+  if (ftruncate(file, 0) != 0 || pwrite(file, text.data(), text.size(), 0) != size) {
+    const int reason = errno;
+    close(file);
+    errno = reason;
+    fail(path, "write it");
+  }
+}
+
+}  // namespace
+
+RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "run.lock") {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw UserError("output.folder {}: {}", folder.string(), error.message());
+  const Holder me = this_process();
+  for (int attempt = 0; descriptor_ < 0 && attempt < kMaxAttempts; ++attempt) {
+    descriptor_ = try_to_take(path_, me, beat);
+  }
+  if (descriptor_ < 0) {
+    throw ProgramError("{}: other runs come and go too quickly to lock it", path_.string());
+  }
+  write_holder(descriptor_, path_, me);
+  heart_ = std::jthread([this, beat](const std::stop_token& stop) { keep_alive(stop, beat); });
+}
+
+RunLock::~RunLock() {
+  heart_.request_stop();
+  heart_.join();
+  if (is_still_there(path_, descriptor_)) unlink(path_.c_str());
+  close(descriptor_);
+}
+
+void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  while (!stop.stop_requested()) {
+    never.wait_for(lock, stop, beat, [] { return false; });
+    futimens(descriptor_, nullptr);
+  }
+}
+
+}  // namespace bovila

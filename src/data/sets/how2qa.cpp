@@ -1,0 +1,68 @@
+// How2QA: {split}.csv with a header, four options (SPEC 4).
+// Feeds data/annotations.h.
+#include <cmath>
+
+#include "bovila/core/error.h"
+#include "bovila/data/annotations.h"
+#include "bovila/text/text.h"
+#include "src/data/sets/annotation_file.h"
+
+namespace bovila {
+namespace {
+
+constexpr const char* kOptionKeys[] = {"a0", "a1", "a2", "a3"};
+
+std::optional<double> number(const Record& record, const char* column) {
+  const std::string text = record.text(column);
+  const auto value = parse_number(text);
+  if (!value) {
+    record.problem(fmt::format("column \"{}\": expected a number, got \"{}\"", column, text));
+  }
+  return value;
+}
+
+std::optional<int> answer(const Record& record) {
+  if (!record.has("answer_id")) return {};
+  const auto index = number(record, "answer_id");
+  if (!index) return {};
+  for (int option = 0; option < static_cast<int>(std::size(kOptionKeys)); ++option) {
+    if (*index == option) return option;
+  }
+  record.problem(fmt::format("column \"answer_id\": expected an option, 0 to {}, got {}",
+                             std::size(kOptionKeys) - 1, *index));
+  return {};
+}
+
+FrameSpan frame_span(const Record& record, const std::string& video) {
+  const auto start = number(record, "start");
+  const auto end = number(record, "end");
+  if (!start || !end || std::isnan(*start) || std::isnan(*end)) {
+    return {video, 0, FrameSpan::kToEnd};
+  }
+  const auto times = record.interval(start, end);
+  return rounded_span(video, times.value_or(Interval()));
+}
+
+Sample read_question(const Record& record) {
+  Sample sample;
+  sample.video_id = record.text("video_id");
+  sample.question = normalize_question(record.text("question"));
+  for (const char* key : kOptionKeys) sample.options.push_back(record.text(key));
+  sample.answer = answer(record);
+  sample.clip = {frame_span(record, sample.video_id)};
+  return sample;
+}
+
+}  // namespace
+
+extern const QuestionForm how2qa_form{};
+
+std::vector<Sample> read_how2qa(const AnnotationSource& source) {
+  FileProblems problems(fmt::format("{}/{}.csv", source.folder, source.split), "line");
+  SampleCollector samples(problems, "answer_id");
+  read_csv_rows(problems, {"video_id", "question", "a0", "a1", "a2", "a3", "start", "end"},
+                [&](const Record& record) { samples.add(record, read_question(record)); });
+  return samples.finish();
+}
+
+}  // namespace bovila

@@ -1,0 +1,251 @@
+// Option scoring over shared prefixes, and the bookkeeping of who scores what.
+#include "bovila/evaluation/evaluator.h"
+
+#include <ATen/record_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <set>
+
+#include "bovila/core/error.h"
+#include "bovila/data/prefetcher.h"
+#include "bovila/dist/agreement.h"
+#include "bovila/model/device_copy.h"
+#include "bovila/objective/evidence.h"
+
+namespace bovila {
+namespace {
+
+using torch::Tensor;
+using Batch = std::vector<OptionExample>;
+
+/// Tokens that all prompts of a question start with.
+int64_t common_prefix(std::span<const std::vector<int32_t>> sequences) {
+  size_t length = sequences.front().size();
+  for (const auto& sequence : sequences) {
+    const auto limit = std::min(length, sequence.size());
+    length = static_cast<size_t>(std::mismatch(sequence.begin(),
+                                               sequence.begin() + static_cast<int64_t>(limit),
+                                               sequences.front().begin())
+                                     .first -
+                                 sequence.begin());
+  }
+  return static_cast<int64_t>(length);
+}
+
+/// One question as a row whose branches are its options; the label tokens go to `labels`, and the
+/// number of the (question, option) pair that each belongs to, to `pair`.
+SequenceTree option_row(const OptionExample& question, int64_t first_pair,
+                        std::vector<int64_t>& labels, std::vector<int64_t>& pair) {
+  std::vector<std::vector<int32_t>> sequences;
+  for (const Prompt& option : question.options) {
+    // The last token, end-of-sequence, is a label only: nothing is read off its position.
+    sequences.emplace_back(option.tokens.begin(), option.tokens.end() - 1);
+  }
+  auto row = SequenceTree::shared(sequences, common_prefix(sequences),
+                                  question.options.front().video_start);
+  for (size_t k = 0; k < question.options.size(); ++k) {
+    const Prompt& option = question.options[k];
+    const int64_t count = option.size() - option.label_start;
+    row.want(static_cast<int64_t>(k), option.label_start - 1, count);
+    labels.insert(labels.end(), option.tokens.begin() + option.label_start, option.tokens.end());
+    pair.resize(labels.size(), first_pair + static_cast<int64_t>(k));
+  }
+  return row;
+}
+
+/// Means of values_N over the counted tokens of each pair.
+std::vector<double> mean_by_pair(const Tensor& values_N, const Tensor& counted_N,
+                                 const Tensor& pair_N, int64_t pairs) {
+  const auto zeros = torch::zeros({pairs}, values_N.options().dtype(torch::kFloat64));
+  const auto sums = zeros.index_add(0, pair_N, (values_N * counted_N).to(torch::kFloat64));
+  const auto counts = zeros.index_add(0, pair_N, counted_N.to(torch::kFloat64));
+  const auto means = (sums / counts).cpu();
+  return {means.data_ptr<double>(), means.data_ptr<double>() + pairs};
+}
+
+/// Batches of questions of about the same length, longest first, so that memory is known early.
+std::vector<std::vector<int64_t>> group_by_length(const Dataset& data, int64_t batch_size) {
+  std::vector<int64_t> rows(static_cast<size_t>(data.size()));
+  std::iota(rows.begin(), rows.end(), 0);
+  const auto text_bytes = [&](int64_t row) {
+    const Sample& sample = data.sample(row);
+    size_t bytes = sample.question.size() + (sample.dialogue ? sample.dialogue->size() : 0);
+    for (const std::string& option : sample.options) bytes += option.size();
+    return bytes;
+  };
+  std::ranges::stable_sort(rows, std::ranges::greater(), text_bytes);
+  std::vector<std::vector<int64_t>> groups;
+  for (size_t i = 0; i < rows.size(); i += static_cast<size_t>(batch_size)) {
+    const size_t end = std::min(rows.size(), i + static_cast<size_t>(batch_size));
+    groups.emplace_back(rows.begin() + static_cast<int64_t>(i),
+                        rows.begin() + static_cast<int64_t>(end));
+  }
+  return groups;
+}
+
+/// The groups without the questions that were scored before. Questions that are left in a group are
+/// computed beside the same ones as ever, unless eval.batch_size has changed.
+std::vector<std::vector<int64_t>> groups_to_score(const Dataset& data, int64_t batch_size,
+                                                  std::span<const OptionScores> before) {
+  std::set<int64_t> done;
+  for (const OptionScores& score : before) done.insert(score.row);
+  auto groups = group_by_length(data, batch_size);
+  for (auto& group : groups) std::erase_if(group, [&](int64_t row) { return done.contains(row); });
+  std::erase_if(groups, [](const auto& group) { return group.empty(); });
+  return groups;
+}
+
+std::vector<std::vector<int64_t>> share_of(std::span<const std::vector<int64_t>> groups,
+                                           const Communicator& ranks) {
+  std::vector<std::vector<int64_t>> mine;
+  for (size_t g = static_cast<size_t>(ranks.rank()); g < groups.size();
+       g += static_cast<size_t>(ranks.size())) {
+    mine.push_back(groups[g]);
+  }
+  return mine;
+}
+
+std::function<std::optional<Batch>()> batch_producer(
+    const Dataset& data, const std::vector<std::vector<int64_t>>& groups) {
+  return [&data, &groups, next = size_t{0}]() mutable -> std::optional<Batch> {
+    if (next == groups.size()) return std::nullopt;
+    Batch batch;
+    for (const int64_t row : groups[next++]) batch.push_back(data.options(row));
+    return batch;
+  };
+}
+
+std::optional<Batch> next_batch(Prefetcher<Batch>& batches) {
+  RECORD_USER_SCOPE("wait for batch");
+  return batches.next();
+}
+
+/// An option without a score would win or lose unseen: comparisons with NaN are all false.
+void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
+  for (const OptionScores& score : scores) {
+    if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
+    throw ProgramError(
+        "question '{}' of the split '{}' has an option whose score is not finite: the "
+        "trained parameters are not finite, or too large. A smaller lr may help",
+        data.sample(score.row).question_id, data.split());
+  }
+}
+
+std::string to_bytes(const std::vector<OptionScores>& scores) {
+  std::string bytes;
+  const auto put = [&](const auto& value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  };
+  for (const OptionScores& score : scores) {
+    put(score.row);
+    put(score.loss.size());
+    for (const double value : score.loss) put(value);
+    for (const double value : score.uncertainty) put(value);
+  }
+  return bytes;
+}
+
+void from_bytes(const std::string& bytes, std::vector<OptionScores>& scores) {
+  const char* at = bytes.data();
+  const auto get = [&](auto& value) {
+    std::memcpy(&value, at, sizeof(value));
+    at += sizeof(value);
+  };
+  while (at < bytes.data() + bytes.size()) {
+    OptionScores score;
+    size_t options = 0;
+    get(score.row);
+    get(options);
+    score.loss.resize(options);
+    score.uncertainty.resize(options);
+    for (double& value : score.loss) get(value);
+    for (double& value : score.uncertainty) get(value);
+    scores.push_back(std::move(score));
+  }
+}
+
+}  // namespace
+
+std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
+                                        const LossConfig& config) {
+  RECORD_USER_SCOPE("score options");
+  const torch::NoGradGuard no_grad;
+  const auto device = model.llama().device();
+  std::vector<SequenceTree> rows;
+  std::vector<int64_t> labels, pair;
+  std::vector<Tensor> frames;
+  int64_t pairs = 0;
+  for (const OptionExample& question : batch) {
+    rows.push_back(option_row(question, pairs, labels, pair));
+    pairs += static_cast<int64_t>(question.options.size());
+    frames.push_back(torch::tensor(question.frames).view({-1, kFeatureDim}));
+  }
+  const auto video = model.video(copy_to(torch::stack(frames), device));
+  const auto sequences = lay_out(rows, video.size(1), device);
+  const auto logits =
+      model.llama().logits(model.hidden(sequences, video, model.adapter_slots()));  // [U, V]
+
+  const auto labels_N = copy_to(torch::tensor(labels, torch::kInt64), device);
+  const auto pair_N = copy_to(torch::tensor(pair, torch::kInt64), device);
+  const auto counted = (labels_N != 0).to(torch::kFloat32);
+  const auto surprise = torch::logsumexp(logits, -1).index_select(0, sequences.selected) -
+                        logits.index({sequences.selected, labels_N});
+  const auto& parameters = model.parameters();
+  const auto u = config.edl_mse > 0
+                     ? uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias())
+                           .index_select(0, sequences.selected)
+                     : torch::zeros_like(surprise);
+  const auto loss = mean_by_pair(surprise, counted, pair_N, pairs);
+  const auto uncertainty = mean_by_pair(u, counted, pair_N, pairs);
+
+  std::vector<OptionScores> scores;
+  int64_t first = 0;
+  for (const OptionExample& question : batch) {
+    const auto last = first + static_cast<int64_t>(question.options.size());
+    scores.push_back({question.row,
+                      {loss.begin() + first, loss.begin() + last},
+                      {uncertainty.begin() + first, uncertainty.begin() + last}});
+    first = last;
+  }
+  return scores;
+}
+
+Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& config,
+                    Communicator& ranks, const Preemption& preemption,
+                    std::vector<OptionScores> before, const EvaluationProgress& progress) {
+  const auto groups = groups_to_score(data, config.eval.batch_size, before);
+  const auto mine = share_of(groups, ranks);
+  const auto rounds = (std::ssize(groups) + ranks.size() - 1) / ranks.size();
+  int64_t total = 0;
+  for (const auto& group : mine) total += std::ssize(group);
+  Prefetcher<Batch> batches(batch_producer(data, mine),
+                            static_cast<size_t>(config.run.prefetch_batches));
+  Evaluation evaluation{std::move(before), {}};
+  std::vector<OptionScores> scores;
+  LocalError error;
+  for (int64_t round = 0; round < rounds && !evaluation.stopped; ++round) {
+    evaluation.stopped = preemption.agreed(ranks);
+    if (evaluation.stopped || error.code != ExitCode::kSuccess) continue;
+    error = run_local([&] {
+      const auto batch = next_batch(batches);
+      if (!batch) return;  // other ranks have one batch more
+      auto scored = score_options(model, *batch, config.loss);
+      require_finite(data, scored);
+      std::ranges::move(scored, std::back_inserter(scores));
+      progress(std::ssize(scores), total);
+    });
+  }
+  agree(ranks, error);
+  for (const std::string& bytes : ranks.all_gather(to_bytes(scores))) {
+    from_bytes(bytes, evaluation.scores);
+  }
+  std::ranges::sort(evaluation.scores, {}, &OptionScores::row);
+  BOVILA_CHECK(evaluation.stopped || std::ssize(evaluation.scores) == data.size(),
+               "{} questions were scored, the split has {}", evaluation.scores.size(), data.size());
+  return evaluation;
+}
+
+}  // namespace bovila

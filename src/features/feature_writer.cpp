@@ -1,0 +1,122 @@
+// Shard by shard, video by video, into a temporary folder that takes the set's place at the end.
+#include "bovila/features/feature_writer.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/core/hash.h"
+#include "bovila/core/hdf5.h"
+#include "bovila/features/feature_store.h"
+#include "src/features/feature_index.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_shard(const fs::path& path, const FeatureSource& source, std::span<const size_t> videos,
+                 const std::function<void(int64_t)>& progress) {
+  int64_t rows = 0;
+  for (const size_t video : videos) rows += source.videos[video].num_frames;
+  const auto type = source.half ? hdf5::Type::kFloat16 : hdf5::Type::kFloat32;
+  const size_t frame_bytes = static_cast<size_t>(kFeatureDim) * hdf5::size_of(type);
+  const auto file = hdf5::create_file(path.string());
+  hdf5::create_dataset(file.get(), "frames", type, std::vector<int64_t>{rows, kFeatureDim});
+  std::vector<uint64_t> checksums;
+  int64_t first = 0;
+  for (const size_t video : videos) {
+    const int64_t count = source.videos[video].num_frames;
+    std::vector<std::byte> frames(static_cast<size_t>(count) * frame_bytes);
+    source.read(video, frames);
+    hdf5::write_rows(file.get(), "frames", type, first, count, frames);
+    for (size_t at = 0; at < frames.size(); at += frame_bytes) {
+      checksums.push_back(crc32(std::span(frames).subspan(at, frame_bytes)));
+    }
+    first += count;
+    progress(static_cast<int64_t>(frames.size()));
+  }
+  hdf5::write(file.get(), "checksums", hdf5::Type::kUInt64, std::vector<int64_t>{rows},
+              std::as_bytes(std::span(checksums)));
+  hdf5::flush(file);
+}
+
+/// The folder to write, seen through a symbolic link, with the folders on its way made.
+fs::path resolve(const fs::path& folder) {
+  std::error_code reason;
+  // Absolute first: a path of one new name would stay without a folder.
+  fs::path path = fs::weakly_canonical(fs::absolute(folder), reason);
+  if (!path.has_filename()) path = path.parent_path();  // a trailing slash
+  if (reason) throw ProgramError("{}: {}", folder.string(), reason.message());
+  fs::create_directories(path.parent_path(), reason);
+  if (reason) throw ProgramError("{}: {}", path.parent_path().string(), reason.message());
+  return path;
+}
+
+/// Replacing removes what is there, so that must be a feature set and nothing else.
+void check_place(const fs::path& folder, bool replace) {
+  if (!fs::exists(folder)) return;
+  if (!fs::is_directory(folder)) {
+    throw UserError("{}: expected a folder to write to, a file is there", folder.string());
+  }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = name == "index.json" || name == "manifest.json" ||
+                         (name.starts_with("shard-") && name.ends_with(".h5"));
+    if (!is_ours) {
+      throw UserError(
+          "{}: expected a feature set or nothing, {} is there; name another folder or "
+          "move it away",
+          folder.string(), name);
+    }
+    if (!replace) throw UserError("{}: a feature set is there already", folder.string());
+  }
+}
+
+}  // namespace
+
+std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
+                                                int64_t num_shards) {
+  const size_t count =
+      std::clamp<size_t>(static_cast<size_t>(num_shards), 1, std::max<size_t>(videos.size(), 1));
+  std::vector<size_t> by_size(videos.size());
+  std::iota(by_size.begin(), by_size.end(), size_t{0});
+  std::ranges::stable_sort(by_size, std::ranges::greater(),
+                           [&](size_t video) { return videos[video].num_frames; });
+  std::vector<std::vector<size_t>> shards(count);
+  std::vector<int64_t> frames(count);
+  for (const size_t video : by_size) {  // the largest that is left into the lightest shard
+    const auto lightest = static_cast<size_t>(std::ranges::min_element(frames) - frames.begin());
+    shards[lightest].push_back(video);
+    frames[lightest] += videos[video].num_frames;
+  }
+  for (auto& shard : shards) std::ranges::sort(shard);
+  return shards;
+}
+
+void write_feature_set(const fs::path& target, const FeatureSource& source, int64_t num_shards,
+                       bool replace, const std::function<void(int64_t)>& progress) {
+  const fs::path folder = resolve(target);
+  remove_leftovers(folder);
+  check_place(folder, replace);
+  TempFolder temporary(folder);
+  FeatureIndex index{source.half, source.identity, {}, {}};
+  for (const auto& videos : balance_shards(source.videos, num_shards)) {
+    const fs::path path = temporary.path() / shard_name(index.shards.size());
+    write_shard(path, source, videos, progress);
+    index.files.push_back(
+        {static_cast<int64_t>(fs::file_size(path)), sha256_of_file(path.string())});
+    index.shards.emplace_back();
+    for (const size_t video : videos) index.shards.back().push_back(source.videos[video]);
+  }
+  write_feature_index(temporary.path(), index);
+  try {
+    temporary.commit(replace);
+  } catch (const ProgramError&) {
+    check_place(folder, replace);  // says it better when another conversion was quicker
+    throw;
+  }
+}
+
+}  // namespace bovila

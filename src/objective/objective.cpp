@@ -1,0 +1,134 @@
+// The terms. Each pass is differentiated and freed before the next: VQA of the whole micro-batch,
+// whose regulariser couples its questions; then VAQ and AQA of some questions at a time.
+#include "bovila/objective/objective.h"
+
+#include <ATen/record_function.h>
+
+#include <algorithm>
+
+#include "bovila/core/error.h"
+#include "bovila/core/random.h"
+#include "bovila/objective/evidence.h"
+#include "bovila/objective/passes.h"
+
+namespace bovila {
+namespace {
+
+using torch::Tensor;
+
+Tensor cross_entropy(const Scored& scored, at::Reduction::Reduction how) {
+  return torch::cross_entropy_loss(scored.logits_NV, scored.labels_N, {}, how);
+}
+
+/// Sums values_N over the tokens of each of `count` questions.
+Tensor sum_by_question(const Tensor& values_N, const Tensor& question_N, int64_t count) {
+  return torch::zeros({count}, values_N.options()).index_add(0, question_N, values_N);
+}
+
+/// Gate on: each question's mean cross-entropy times its mean certainty, summed over the questions,
+/// with the gradient through the gate too. Gate off, or no evidential loss to teach the
+/// uncertainty: the mean over the micro-batch's `num_tokens` label tokens, these questions' part.
+Tensor aqa_loss(const Questions& questions, const Scored& answers, int64_t num_tokens) {
+  const auto& logits = answers.logits_NV;
+  if (!questions.config.aqa_gate || questions.config.edl_mse == 0) {
+    return cross_entropy(answers, at::Reduction::Sum) / static_cast<double>(num_tokens);
+  }
+  const auto& parameters = questions.model.parameters();
+  const auto u = uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias());
+  const auto surprise = cross_entropy(answers, at::Reduction::None);
+  const auto sum = [&](const Tensor& values_N) {
+    return sum_by_question(values_N, answers.question_N, questions.size());
+  };
+  const auto tokens = sum(torch::ones_like(u));
+  return ((1 - sum(u) / tokens) * (sum(surprise) / tokens)).sum();
+}
+
+/// The answers' own terms, set in `losses`. @return the part of the total, with its graph.
+Tensor answer_losses(const Questions& questions, const Scored& answers, Losses& losses) {
+  const LossConfig& config = questions.config;
+  auto surprise = cross_entropy(answers, at::Reduction::Mean);
+  losses.vqa = surprise.detach();
+  if (config.edl_mse == 0) return surprise;
+  const auto& parameters = questions.model.parameters();
+  const auto evidence =
+      make_evidence(answers.logits_NV, parameters.scale_weight(), parameters.scale_bias());
+  losses.uncertainty = evidence.uncertainty_N.detach().mean();
+  auto error = evidential_mse(evidence, answers.labels_N).mean() * config.edl_mse;
+  losses.edl_mse = error.detach();
+  if (config.edl_reg == 0) return error;
+  const auto divergence = evidential_regulariser(evidence, answers.labels_N) * config.edl_reg;
+  losses.edl_reg = divergence.detach();
+  return error + divergence;
+}
+
+/// Even parts of the batch, as few as keep the tokens of VAQ and AQA near the limit (0: one part).
+std::vector<IndexRange> parts_of(std::span<const Example> batch, int64_t tokens_at_once) {
+  int64_t tokens = 0;
+  for (const Example& example : batch) tokens += example.vaq.size() + example.vqa.size();
+  const int64_t wanted = tokens_at_once == 0 ? 1 : (tokens + tokens_at_once - 1) / tokens_at_once;
+  const auto size = static_cast<int64_t>(batch.size()), count = std::min(wanted, size);
+  std::vector<IndexRange> parts;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = size * i / count;
+    parts.push_back({first, size * (i + 1) / count - first});
+  }
+  return parts;
+}
+
+}  // namespace
+
+Tensor Losses::values() const {
+  return torch::stack({total, vqa, edl_mse, edl_reg, vaq, aqa, uncertainty});
+}
+
+Losses add_gradients(const Bovila& model, std::span<const Example> batch, const LossConfig& config,
+                     const NoiseSource& noise, const Passes& passes) {
+  BOVILA_CHECK(!batch.empty(), "a micro-batch needs at least one question");
+  const auto differentiate = [&](const Tensor& loss) {
+    RECORD_USER_SCOPE("backward");
+    if (loss.requires_grad()) (passes.scale == 1 ? loss : loss * passes.scale).backward();
+  };
+  const SharedInputs shared(model, batch);
+  const auto zero =
+      torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(model.llama().device()));
+  Losses losses{zero, zero, zero, zero, zero, zero, zero};
+  {
+    const Questions all{model, batch, config, shared.video_BFD(), shared.adapters()};
+    const auto loss = answer_losses(all, answer(all), losses);
+    losses.total = loss.detach();
+    differentiate(loss);
+  }
+  const int64_t num_vaq_labels = count_labels(batch, &Example::vaq);
+  const int64_t num_vqa_labels = count_labels(batch, &Example::vqa);
+  const bool asks = config.vaq > 0 || config.aqa > 0;
+  for (const IndexRange& part :
+       asks ? parts_of(batch, passes.tokens_at_once) : std::vector<IndexRange>()) {
+    const Questions some{
+        model, batch.subspan(static_cast<size_t>(part.first), static_cast<size_t>(part.count)),
+        config, shared.video_BFD().narrow(0, part.first, part.count), shared.adapters()};
+    const auto asked = ask(some, noise);
+    auto loss = cross_entropy(asked.labels, at::Reduction::Sum) /
+                static_cast<double>(num_vaq_labels) * config.vaq;
+    losses.vaq = losses.vaq + loss.detach();
+    if (config.aqa > 0) {
+      const auto aqa =
+          aqa_loss(some, answer(some, asked.self_question), num_vqa_labels) * config.aqa;
+      losses.aqa = losses.aqa + aqa.detach();
+      loss = loss + aqa;
+    }
+    differentiate(loss);
+  }
+  losses.total = losses.total + losses.vaq + losses.aqa;
+  shared.backward();
+  return losses;
+}
+
+NoiseSource named_noise(uint64_t seed, int64_t epoch, int64_t vocab_size) {
+  return [=](const Example& example, int64_t num_tokens) {
+    return gumbel_noise(num_tokens, vocab_size,
+                        stream_key(seed, "gumbel", static_cast<uint64_t>(epoch),
+                                   static_cast<uint64_t>(example.row)));
+  };
+}
+
+}  // namespace bovila

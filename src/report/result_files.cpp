@@ -1,0 +1,133 @@
+// Appending to the rows of steps, rewriting the short log.txt, and dropping rows that come again.
+#include "bovila/report/result_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/core/system.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSteps = "metrics.jsonl";
+constexpr const char* kTiming = "timing.jsonl";
+constexpr const char* kEpochs = "log.txt";
+constexpr const char* kQuestions = "questions.jsonl";
+
+/// The lines of a file whose number under `key` is less than `end`. Others, and what a kill has cut
+/// short, are left out.
+std::string lines_before(const fs::path& path, const char* key, int64_t end) {
+  std::string kept;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!row.is_object() || !row.contains(key) || !row[key].is_number_integer()) continue;
+    if (row[key].get<int64_t>() < end) kept += line + "\n";
+  }
+  return kept;
+}
+
+[[noreturn]] void fail(const fs::path& path) {
+  throw ProgramError("{}: cannot be written: {}", path.string(), system_message(errno));
+}
+
+/// Appends all of a text and syncs it, or leaves the file as it was.
+void append_durably(const fs::path& path, const std::string& text) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (file < 0) fail(path);
+  const off_t before = lseek(file, 0, SEEK_END);
+  size_t done = 0;
+  while (before >= 0 && done < text.size()) {
+    const ssize_t put = write(file, text.data() + done, text.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) break;
+    done += static_cast<size_t>(put);
+  }
+  const bool whole = before >= 0 && done == text.size() && fsync(file) == 0;
+  const int reason = errno;
+  // A row that is half there would spoil the next one; should this fail too, resume_at() drops it.
+  if (!whole && before >= 0 && ftruncate(file, before) != 0) errno = reason;
+  close(file);
+  errno = reason;
+  if (!whole) fail(path);
+}
+
+}  // namespace
+
+void ResultFiles::resume_at(int64_t step, int64_t epoch) {
+  const auto drop = [&](const char* name, const char* key, int64_t end) {
+    const fs::path path = folder_ / name;
+    if (!fs::exists(path)) return;
+    if (!fs::is_regular_file(path)) throw ProgramError("{}: is no plain file", path.string());
+    write_file_durably(path, lines_before(path, key, end));
+  };
+  drop(kSteps, "step", step + 1);
+  drop(kTiming, "step", step + 1);
+  drop(kEpochs, "epoch", epoch);
+  event_file_.clear();
+  if (tensorboard_) render_event_file(folder_, clock_);
+}
+
+void ResultFiles::add_step(const std::string& metrics, const std::string& timing) {
+  steps_ += metrics + "\n";
+  timing_ += timing + "\n";
+  if (tensorboard_) events_ += step_events(metrics, timing, clock_);
+}
+
+void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions,
+                            std::string questions) {
+  epochs_.push_back({epoch, record, std::move(predictions), std::move(questions)});
+  if (tensorboard_) events_ += epoch_events(record, clock_);
+}
+
+void ResultFiles::append(const char* name, std::string& waiting) {
+  if (waiting.empty()) return;
+  append_durably(folder_ / name, waiting);
+  waiting.clear();
+}
+
+void ResultFiles::flush_events() {
+  if (!event_file_.empty()) return append(event_file_.c_str(), events_);
+  EventClock unused;
+  const int64_t number = next_event_file(folder_);
+  write_file_durably(folder_ / event_file_name(number), render_event_file(folder_, unused));
+  event_file_ = event_file_name(number);
+  events_.clear();  // rendered: their rows are on the disk
+  // TensorBoard (2.21) never gets past a file that is removed while it watches it, so that one is
+  // emptied. What fails is ignored: an old file that stays is read before the new one and
+  // forgotten.
+  std::error_code ignored;
+  fs::resize_file(folder_ / event_file_name(number - 1), 0, ignored);
+  for (int64_t old = 1; old < number - 1; ++old) {
+    fs::remove(folder_ / event_file_name(old), ignored);
+  }
+}
+
+std::optional<std::string> ResultFiles::flush() {
+  try {
+    append(kSteps, steps_);
+    append(kTiming, timing_);
+    while (!epochs_.empty()) {
+      const Epoch& epoch = epochs_.front();
+      write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
+      write_file_durably(folder_ / kQuestions, epoch.questions);
+      const fs::path log = folder_ / kEpochs;
+      write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
+      epochs_.erase(epochs_.begin());
+    }
+    if (tensorboard_) flush_events();
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+}
+
+}  // namespace bovila

@@ -1,0 +1,30 @@
+// The one block of memory in which all weights of a LLaMA lie, and the tensors in it.
+// Fed by LlamaParams; used by src/weights/llama_weights.cpp and by the file that holds such a
+// block.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bovila/weights/llama_weights.h"
+
+namespace bovila {
+
+/// Every tensor of a block begins at a multiple of so many bytes.
+constexpr size_t kWeightAlignment = 64;
+
+size_t llama_block_size(const LlamaParams& params, torch::ScalarType type);
+/// The weights in a block, which they keep; with a null block they have shapes but no memory.
+LlamaWeights llama_tensors(const LlamaParams& params, torch::ScalarType type,
+                           std::shared_ptr<std::byte> block);
+
+struct BlockTensor {
+  std::string name;
+  torch::Tensor values;
+  size_t offset;  // from the block's start, in bytes
+};
+/// All of them in their order. Matrices that stand in one are named by the file: wqkv, w13.
+std::vector<BlockTensor> block_tensors(const LlamaParams& params, torch::ScalarType type);
+
+}  // namespace bovila

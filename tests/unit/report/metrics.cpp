@@ -1,0 +1,197 @@
+// Means, accuracy by type, predictions and the log.
+#include "bovila/report/metrics.h"
+
+#include "tests/unit/data/small_star.h"
+
+using namespace bovila;
+using nlohmann::json;
+using testing::SmallStar;
+using testing::star_question;
+
+namespace {
+
+/// Scores in which `option` wins, with uncertainty 0.1 * (option + 1) at each option.
+OptionScores choosing(int64_t row, size_t option) {
+  OptionScores scores{row, {5, 5, 5, 5}, {0.1, 0.2, 0.3, 0.4}};
+  scores.loss[option] = 1;
+  return scores;
+}
+
+json four_questions() {
+  return json::array({star_question("Interaction_1", 0), star_question("Interaction_2", 1),
+                      star_question("Sequence_3", 2), star_question("Feasibility_4", 3)});
+}
+
+/// Rows 0, 2 and 3 right, row 1 wrong.
+std::vector<OptionScores> three_right() {
+  return {choosing(0, 0), choosing(1, 3), choosing(2, 2), choosing(3, 3)};
+}
+
+StepReport report_of(double loss, int64_t micro_batches) {
+  StepReport report;
+  report.losses.fill(loss);
+  report.gradient_norm = 2 * loss;
+  report.gate1 = 0.25;
+  report.gate2 = -3.5;
+  report.lr = 0.1 * loss;
+  report.num_micro_batches = micro_batches;
+  return report;
+}
+
+}  // namespace
+
+TEST_CASE("an epoch's means weigh each step by its micro-batches") {
+  EpochMeans means;
+  means.add(report_of(1, 3));
+  means.add(report_of(5, 1));
+  const auto values = means.values();
+  REQUIRE(values.size() == 9);
+  CHECK(values[0] == std::pair<std::string, double>("loss", 2));
+  CHECK(values[6].first == "uncertainty");
+  CHECK(values[7].first == "gradient_norm");
+  CHECK(values[7].second == doctest::Approx(4));
+  CHECK(values[8].first == "lr");
+  CHECK(values[8].second == doctest::Approx(0.2));
+  CHECK(EpochMeans().values()[0].second == 0);
+}
+
+TEST_CASE("accuracy is exact, in all and by the types that the split has") {
+  const SmallStar star(four_questions());
+  const Accuracy accuracy = measure(*star.data, three_right());
+  CHECK(accuracy.known());
+  CHECK(accuracy.total.right == 3);
+  CHECK(accuracy.total.questions == 4);
+  CHECK(accuracy.total.value() == 0.75);
+  REQUIRE(accuracy.types.size() == 3);
+  CHECK(accuracy.types[0].name == "In");
+  CHECK(accuracy.types[0].value() == 0.5);
+  CHECK(accuracy.types[1].name == "Seq");
+  CHECK(accuracy.types[1].value() == 1);
+  CHECK(accuracy.types[2].name == "Feas");
+  CHECK(accuracy.mean_uncertainty == doctest::Approx((0.1 + 0.4 + 0.3 + 0.4) / 4));
+  CHECK(to_text(accuracy) ==
+        "75.00 % of 4 questions (In 50.00, Seq 100.00, Feas 100.00), "
+        "mean uncertainty 0.300");
+}
+
+TEST_CASE("a split that hides its answers has no accuracy, but an uncertainty") {
+  const SmallStar star(json::array({star_question("Sequence_1", -1)}));
+  const Accuracy accuracy = measure(*star.data, std::vector{choosing(0, 1)});
+  CHECK_FALSE(accuracy.known());
+  CHECK(accuracy.types.empty());
+  CHECK(to_text(accuracy) == "unknown (the split hides its answers), mean uncertainty 0.200");
+  const auto record = json::parse(epoch_record(3, EpochMeans(), accuracy));
+  CHECK_FALSE(record.contains("val_acc"));
+  CHECK(record["val_uncertainty"] == 0.2);
+}
+
+TEST_CASE("predictions have a user's fields, letters for options, and every question once") {
+  const SmallStar star(four_questions());
+  const auto list = json::parse(predictions_text(*star.data, three_right()));
+  REQUIRE(list.size() == 4);
+  CHECK(list[1] == json({{"vid", "V1"},
+                         {"qid", 1},
+                         {"question_id", "Interaction_2"},
+                         {"qtype", 1},
+                         {"pre", "D"},
+                         {"ans", "B"},
+                         {"u", 0.4}}));
+  for (size_t i = 0; i < 4; ++i) CHECK(list[i]["qid"] == i);
+}
+
+TEST_CASE("predictions of a split that hides its answers have no answer") {
+  const SmallStar star(json::array({star_question("Sequence_1", -1)}));
+  const auto list = json::parse(predictions_text(*star.data, std::vector{choosing(0, 2)}));
+  CHECK(list[0]["pre"] == "C");
+  CHECK_FALSE(list[0].contains("ans"));
+}
+
+TEST_CASE("a question's row has the prediction, texts, scores, and what the model asked itself") {
+  const SmallStar star(four_questions());
+  std::istringstream text(questions_text(*star.data, three_right(), {{1, "what did \"he\" do?"}}));
+  std::vector<json> rows;
+  for (std::string line; std::getline(text, line);) rows.push_back(json::parse(line));
+  REQUIRE(rows.size() == 4);
+  CHECK(rows[1]["qid"] == 1);
+  CHECK(rows[1]["pre"] == "D");
+  CHECK(rows[1]["ans"] == "B");
+  CHECK(rows[1]["question"] == "What did the boy do with interaction_2?");
+  CHECK(rows[1]["options"] ==
+        json({"Hold the door", "Open the book of the girl", "Eat", "Throw the bag"}));
+  CHECK(rows[1]["loss"] == json({5, 5, 5, 1}));
+  CHECK(rows[1]["uncertainty"] == json({0.1, 0.2, 0.3, 0.4}));
+  CHECK(rows[1]["asked"] == "what did \"he\" do?");
+  CHECK_FALSE(rows[0].contains("asked"));
+}
+
+TEST_CASE("an epoch's record has the losses, the epoch and the accuracies") {
+  const SmallStar star(four_questions());
+  EpochMeans means;
+  means.add(report_of(2, 1));
+  const auto record = json::parse(epoch_record(1, means, measure(*star.data, three_right())));
+  for (const std::string_view name : Losses::kNames) {
+    CHECK(record.at("train_" + std::string(name)) == 2.0);
+  }
+  CHECK(record["train_lr"] == 0.2);
+  CHECK(record["epoch"] == 1);
+  CHECK(record["val_acc"] == 0.75);
+  CHECK(record["val_In"] == 0.5);
+  CHECK_FALSE(record.contains("val_Pre"));
+}
+
+TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradient norm") {
+  const auto record = json::parse(step_record(4, 17, report_of(2, 1)));
+  CHECK(record["step"] == 17);
+  CHECK(record["epoch"] == 4);
+  for (const std::string_view name : Losses::kNames) CHECK(record.at(std::string(name)) == 2.0);
+  CHECK(record.contains("lr"));
+  CHECK(record.contains("gradient_norm"));
+  CHECK(record["gate1"] == 0.25);
+  CHECK(record["gate2"] == -3.5);
+}
+
+TEST_CASE("a step's timing has its number, the time of day and its speed") {
+  StepTimer timer;
+  const auto row = json::parse(timer.record(17, 8));
+  CHECK(row["step"] == 17);
+  CHECK(row["time"].get<double>() > 1.7e9);
+  CHECK(row["questions_per_s"].get<double>() > 0);
+  CHECK(row.size() == 3);
+}
+
+TEST_CASE("a skipped step says so, is JSON without NaN, and counts in no mean") {
+  StepReport spoiled = report_of(std::nan(""), 3);
+  spoiled.non_finite = "loss is nan";
+  const std::string text = step_record(4, 18, spoiled);
+  CHECK(text.find("nan") == std::string::npos);
+  const auto record = json::parse(text);
+  CHECK(record["skipped"] == true);
+  CHECK(record["step"] == 18);
+  CHECK(record["loss"].is_null());
+  CHECK_FALSE(json::parse(step_record(4, 17, report_of(2, 1))).contains("skipped"));
+
+  EpochMeans means;
+  means.add(report_of(2, 1));
+  means.add(spoiled);
+  CHECK(means.values()[0].second == 2);
+  CHECK(means.num_skipped == 1);
+  const SmallStar star(four_questions());
+  CHECK(json::parse(epoch_record(1, means,
+                                 measure(*star.data, three_right())))["train_skipped_steps"] == 1);
+}
+
+TEST_CASE("a step whose fp16 gradients overflow is a skipped one with finite losses") {
+  StepReport report = report_of(2, 1);
+  report.overflowed = true;
+  report.gradient_norm = 0;
+  const auto record = json::parse(step_record(0, 1, report));
+  CHECK(record["skipped"] == true);
+  CHECK(record["loss"] == 2.0);
+}
+
+TEST_CASE("durations are read as clocks") {
+  CHECK(clock_text(0) == "0:00");
+  CHECK(clock_text(59.9) == "0:59");
+  CHECK(clock_text(3599) == "59:59");
+  CHECK(clock_text(3723.4) == "1:02:03");
+}
