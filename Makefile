@@ -24,7 +24,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
+.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
   format lint lint-deps sanitize fuzz
 
 help: ## this list
@@ -34,16 +34,22 @@ help: ## this list
 deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
 
-build: deps ## compile the program, the tools and the tests into $(BUILD)
+configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings)
-	@cmake --build $(BUILD) -j $(JOBS)
 	@for tool in pth2h5 llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
 
-demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
+compile = BUILD=$(BUILD) JOBS=$(JOBS) tools/build.sh
+
+build: configure ## compile the program, the tools and the tests into $(BUILD)
+	@$(compile)
+
+demo: configure ## train BoViLA on the digits demo with two ranks and show what it learned
+	@$(compile) bovila pth2h5
 	@BUILD=$(BUILD) tools/demo.sh
 
-demo-smollm: build ## the same with a real language model, SmolLM2-135M; takes much longer
+demo-smollm: configure ## the same with a real language model, SmolLM2-135M; takes much longer
 	@tools/deps.sh smollm
+	@$(compile) bovila pth2h5 ckpt2pth perplexity
 	@BUILD=$(BUILD) tools/demo_smollm.sh
 
 test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
