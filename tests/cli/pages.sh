@@ -134,10 +134,11 @@ inspect(sys.argv[1])" "$2"'
   tools/ckpt2pth output/other checkpoint_best.pth >/dev/null 2>&1
 }
 
-# The other pages, in the order in which one's results are the next one's inputs.
+# The other pages, in the order in which one's results are the next one's inputs: a deck runs when
+# its data is there.
 other_pages() {
   local page
-  commands input/README.md "jobs/README.md#-$on_slurm" tools/README.md
+  commands "input/README.md#-Decks" "input/README.md#Decks" "jobs/README.md#-$on_slurm" tools/README.md
   python3 "$root/tests/tools/pages.py" list | while read -r page; do
     case $page in
       README.md | input/README.md | input/demo/README.md | jobs/README.md | tools/README.md) ;;
