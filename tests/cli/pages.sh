@@ -100,8 +100,8 @@ for line in sys.stdin:
     question = json.loads(line)
     del question[sys.argv[1]]
     print(json.dumps(question))'
-  mkdir -p build data/llama output
-  ln -s "$bin" build/bin
+  mkdir -p build/bin data/llama output
+  ln -s "$bin/perplexity" build/bin/
   cp -r "$root"/{input,jobs,tools} .
   rm -f tools/{pth2h5,llama2bovila,ckpt2pth}
   ln -s "$bin"/{pth2h5,llama2bovila,ckpt2pth} tools/

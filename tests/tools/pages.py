@@ -20,7 +20,8 @@ FOLDERS = ("include", "input", "jobs", "src", "tests", "tools")
 COMMAND = re.compile(r"(?:(?:build/bin|tests|tools)/|(?:bovila|kill|ls|make|mkdir|mpirun|sbatch|srun|"
                      r"tensorboard) ).*")
 TROUBLESHOOTING = "input/troubleshooting.md"
-ENOUGH_WORDS = 4  # of a message, one after the other, in a source
+WORDS = 3      # of a message, one after the other, in a source
+FILLED_IN = 2  # words at an end of a message that no source need have
 
 
 def pages():
@@ -117,7 +118,7 @@ def source_texts():
             for literals in re.findall(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*',
                                        path.read_text(encoding="utf-8")):
                 joined = re.sub(r'(?<!\\)"\s*(?<!\\)"', "", literals)[1:-1]
-                yield re.sub(r"\{[^}]*\}", "{}", joined.replace('\\"', '"'))
+                yield re.sub(r"\{[^}]*\}", "{}", joined.replace('\\"', '"').replace("\\n", " "))
     for path in [ROOT / "CMakeLists.txt", *ROOT.glob("jobs/*.sh"), *ROOT.glob("tools/*.sh")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if not line.lstrip().startswith("#"):
@@ -132,18 +133,23 @@ def is_word(pattern, word):
     return re.fullmatch(".*".join(map(re.escape, pattern.split("{}"))), word)
 
 
-def holds_words(text, wanted):
-    """Whether so many words stand in the text one after the other, at least two of them as such."""
-    enough = min(len(wanted), ENOUGH_WORDS)
-    have = words_of(text)
-    for start in range(len(wanted) - enough + 1):
-        words = wanted[start:start + enough]
-        for place in range(len(have) - enough + 1):
-            patterns = have[place:place + enough]
-            literal = sum(1 for pattern in patterns if re.sub(r"\{\}|\W", "", pattern))
-            if literal >= min(2, enough) and all(map(is_word, patterns, words)):
-                return True
-    return False
+def unknown_words(wanted, texts):
+    """Words that are in no row of WORDS which stands in a text, at least two of them as such. Of
+    those at the beginning and at the end two may be filled in."""
+    size = min(len(wanted), WORDS)
+    known = set()
+    for text in texts:
+        have = words_of(text)
+        for place in range(len(have) - size + 1):
+            patterns = have[place:place + size]
+            if sum(1 for pattern in patterns if re.sub(r"\{\}|\W", "", pattern)) < 2:
+                continue
+            for start in range(len(wanted) - size + 1):
+                if all(map(is_word, patterns, wanted[start:start + size])):
+                    known |= set(range(start, start + size))
+    if known:
+        known |= {*range(FILLED_IN), *range(len(wanted) - FILLED_IN, len(wanted))}
+    return [word for number, word in enumerate(wanted) if number not in known]
 
 
 def unknown_messages():
@@ -156,8 +162,8 @@ def unknown_messages():
             if not fragments:
                 yield f"{message}: too short to be looked for"
             for words in fragments:
-                if not any(holds_words(text, words) for text in texts):
-                    yield f"{message}: {' '.join(words)}"
+                if unknown := unknown_words(words, texts):
+                    yield f"{message}: {' '.join(unknown)}"
 
 
 def main(what, *names):
