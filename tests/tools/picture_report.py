@@ -1,7 +1,7 @@
 """Takes the README's picture of a run's report: picture_report.py RUN PICTURE.png
 
 RUN holds report.html, as `make demo` leaves it. The picture is what a browser's window shows of its
-beginning, its first two charts and its first questions; few colours keep it small. Needs Pillow, and
+beginning, its first three charts and its first questions; few colours keep it small. Needs Pillow, and
 Chromium (browser.py).
 """
 import sys
@@ -11,8 +11,8 @@ from browser import Browser
 from PIL import Image
 
 SIZE = (1260, 1250)
-COLORS = 64
-LEFT_OUT = ("header p", "header nav", "#curves figure:nth-child(n + 3)", "#answers")
+COLORS = 200
+LEFT_OUT = ("header p", "header nav", "#curves figure:nth-child(n + 4)", "#answers")
 
 
 def main(folder, picture):
