@@ -39,12 +39,14 @@ BOXES = [
     (B, ROWS[2], 150, ROW, STEP, "frames on demand", [], "files, features"),
     (B, ROWS[3], 150, ROW, STEP, "token ids", [], "text"),
     (B, ROWS[4], 150, ROW, STEP, "once a node", [], "weights"),
-    (C, ROWS[1], 122, 2 * ROW + 12, STEP, "batches", ["each rank its part", "of one order"], "data"),
+    (C, ROWS[1], 122, 2 * ROW + 12, STEP, "batches",
+     ["each rank its part", "of one order"], "data"),
     (D, ROWS[0], 220, 318, STEP, "frozen LLaMA", [], "model"),
     (D + 12, ROWS[0] + 50, 196, 44, TRAINED, "adapters, projection", ["a few million numbers"], ""),
     (D + 12, ROWS[0] + 126, 196, 52, "#fff", "VQA", ["video, question \u2192 answer"], ""),
     (D + 12, ROWS[0] + 186, 196, 52, "#fff", "VAQ", ["video, answer \u2192 question"], ""),
-    (D + 12, ROWS[0] + 246, 196, 62, "#fff", "AQA", ["video, its own question", "\u2192 answer"], ""),
+    (D + 12, ROWS[0] + 246, 196, 62, "#fff", "AQA",
+     ["video, its own question", "\u2192 answer"], ""),
     (E, ROWS[0], 190, 68, STEP, "one all-reduce, AdamW", ["gradients of all ranks"], "dist, train"),
     (E, ROWS[0] + 104, 190, 84, STEP, "losses",
      ["self-made questions count", "1 - uncertainty"], "objective"),
@@ -99,8 +101,8 @@ def draw():
     yield "<title>The flow of a run</title>"
     yield f"<style>{STYLE}</style>"
     yield ('<marker id="head" viewBox="0 0 8 8" refX="5" refY="4" markerWidth="5" markerHeight="5" '
-           f'orient="auto"><path d="M0 0L8 4L0 8z" style="fill:{LINE};stroke:none;marker-end:none"/>'
-           "</marker>")
+           'orient="auto"><path d="M0 0L8 4L0 8z" '
+           f'style="fill:{LINE};stroke:none;marker-end:none"/></marker>')
     for one in BOXES:
         yield from box(*one)
     for one in TEXTS:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The commands of all pages: every one is run, in order, as it stands there. On the pages for those
-# who begin, stand-ins are the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video of
-# the demo for STAR's, one rank for mpirun's eight, and for Slurm an sbatch and an srun that run the
-# job at once with one rank (a real Slurm is in tests/slurm); for the other commands see there.
+# who begin, stand-ins are the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video
+# of the demo for STAR's, one rank for mpirun's eight, and for Slurm an sbatch and an srun that run
+# the job at once with one rank (a real Slurm is in tests/slurm); for the other commands see there.
 # Compiling is left out.
 . "$(dirname "$0")/helpers.bash"
 export PYTHONPATH=$root/.deps/test-python:$root/.deps/python # matplotlib, TensorBoard

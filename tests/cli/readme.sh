@@ -68,7 +68,7 @@ wrong=()
 cmp <(tools/draw_flow.py) tools/pictures/flow.svg >&2 || wrong+=("run tools/draw_flow.py")
 check "the picture of the flow is what its script draws" "${wrong[@]}"
 wrong=()
-mapfile -t rooms < <(grep -oP 'class="room">\K[a-z, ]+' tools/pictures/flow.svg | tr -d , | tr ' ' '\n')
+mapfile -t rooms < <(grep -oP 'class="room">\K[a-z, ]+' tools/pictures/flow.svg | grep -oE '[a-z]+')
 for room in "${rooms[@]}"; do
   [[ -d src/$room ]] || wrong+=("$room")
 done

@@ -1,13 +1,13 @@
 """What the pages for users say, for the tests that compare it with what is there:
 
-    pages.py list                 the pages: every .md beside README.md and in the folders of sources
-    pages.py code PAGE...         their code: one line of an indented block or one `span` a line
-    pages.py commands PAGE...     the commands of their blocks, a continued one in one line, and those
-                                  in tables; PAGE#HEADING: of this part, PAGE#-HEADING: of all others
-    pages.py links                links that lead to no file or heading, headings that stand twice,
-                                  pages that no link leads to from README.md
-    pages.py messages             messages in headings of input/troubleshooting.md, without the name
-                                  of another program behind them, that no source has
+    pages.py list              the pages: every .md beside README.md and in folders of sources
+    pages.py code PAGE...      their code: one line of an indented block or one `span` a line
+    pages.py commands PAGE...  the commands of their blocks, a continued one in one line, and those
+                               in tables; PAGE#HEADING: of this part, PAGE#-HEADING: of all others
+    pages.py links             links that lead to no file or heading, headings that stand twice,
+                               pages that no link leads to from README.md
+    pages.py messages          messages in headings of input/troubleshooting.md, without the name
+                               of another program behind them, that no source has
 
 A page of what was, CHANGELOG.md, is none of these. Standard library only; run from anywhere.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("include", "input", "jobs", "src", "tests", "tools")
-COMMAND = re.compile(r"(?:(?:build/bin|tests|tools)/|(?:bovila|kill|ls|make|mkdir|mpirun|sbatch|srun|"
-                     r"tensorboard) ).*")
+COMMAND = re.compile(r"(?:(?:build/bin|tests|tools)/|"
+                     r"(?:bovila|kill|ls|make|mkdir|mpirun|sbatch|srun|tensorboard) ).*")
 TROUBLESHOOTING = "input/troubleshooting.md"
 WORDS = 3      # of a message, one after the other, in a source
 FILLED_IN = 2  # words at an end of a message that no source need have

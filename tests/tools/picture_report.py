@@ -1,8 +1,8 @@
 """Takes the README's picture of a run's report: picture_report.py RUN PICTURE.png
 
 RUN holds report.html, as `make demo` leaves it. The picture is what a browser's window shows of its
-beginning, its first three charts and its first questions; few colours keep it small. Needs Pillow, and
-Chromium (browser.py).
+beginning, its first three charts and its first questions; few colours keep it small. Needs Pillow,
+and Chromium (browser.py).
 """
 import sys
 from pathlib import Path
@@ -19,8 +19,8 @@ def main(folder, picture):
     page = Browser(*SIZE)
     try:
         page.open(folder / "report.html")
-        page.run("for (const e of document.querySelectorAll(arguments[0])) e.style.display = 'none'",
-                 ", ".join(LEFT_OUT))
+        page.run("document.querySelectorAll(arguments[0])"
+                 ".forEach((e) => { e.style.display = 'none'; })", ", ".join(LEFT_OUT))
         page.screenshot(picture)
     finally:
         page.close()
