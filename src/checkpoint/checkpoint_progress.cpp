@@ -1,5 +1,6 @@
 // progress.json: the numbers of a TrainState.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
 #include "src/checkpoint/checkpoint_format.h"

@@ -3,6 +3,7 @@
 
 #include <ATen/Version.h>
 #include <cuda_runtime_api.h>
+#include <hdf5.h>
 #include <nccl.h>
 #include <torch/version.h>
 #include <unistd.h>
