@@ -1,5 +1,5 @@
 // Members of a JSON object by exact type, with errors that name file and member.
-// Fed by progress.json and manifest.json; included by src/train/checkpoint_*.cpp alone.
+// Fed by progress.json and manifest.json; included by src/checkpoint/checkpoint_*.cpp alone.
 #pragma once
 
 #include <cstdint>
