@@ -8,8 +8,8 @@
 # output of those that failed, and as its last line `N passed, N failed`; exits 1 when a test
 # failed, a suite crashed or ran out of time, or nothing ran.
 #
-# What computes (unit, golden, mpi) and what mostly waits (cli, slurm) run side by side: no test
-# depends on how fast it is.
+# Without a word, suites run side by side, one more than there are cores, since many of them mostly
+# wait; the long ones begin. No test depends on how fast it is.
 #
 # Open MPI is told, for the tests alone, that root may start ranks and that there may be more of
 # them than cores. As many threads compute as leave a core to each rank, and they sleep while they
@@ -61,6 +61,10 @@ report() {
 # suite NAME SECONDS COMMAND...: runs the command for at most so long (a sanitizer's: SLOWER times
 # that). What it prints comes in one piece, whatever runs beside it.
 suite() {
+  if [[ -n ${collecting:-} ]]; then
+    queue+=("$(printf '%q ' "$@")")
+    return
+  fi
   local name=$1 limit=$(($2 * ${SLOWER:-1})) start=$SECONDS status=0
   shift 2
   timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
@@ -74,13 +78,36 @@ suite() {
   } 9>"$scratch/printing"
 }
 
-# beside LANE KIND...: runs kinds of tests one after the other, with a log of their own.
-beside() {
-  log=$scratch/log-$1
-  shift
-  local kind
+# side_by_side KIND...: all suites of these kinds, each taken by the next of the workers that is free.
+side_by_side() {
+  local queue=() collecting=yes kind worker workers=()
   for kind in "$@"; do "$kind"; done
+  collecting=
+  echo 0 >"$scratch/next"
+  for ((worker = 0; worker <= cores; ++worker)); do
+    work "$worker" &
+    workers+=($!)
+  done
+  for worker in "${workers[@]}"; do
+    wait "$worker" || echo "0 1" >>"$scratch/counts"
+  done
+}
+work() {
+  log=$scratch/log-$1
+  local next
+  while next=$(take) && ((next < ${#queue[@]})); do
+    eval "suite ${queue[next]}"
+  done
   return 0
+}
+take() { # the number of the next suite, each once
+  {
+    flock 8
+    local next
+    next=$(<"$scratch/next")
+    echo $((next + 1)) >"$scratch/next"
+    echo "$next"
+  } 8>"$scratch/taking"
 }
 
 # untouched: the check of what is the user's, as a suite.
@@ -176,11 +203,7 @@ for kind in "$@"; do
   case $kind in
     unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan) $kind ;;
     all)
-      beside computing unit golden mpi &
-      computing=$!
-      beside waiting cli slurm &
-      wait "$computing" || echo "0 1" >>"$scratch/counts"
-      wait $! || echo "0 1" >>"$scratch/counts"
+      side_by_side slurm cli mpi golden unit
       ;;
     *)
       echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan or all," \
