@@ -55,6 +55,11 @@ std::string compiler_text() {
   return version.find("lang") == std::string::npos ? "GCC " + version : version;
 }
 
+const char* fp32_library() {
+  if (uses_onednn()) return "oneDNN";
+  return at::hasMKL() ? "MKL" : "LibTorch's BLAS";
+}
+
 std::string versions() {
   return "versions of rank 0\n" +
          text_table({{"LibTorch", TORCH_VERSION},
@@ -65,7 +70,7 @@ std::string versions() {
                      {"HDF5", hdf5_text()},
                      {"compiler", compiler_text()},
                      {"CPU", fmt::format("{}, fp32 products by {}", at::get_cpu_capability(),
-                                         uses_onednn() ? "oneDNN" : "MKL")}});
+                                         fp32_library())}});
 }
 
 std::string host_of(const MpiSession& session) {
