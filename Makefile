@@ -24,11 +24,11 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
-  format lint lint-deps sanitize fuzz
+.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-aarch64 test-gpu \
+  soak bench install format lint lint-deps sanitize fuzz
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@sed -n '/^# Settings/,/^$$/{s/^# \{0,1\}//;p}' $(firstword $(MAKEFILE_LIST))
 
 deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
@@ -57,6 +57,13 @@ test-golden: build ## the golden tests on any folder of their form: make test-go
 
 test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
+
+test-aarch64: ## the tests that need no LibTorch, compiled for aarch64 and run by an emulator
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh aarch64
+	@cmake -S . -B $(BUILD)-aarch64 -G Ninja -Wno-dev --log-level=WARNING $(CMAKE_ARGS) \
+	  --toolchain tools/aarch64.cmake -DBOVILA_TORCH=OFF
+	@cmake --build $(BUILD)-aarch64 -j $(JOBS)
+	@BUILD=$(BUILD)-aarch64 tests/run.sh aarch64
 
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|all]...; without a
-# word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which take long,
-# and asan and tsan, which are for builds with sanitizers.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|aarch64|all]...;
+# without a word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which
+# take long, and asan, tsan and aarch64, which are for builds of their own.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 # Both may be relative to the folder that this is called from. Prints each suite with its time, the
@@ -63,6 +63,14 @@ unit() {
 golden() {
   suite golden_tests 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
     "$BUILD/bin/golden_tests"
+}
+
+# What needs no LibTorch, compiled for aarch64 and run by an emulator of that processor.
+aarch64() {
+  local emulator=(qemu-aarch64-static -L "$root/.deps/aarch64")
+  export SLOWER=6
+  suite "base_tests, aarch64" 900 "${emulator[@]}" "$BUILD/bin/base_tests"
+  suite "fuzz corpora, aarch64" 300 "${emulator[@]}" "$BUILD/bin/fuzz_replay"
 }
 
 # The unit and golden tests of a build with the address and undefined-behaviour sanitizers.
@@ -141,7 +149,7 @@ fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan) $kind ;;
+    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan | aarch64) $kind ;;
     all)
       unit
       golden
@@ -150,8 +158,8 @@ for kind in "$@"; do
       slurm
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan or all," \
-        "got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan," \
+        "aarch64 or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac
