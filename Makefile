@@ -24,7 +24,7 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-aarch64 test-gpu \
+.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-mpich test-aarch64 test-gpu \
   soak bench install format lint lint-deps sanitize fuzz
 
 help: ## this list
@@ -57,6 +57,13 @@ test-golden: build ## the golden tests on any folder of their form: make test-go
 
 test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
+
+test-mpich: test-deps ## the tests with ranks on Debian's MPICH instead of Open MPI, in a build of its own
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh mpich
+	@cmake -S . -B $(BUILD)-mpich -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
+	  -DMPI_CXX_COMPILER=mpicxx.mpich
+	@cmake --build $(BUILD)-mpich -j $(JOBS) -t bovila pth2h5 faults mpi_tests nccl_tests rank_death rank_death_double
+	@BUILD=$(BUILD)-mpich tests/run.sh mpich
 
 test-aarch64: ## the tests that need no LibTorch, compiled for aarch64 and run by an emulator
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh aarch64

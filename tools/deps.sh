@@ -3,9 +3,9 @@
 # word `tests`, what tests need besides: Slurm, a browser, and into .deps/ the libraries that they
 # compare with. With the word `lint`: what `make lint` runs. With the word `smollm`: a language model
 # for `make demo-smollm` (110 MB) and what reads it. With the word `fuzz`: what `make fuzz` needs,
-# which is clang, and no LibTorch. With the word `aarch64`: what `make test-aarch64` needs, which is a
-# cross compiler, an emulator and, in .deps/aarch64/ (50 MB, unpacked 210), Debian's libraries of that
-# architecture.
+# which is clang, and no LibTorch. With the word `mpich`: MPICH for `make test-mpich`. With the word
+# `aarch64`: what `make test-aarch64` needs, which is a cross compiler, an emulator and, in
+# .deps/aarch64/ (50 MB, unpacked 210), Debian's libraries for that processor.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -19,6 +19,7 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
 test_packages=(slurm-wlm munge                             # they need not run as services
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find
+mpich_packages=(mpich libmpich-dev) # beside Open MPI, which remains mpirun
 aarch64_packages=(g++-aarch64-linux-gnu qemu-user-static)
 lint_packages=(clang-format-14 clang-tidy-14)
 
@@ -120,6 +121,10 @@ if [[ ${1:-} == lint ]]; then
 fi
 if [[ ${1:-} == fuzz ]]; then
   install_system_packages "${packages[@]}" "${fuzz_packages[@]}"
+  exit
+fi
+if [[ ${1:-} == mpich ]]; then
+  install_system_packages "${mpich_packages[@]}"
   exit
 fi
 if [[ ${1:-} == aarch64 ]]; then
