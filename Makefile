@@ -24,8 +24,8 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build demo demo-smollm test test-deps test-golden test-slurm test-mpich test-aarch64 test-gpu \
-  soak bench install format lint lint-deps sanitize fuzz
+.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-gpu \
+  test-mpich test-aarch64 soak bench install format lint lint-deps sanitize fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,16 +34,22 @@ help: ## this list
 deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
 
-build: deps ## compile the program, the tools and the tests into $(BUILD)
+configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings)
-	@cmake --build $(BUILD) -j $(JOBS)
 	@for tool in pth2h5 llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
 
-demo: build ## train BoViLA on the digits demo with two ranks and show what it learned
+compile = BUILD=$(BUILD) JOBS=$(JOBS) tools/build.sh
+
+build: configure ## compile the program, the tools and the tests into $(BUILD)
+	@$(compile)
+
+demo: configure ## train BoViLA on the digits demo with two ranks and show what it learned
+	@$(compile) bovila pth2h5
 	@BUILD=$(BUILD) tools/demo.sh
 
-demo-smollm: build ## the same with a real language model, SmolLM2-135M; takes much longer
+demo-smollm: configure ## the same with a real language model, SmolLM2-135M; takes much longer
 	@tools/deps.sh smollm
+	@$(compile) bovila pth2h5 ckpt2pth perplexity
 	@BUILD=$(BUILD) tools/demo_smollm.sh
 
 test: build test-deps ## all tests: units, golden numbers, MPI ranks, command line, Slurm
@@ -58,22 +64,22 @@ test-golden: build ## the golden tests on any folder of their form: make test-go
 test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
 
-test-mpich: test-deps ## the tests with ranks on Debian's MPICH instead of Open MPI, in a build of its own
-	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh mpich
+test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
+	@BUILD=$(BUILD) tests/run.sh gpu
+
+test-mpich: test-deps ## the tests with ranks on Debian's MPICH, in a build of its own
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh mpich
 	@cmake -S . -B $(BUILD)-mpich -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
 	  -DMPI_CXX_COMPILER=mpicxx.mpich
-	@cmake --build $(BUILD)-mpich -j $(JOBS) -t bovila pth2h5 faults mpi_tests nccl_tests rank_death rank_death_double
+	@BUILD=$(BUILD)-mpich JOBS=$(JOBS) tools/build.sh bovila pth2h5 faults mpi_tests nccl_tests rank_death rank_death_double
 	@BUILD=$(BUILD)-mpich tests/run.sh mpich
 
 test-aarch64: ## the tests that need no LibTorch, compiled for aarch64 and run by an emulator
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh aarch64
 	@cmake -S . -B $(BUILD)-aarch64 -G Ninja -Wno-dev --log-level=WARNING $(CMAKE_ARGS) \
 	  --toolchain tools/aarch64.cmake -DBOVILA_TORCH=OFF
-	@cmake --build $(BUILD)-aarch64 -j $(JOBS)
+	@BUILD=$(BUILD)-aarch64 JOBS=$(JOBS) tools/build.sh
 	@BUILD=$(BUILD)-aarch64 tests/run.sh aarch64
-
-test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
-	@BUILD=$(BUILD) tests/run.sh gpu
 
 soak: build test-deps ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
 	@BUILD=$(BUILD) TRIES=$(TRIES) tests/run.sh soak

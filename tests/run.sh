@@ -5,9 +5,12 @@
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
 #   MPIRUN   what starts ranks (default: mpirun)
-# The first two may be relative to the folder that this is called from. Prints each suite with its time, the
+# Both folders may be relative to the folder that this is called from. Prints each suite with its time, the
 # output of those that failed, and as its last line `N passed, N failed`; exits 1 when a test
 # failed, a suite crashed or ran out of time, or nothing ran.
+#
+# What computes (unit, golden, mpi) and what mostly waits (cli, slurm) run side by side: no test
+# depends on how fast it is.
 #
 # Open MPI is told, for the tests alone, that root may start ranks and that there may be more of
 # them than cores. As many threads compute as leave a core to each rank, and they sleep while they
@@ -24,10 +27,17 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 export MPIRUN=${MPIRUN:-mpirun}
 cores=$(nproc)
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-passed=0
-failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+log=$scratch/log
+touch "$scratch/counts"
+
+# Tests leave what is the user's as it was: their home is an empty folder, which stays empty, and
+# output/ and data/ keep every file.
+export HOME=$scratch/home
+mkdir "$HOME"
+belongings() { (cd "$root" && find output data -printf '%p %s %T@\n' 2>/dev/null | sort); }
+belongings >"$scratch/before"
 
 # doctest_count WORD: N of "N WORD" in the last summary of test cases in the log, 0 without one.
 doctest_count() {
@@ -37,23 +47,50 @@ doctest_count() {
 # shell_count WORD: lines "WORD NAME" in the log.
 shell_count() { grep -c "^$1 " "$log"; }
 
-# suite NAME SECONDS COMMAND...: runs the command for at most so long (a sanitizer's: SLOWER times
-# that) and counts its tests.
-suite() {
-  local name=$1 limit=$(($2 * ${SLOWER:-1})) start=$SECONDS status=0 good bad
-  shift 2
-  timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+# report NAME SECONDS: prints a suite whose output is in the log, and counts its tests: a line "PASSED
+# FAILED" in the file `counts`. Returns whether all passed.
+report() {
+  local good bad
   good=$(($(doctest_count passed) + $(shell_count ok)))
   bad=$(($(doctest_count failed) + $(shell_count FAILED)))
   ((status == 0 && good + bad == 0)) && echo "no test ran" >>"$log" && bad=1
   ((status != 0 && bad == 0)) && bad=1
-  passed=$((passed + good))
-  failed=$((failed + bad))
-  printf '%-24s %4d passed, %d failed   %3d s\n' "$name" "$good" "$bad" $((SECONDS - start))
-  ((bad == 0)) && return
-  cat "$log"
-  ((status == 124 || status == 137)) && echo "$name: stopped after $limit s"
-  ((status != 0)) && echo "$name: exit code $status"
+  echo "$good $bad" >>"$scratch/counts"
+  printf '%-24s %4d passed, %d failed   %3d s\n' "$1" "$good" "$bad" "$2"
+  ((bad == 0))
+}
+
+# suite NAME SECONDS COMMAND...: runs the command for at most so long (a sanitizer's: SLOWER times
+# that). What it prints comes in one piece, whatever runs beside it.
+suite() {
+  local name=$1 limit=$(($2 * ${SLOWER:-1})) start=$SECONDS status=0
+  shift 2
+  timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
+  {
+    flock 9
+    report "$name" $((SECONDS - start)) || {
+      cat "$log"
+      ((status == 124 || status == 137)) && echo "$name: stopped after $limit s"
+      ((status != 0)) && echo "$name: exit code $status"
+    }
+  } 9>"$scratch/printing"
+}
+
+# beside LANE KIND...: runs kinds of tests one after the other, with a log of their own.
+beside() {
+  log=$scratch/log-$1
+  shift
+  local kind
+  for kind in "$@"; do "$kind"; done
+  return 0
+}
+
+# untouched: the check of what is the user's, as a suite.
+untouched() {
+  belongings >"$scratch/after"
+  diff "$scratch/before" "$scratch/after" && find "$HOME" -mindepth 1 | (! grep .) &&
+    echo "ok nothing outside scratch folders has changed" ||
+    echo "FAILED a test changed the user's files: those above, or in the home"
 }
 
 unit() {
@@ -132,7 +169,7 @@ slurm() {
   done
 }
 
-# What ranks, signals and the ends of ranks have to do with, of a build with Debian's MPICH.
+# What has to do with ranks, signals and ends of ranks, of a build with Debian's MPICH.
 mpich() {
   local script
   export MPIRUN=mpirun.mpich BOVILA_PMI=pmi2
@@ -145,13 +182,9 @@ mpich() {
 
 # shown NAME SECONDS COMMAND: a suite of shell tests whose tables are shown while they grow.
 shown() {
-  local start=$SECONDS good bad
-  timeout --kill-after=10 "$2" "$3" 2>&1 </dev/null | tee "$log"
-  good=$(shell_count ok) bad=$(shell_count FAILED)
-  ((good + bad > 0)) || bad=1
-  passed=$((passed + good))
-  failed=$((failed + bad))
-  printf '%-24s %4d passed, %d failed   %3d s\n' "$1" "$good" "$bad" $((SECONDS - start))
+  local start=$SECONDS status=0
+  timeout --kill-after=10 "$2" "$3" 2>&1 </dev/null | tee "$log" || status=$?
+  report "$1" $((SECONDS - start))
 }
 
 soak() { shown soak 14400 "$root/tests/soak/soak.sh"; }
@@ -164,20 +197,24 @@ for kind in "$@"; do
   case $kind in
     unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan | aarch64 | mpich) $kind ;;
     all)
-      unit
-      golden
-      mpi
-      cli
-      slurm
+      beside computing unit golden mpi &
+      computing=$!
+      beside waiting cli slurm &
+      wait "$computing" || echo "0 1" >>"$scratch/counts"
+      wait $! || echo "0 1" >>"$scratch/counts"
       ;;
     *)
       echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan," \
         "aarch64, mpich or all, got '$kind'" >&2
-      failed=$((failed + 1))
+      echo "0 1" >>"$scratch/counts"
       ;;
   esac
 done
 
-((passed + failed > 0)) || failed=1
+status=0
+untouched >"$log"
+report "the user's files" 0 || cat "$log"
+read -r passed failed < <(awk '{passed += $1; failed += $2} END {print passed + 0, failed + 0}' "$scratch/counts")
+(($(wc -l <"$scratch/counts") > 1)) || failed=1
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -34,4 +34,4 @@ step "the run as a page for a browser, with the questions that the model asks it
 logged $out/asking.log "$bin/bovila" input/demo.toml --eval --set eval.ask=true
 tools/report $out
 echo
-echo "More: input/demo/README.md (what the published code reaches), README.md (your own data)."
+echo "More: input/demo/README.md (what the published code reaches), input/README.md (your own data)."

@@ -12,24 +12,24 @@
 namespace bovila::checkpoint_format {
 namespace {
 
-using nlohmann::json;
+using Json = nlohmann::json;
 
 constexpr std::string_view kBitsPrefix = "bits:";
 constexpr size_t kMaxShown = 40;
 constexpr int kMaxDepth = 16;  // nlohmann-json calls itself to show a value
 
 /// A value as messages show it: short, and printable whatever is in it.
-std::string shown(const json& value) {
-  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+std::string shown(const Json& value) {
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > kMaxShown) text = text.substr(0, kMaxShown) + "...";
   return text;
 }
 
-[[noreturn]] void fail(const std::string& where, const std::string& expected, const json& value) {
+[[noreturn]] void fail(const std::string& where, const std::string& expected, const Json& value) {
   throw UserError("{}: expected {}, got {}", where, expected, shown(value));
 }
 
-int64_t to_integer(const json& value, int64_t low, const std::string& where) {
+int64_t to_integer(const Json& value, int64_t low, const std::string& where) {
   const bool fits = value.is_number_integer() &&
                     (!value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX});
   if (!fits || value.get<int64_t>() < low)
@@ -37,7 +37,7 @@ int64_t to_integer(const json& value, int64_t low, const std::string& where) {
   return value.get<int64_t>();
 }
 
-double to_number(const json& value, const std::string& where) {
+double to_number(const Json& value, const std::string& where) {
   if (value.is_number()) return value.get<double>();
   if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
@@ -53,13 +53,13 @@ double to_number(const json& value, const std::string& where) {
 
 }  // namespace
 
-json parse_json(std::string_view text, const std::string& path) {
+Json parse_json(std::string_view text, const std::string& path) {
   bool is_deep = false;
-  const auto keep = [&](int depth, json::parse_event_t, json&) {
+  const auto keep = [&](int depth, Json::parse_event_t, Json&) {
     is_deep |= depth > kMaxDepth;
     return !is_deep;
   };
-  json value = json::parse(text, keep, false);
+  Json value = Json::parse(text, keep, false);
   if (value.is_discarded() || is_deep)
     throw UserError("{}: expected JSON, got something else", path);
   return value;
@@ -70,19 +70,19 @@ nlohmann::ordered_json exact(double value) {
   return fmt::format("{}{:016x}", kBitsPrefix, std::bit_cast<uint64_t>(value));
 }
 
-JsonObject::JsonObject(const json& value, std::string where)
+JsonObject::JsonObject(const Json& value, std::string where)
     : value_(&value), where_(std::move(where)) {
   if (!value.is_object()) fail(where_, "an object", value);
 }
 
-const json& JsonObject::member(const char* name) const {
+const Json& JsonObject::member(const char* name) const {
   const auto found = value_->find(name);
   if (found == value_->end()) throw UserError("{}: '{}' is missing", where_, name);
   return *found;
 }
 
-const json& JsonObject::array(const char* name) const {
-  const json& value = member(name);
+const Json& JsonObject::array(const char* name) const {
+  const Json& value = member(name);
   if (!value.is_array()) fail(fmt::format("{}: '{}'", where_, name), "a list", value);
   return value;
 }
@@ -105,7 +105,7 @@ double JsonObject::number(const char* name) const {
 
 std::vector<double> JsonObject::numbers(const char* name) const {
   std::vector<double> values;
-  for (const json& value : array(name)) {
+  for (const Json& value : array(name)) {
     values.push_back(to_number(value, fmt::format("{}: '{}'", where_, name)));
   }
   return values;
@@ -113,14 +113,14 @@ std::vector<double> JsonObject::numbers(const char* name) const {
 
 std::vector<int64_t> JsonObject::integers(const char* name, int64_t low) const {
   std::vector<int64_t> values;
-  for (const json& value : array(name)) {
+  for (const Json& value : array(name)) {
     values.push_back(to_integer(value, low, fmt::format("{}: '{}'", where_, name)));
   }
   return values;
 }
 
 std::string JsonObject::text(const char* name) const {
-  const json& value = member(name);
+  const Json& value = member(name);
   if (!value.is_string()) fail(fmt::format("{}: '{}'", where_, name), "a string", value);
   return value.get<std::string>();
 }
@@ -131,7 +131,7 @@ JsonObject JsonObject::object(const char* name) const {
 
 std::vector<JsonObject> JsonObject::objects(const char* name) const {
   std::vector<JsonObject> values;
-  for (const json& value : array(name)) {
+  for (const Json& value : array(name)) {
     values.emplace_back(value, fmt::format("{}: '{}'[{}]", where_, name, values.size()));
   }
   return values;

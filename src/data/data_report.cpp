@@ -15,7 +15,7 @@
 namespace bovila {
 namespace {
 
-constexpr size_t kMaxNamed = 5;
+constexpr size_t kMaxNamedVideos = 5;
 
 struct Length {
   int64_t tokens = 0;
@@ -98,7 +98,8 @@ std::vector<std::string> format_report(const DataReport& report) {
                   report.num_options, report.num_videos,
                   report.answers_hidden ? "; the answers are hidden" : ""));
   if (!report.missing.empty()) {
-    const auto named = std::span(report.missing).first(std::min(report.missing.size(), kMaxNamed));
+    const auto named =
+        std::span(report.missing).first(std::min(report.missing.size(), kMaxNamedVideos));
     add(fmt::format("{} videos have no features, zeros stand for them: {}{}", report.missing.size(),
                     fmt::join(named, ", "), named.size() < report.missing.size() ? ", ..." : ""));
   }

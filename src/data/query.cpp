@@ -9,6 +9,7 @@
 #include "bovila/config/problems.h"
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
+#include "bovila/core/utf8.h"
 #include "bovila/data/annotations.h"
 #include "bovila/text/text.h"
 
@@ -20,7 +21,7 @@ using nlohmann::json;
 constexpr std::string_view kKeys[] = {"video", "question", "options", "start",
                                       "end",   "dialogue", "id"};
 constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
-constexpr double kMaxSeconds = 1e7;
+constexpr double kMaxClipSeconds = 1e7;
 
 json parse_object(std::string_view text) {
   if (is_deep_json(text)) {
@@ -103,7 +104,7 @@ std::vector<FrameSpan> spans(const Query& query, int64_t frames_per_second,
   if (!query.start_s || !query.end_s) throw UserError("\"start\" and \"end\" come together");
   if (videos.size() > 1) throw UserError("\"start\" and \"end\" are times in one video");
   const double start = *query.start_s, end = *query.end_s;
-  if (!(start >= 0 && start <= end && end <= kMaxSeconds)) {
+  if (!(start >= 0 && start <= end && end <= kMaxClipSeconds)) {
     throw UserError("expected 0 <= \"start\" <= \"end\" in seconds, got {} to {}", start, end);
   }
   const int64_t first = frames_per_second * round_half_even(start);

@@ -15,14 +15,15 @@
 #include "bovila/core/error.h"
 #include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
+#include "bovila/core/utf8.h"
 #include "bovila/text/text.h"
 #include "src/data/sets/annotation_file.h"
 
 namespace bovila {
 namespace {
 
-constexpr size_t kMaxNamed = 5;
-constexpr double kMaxSeconds = 1e7;
+constexpr size_t kMaxNamedFiles = 5;
+constexpr double kMaxCueSeconds = 1e7;
 
 std::vector<std::string_view> split_lines(std::string_view text) {
   std::vector<std::string_view> lines;
@@ -90,7 +91,7 @@ bool starts_subtitle(const std::vector<std::string_view>& lines, size_t i) {
 /// A time in seconds, truncated. Subtitles may be out of order or before the video's start.
 int64_t whole_seconds(const Record& record, const char* key) {
   const double seconds = record.number(key).value_or(0);
-  if (std::abs(seconds) < kMaxSeconds) return static_cast<int64_t>(seconds);
+  if (std::abs(seconds) < kMaxCueSeconds) return static_cast<int64_t>(seconds);
   record.problem(fmt::format("\"{}\": {} is no time in seconds", key, seconds));
   return 0;
 }
@@ -147,7 +148,7 @@ const std::vector<Subtitle>& SrtFolder::of(const std::string& video) {
 
 void SrtFolder::report_missing() const {
   if (missing_.empty()) return;
-  const auto named = std::span(missing_).first(std::min(missing_.size(), kMaxNamed));
+  const auto named = std::span(missing_).first(std::min(missing_.size(), kMaxNamedFiles));
   log::warn("{}: {} of {} videos have no .srt and so no dialogue: {}{}", folder_, missing_.size(),
             videos_.size(), fmt::join(named, ", "), named.size() < missing_.size() ? ", ..." : "");
 }

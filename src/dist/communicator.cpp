@@ -2,6 +2,7 @@
 #include "bovila/dist/communicator.h"
 
 #include "bovila/core/error.h"
+#include "bovila/dist/libtorch.h"
 
 namespace bovila {
 

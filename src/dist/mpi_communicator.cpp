@@ -4,6 +4,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/dist/libtorch.h"
 #include "bovila/dist/mpi_session.h"
 #include "bovila/dist/polling.h"
 

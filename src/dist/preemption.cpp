@@ -11,6 +11,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/system.h"
+#include "bovila/dist/communicator.h"
 
 namespace bovila {
 namespace {

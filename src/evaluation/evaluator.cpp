@@ -19,7 +19,7 @@ namespace bovila {
 namespace {
 
 using torch::Tensor;
-using Batch = std::vector<OptionExample>;
+using OptionBatch = std::vector<OptionExample>;
 
 /// Tokens that all prompts of a question start with.
 int64_t common_prefix(std::span<const std::vector<int32_t>> sequences) {
@@ -108,17 +108,17 @@ std::vector<std::vector<int64_t>> share_of(std::span<const std::vector<int64_t>>
   return mine;
 }
 
-std::function<std::optional<Batch>()> batch_producer(
+std::function<std::optional<OptionBatch>()> option_batches(
     const Dataset& data, const std::vector<std::vector<int64_t>>& groups) {
-  return [&data, &groups, next = size_t{0}]() mutable -> std::optional<Batch> {
+  return [&data, &groups, next = size_t{0}]() mutable -> std::optional<OptionBatch> {
     if (next == groups.size()) return std::nullopt;
-    Batch batch;
+    OptionBatch batch;
     for (const int64_t row : groups[next++]) batch.push_back(data.options(row));
     return batch;
   };
 }
 
-std::optional<Batch> next_batch(Prefetcher<Batch>& batches) {
+std::optional<OptionBatch> next_batch(Prefetcher<OptionBatch>& batches) {
   RECORD_USER_SCOPE("wait for batch");
   return batches.next();
 }
@@ -221,8 +221,8 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
   const auto rounds = (std::ssize(groups) + ranks.size() - 1) / ranks.size();
   int64_t total = 0;
   for (const auto& group : mine) total += std::ssize(group);
-  Prefetcher<Batch> batches(batch_producer(data, mine),
-                            static_cast<size_t>(config.run.prefetch_batches));
+  Prefetcher<OptionBatch> batches(option_batches(data, mine),
+                                  static_cast<size_t>(config.run.prefetch_batches));
   Evaluation evaluation{std::move(before), {}};
   std::vector<OptionScores> scores;
   LocalError error;

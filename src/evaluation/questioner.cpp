@@ -12,7 +12,7 @@
 namespace bovila {
 namespace {
 
-using Batch = std::vector<Example>;
+using ExampleBatch = std::vector<Example>;
 
 /// Batches of the rows whose answer is known: rank r's are r, r + ranks, ...
 struct Share {
@@ -38,10 +38,11 @@ Share share_of(const Dataset& data, int64_t batch_size, const Communicator& rank
   return share;
 }
 
-std::function<std::optional<Batch>()> batch_producer(const Dataset& data, const Share& share) {
-  return [&data, &share, next = size_t{0}]() mutable -> std::optional<Batch> {
+std::function<std::optional<ExampleBatch>()> example_batches(const Dataset& data,
+                                                             const Share& share) {
+  return [&data, &share, next = size_t{0}]() mutable -> std::optional<ExampleBatch> {
     if (next == share.batches.size()) return std::nullopt;
-    Batch batch;
+    ExampleBatch batch;
     for (const int64_t row : share.batches[next++]) batch.push_back(data.example(row));
     return batch;
   };
@@ -90,8 +91,8 @@ AskedQuestions ask_split(const Bovila& model, const Dataset& data, const Tokeniz
                          const Config& config, Communicator& ranks, const Preemption& preemption,
                          const EvaluationProgress& progress) {
   const Share share = share_of(data, config.eval.batch_size, ranks);
-  Prefetcher<Batch> batches(batch_producer(data, share),
-                            static_cast<size_t>(config.run.prefetch_batches));
+  Prefetcher<ExampleBatch> batches(example_batches(data, share),
+                                   static_cast<size_t>(config.run.prefetch_batches));
   AskedQuestions asked;
   auto mine = nlohmann::json::array();  // of [row, text]
   LocalError error;

@@ -5,7 +5,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
-#include "bovila/text/text.h"
+#include "bovila/core/utf8.h"
 
 namespace bovila {
 namespace {

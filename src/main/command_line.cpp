@@ -1,6 +1,8 @@
 // The options of `bovila DECK` and of `bovila answer DECK`.
 #include "src/main/command_line.h"
 
+#include <CLI/CLI.hpp>
+
 #include "bovila/config/dump.h"
 #include "bovila/core/system.h"
 
@@ -37,8 +39,7 @@ void add_answer(CLI::App& app, CommandLine& line) {
   of_one_question("--dialogue", query.dialogue, "what is said in it");
 }
 
-}  // namespace
-
+/// @throws CLI::ParseError, --help among it.
 CommandLine parse(CLI::App& app, int argc, char** argv) {
   CommandLine line;
   std::string output;
@@ -72,6 +73,17 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
   if (profile) line.overrides.push_back("run.profile_steps=5");
   if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;
+}
+
+}  // namespace
+
+std::variant<CommandLine, ExitCode> parse(int argc, char** argv) {
+  CLI::App app("BoViLA: answers multiple-choice questions about videos with a frozen LLaMA");
+  try {
+    return parse(app, argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError;
+  }
 }
 
 }  // namespace bovila

@@ -2,12 +2,13 @@
 // Fed by argv; feeds main.cpp, which chooses a command of main/commands.h by it.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "bovila/checkpoint/run_folder.h"
-#include "bovila/evaluation/answerer.h"
+#include "bovila/core/error.h"
+#include "bovila/data/query.h"
 
 namespace bovila {
 
@@ -22,7 +23,8 @@ struct CommandLine {
   Query query;           ///< of `answer`: without options they are read from standard input
 };
 
-/// @throws CLI::ParseError, --help among it.
-CommandLine parse(CLI::App& app, int argc, char** argv);
+/// What was typed; or, after --help or a mistake, which are answered on the terminal, the exit
+/// code.
+std::variant<CommandLine, ExitCode> parse(int argc, char** argv);
 
 }  // namespace bovila

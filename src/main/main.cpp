@@ -1,4 +1,6 @@
 // The table of contents of the program: command line, session, command, exit code.
+#include <variant>
+
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
 #include "src/main/command_line.h"
@@ -40,18 +42,12 @@ ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption&
 }  // namespace bovila
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
-  CLI::App app("BoViLA: answers multiple-choice questions about videos with a frozen LLaMA");
-  bovila::CommandLine line;
-  try {
-    line = bovila::parse(app, argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const bool asked_for_help = app.exit(error) == 0;
-    return static_cast<int>(asked_for_help ? bovila::ExitCode::kSuccess
-                                           : bovila::ExitCode::kUserError);
-  }
+  const auto typed = bovila::parse(argc, argv);
+  if (const auto* code = std::get_if<bovila::ExitCode>(&typed)) return static_cast<int>(*code);
   // Never destroyed: a signal while the process ends must not take its exit code's place.
   static auto* const preemption = new bovila::Preemption();
   const bovila::MpiSession session(&argc, &argv);
   bovila::set_up_log(session.rank());
-  return static_cast<int>(bovila::guarded(line, session, *preemption));
+  return static_cast<int>(
+      bovila::guarded(std::get<bovila::CommandLine>(typed), session, *preemption));
 }

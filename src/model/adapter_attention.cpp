@@ -2,6 +2,8 @@
 // back.
 #include "bovila/model/adapter_attention.h"
 
+#include <torch/autograd.h>
+
 namespace bovila {
 namespace {
 

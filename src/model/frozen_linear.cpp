@@ -2,6 +2,7 @@
 #include "bovila/model/frozen_linear.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/autograd.h>
 
 #include "src/model/cpu/processor.h"
 

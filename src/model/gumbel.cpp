@@ -3,6 +3,7 @@
 #include "bovila/model/gumbel.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <torch/autograd.h>
 
 namespace bovila {
 namespace {

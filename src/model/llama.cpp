@@ -1,6 +1,8 @@
 // The forward pass, layer by layer.
 #include "bovila/model/llama.h"
 
+#include <torch/autograd.h>
+
 #include "bovila/model/frozen_linear.h"
 #include "bovila/model/llama_ops.h"
 #include "bovila/model/rotary.h"

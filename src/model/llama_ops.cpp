@@ -1,6 +1,8 @@
 // RMSNorm and SwiGLU as single nodes of the graph instead of five and three.
 #include "bovila/model/llama_ops.h"
 
+#include <torch/autograd.h>
+
 #include "src/model/cpu/rows.h"
 #include "src/model/cpu/tensors.h"
 

@@ -2,8 +2,9 @@
 // equal.
 #include "bovila/model/adapter_attention.h"
 
-#include <cmath>
-#include <optional>
+#include <torch/autograd.h>
+
+#include "src/model/attention_parts.h"
 
 namespace bovila {
 namespace {
@@ -16,10 +17,6 @@ Tensor per_head(const Tensor& gate_H) {
   return gate_H.view({1, -1, 1, 1});
 }
 
-double scale_of(const Tensor& q) {
-  return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
-}
-
 Tensor text_softmax(const Tensor& q, const Tensor& k, const Tensor& mask, const Tensor& after_video,
                     const Tensor& gate2) {
   auto scores = torch::matmul(q, k.transpose(-2, -1)).to(torch::kFloat32).mul_(scale_of(q));
@@ -27,14 +24,6 @@ Tensor text_softmax(const Tensor& q, const Tensor& k, const Tensor& mask, const 
   if (gate2.defined()) scores.addcmul_(after_video, per_head(gate2));
   return torch::_softmax(scores, -1, false);
 }
-
-/// d(softmax input) from d(softmax output) and the output itself.
-Tensor softmax_backward(const Tensor& grad, const Tensor& output) {
-  return torch::_softmax_backward_data(grad, output, -1, torch::kFloat32);
-}
-
-/// Function::apply takes an undefined tensor only in this form.
-using Maybe = std::optional<Tensor>;
 
 struct PaddedAttention : torch::autograd::Function<PaddedAttention> {
   static Tensor forward(AutogradContext* context, const Tensor& q, const Tensor& k, const Tensor& v,

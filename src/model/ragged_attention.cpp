@@ -1,10 +1,10 @@
 // Attention run by run: the queries of a run against their keys, nothing beside them. The softmax
 // is computed again in the backward pass: kept, it would grow with the square of the length. In
 // fp32 on a CPU the kernels of model/cpu do it all; the products here serve the other types.
-#include <cmath>
-#include <optional>
+#include <torch/autograd.h>
 
 #include "bovila/model/adapter_attention.h"
+#include "src/model/attention_parts.h"
 #include "src/model/cpu/ragged.h"
 #include "src/model/cpu/tensors.h"
 
@@ -15,18 +15,12 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Function::apply takes an undefined tensor only in this form.
-using Maybe = std::optional<Tensor>;
 using Segments = std::vector<AttentionSegment>;
 
 struct HeldSegments : torch::CustomClassHolder {
   explicit HeldSegments(std::shared_ptr<const Segments> held) : segments(std::move(held)) {}
   std::shared_ptr<const Segments> segments;
 };
-
-double scale_of(const Tensor& q) {
-  return 1.0 / std::sqrt(static_cast<double>(q.size(-1)));
-}
 
 /// A run's queries [n, H, d], grouped by the G heads of keys that serve them: [G, H / G * n, d].
 Tensor by_group(const Tensor& x_nHd, int64_t groups) {
@@ -77,11 +71,6 @@ Tensor text_softmax(const Tensor& q_Gnd, const Tensor& k_Gkd, const AttentionSeg
     grouped.add_(torch::bmm(q_Gnd, k_Gkd.transpose(1, 2)).to(torch::kFloat32), scale);
   }
   return torch::_softmax(scores, -1, false);
-}
-
-/// d(softmax input) from d(softmax output) and the output itself.
-Tensor softmax_backward(const Tensor& grad, const Tensor& output) {
-  return torch::_softmax_backward_data(grad, output, -1, torch::kFloat32);
 }
 
 Tensor slot_softmax(const Tensor& q_HQd, const Tensor& key, double scale) {

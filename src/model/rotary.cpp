@@ -1,6 +1,8 @@
 // Rotary embedding as a complex product in place; its gradient is the product with the conjugate.
 #include "bovila/model/rotary.h"
 
+#include <torch/autograd.h>
+
 #include <numbers>
 
 #include "src/model/cpu/rows.h"

@@ -1,6 +1,8 @@
 // The evidential terms, in u = 1 / (1 + T) so that no evidence is too large for fp32.
 #include "bovila/objective/evidence.h"
 
+#include <torch/autograd.h>
+
 #include <cmath>
 
 namespace bovila {

@@ -58,7 +58,7 @@ void EpochMeans::add(const StepReport& step) {
 }
 
 std::vector<std::pair<std::string, double>> EpochMeans::values() const {
-  std::vector<std::string> names(Losses::kNames.begin(), Losses::kNames.end());
+  std::vector<std::string> names(kLossNames.begin(), kLossNames.end());
   names.insert(names.end(), {"gradient_norm", "lr"});
   const auto weight = static_cast<double>(std::max<int64_t>(num_micro_batches, 1));
   std::vector<std::pair<std::string, double>> out;
@@ -131,7 +131,7 @@ std::string questions_text(const Dataset& data, std::span<const OptionScores> sc
 
 std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
   ordered_json record = {{"step", step}, {"epoch", epoch}, {"questions", report.num_questions}};
-  for (size_t i = 0; i < report.losses.size(); ++i) record[Losses::kNames[i]] = report.losses[i];
+  for (size_t i = 0; i < report.losses.size(); ++i) record[kLossNames[i]] = report.losses[i];
   record["gradient_norm"] = report.gradient_norm;
   record["gate1"] = report.gate1;
   record["gate2"] = report.gate2;

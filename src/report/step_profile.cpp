@@ -2,6 +2,7 @@
 #include "bovila/report/step_profile.h"
 
 #include <torch/csrc/autograd/profiler_kineto.h>
+#include <torch/cuda.h>
 
 #include <cstdlib>
 

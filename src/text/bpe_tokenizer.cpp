@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "bovila/core/error.h"
-#include "bovila/text/text.h"
+#include "bovila/core/utf8.h"
 
 namespace bovila {
 namespace {

@@ -15,7 +15,7 @@
 namespace bovila {
 namespace {
 
-constexpr int kMaxDepth = 20;
+constexpr int kMaxGroupDepth = 20;
 constexpr int kMaxRepeats = 1000;
 constexpr int kMaxTime = 20'000;  // of a text, in ICU's units: a few seconds, or 40 MB of words
 
@@ -46,7 +46,7 @@ class Translator {
  private:
   /// Each of these translates what it is named after and returns whether that may be empty.
   bool alternatives() {
-    if (++depth_ > kMaxDepth) refuse("too many groups in one another");
+    if (++depth_ > kMaxGroupDepth) refuse("too many groups in one another");
     bool nullable = sequence();
     while (take("|")) {
       out_ += '|';

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "bovila/core/error.h"
+#include "bovila/core/utf8.h"
 
 namespace bovila {
 namespace {
@@ -51,23 +52,6 @@ int32_t checked_size(std::string_view text) {
 }
 
 }  // namespace
-
-std::string to_valid_utf8(std::string_view text) {
-  const int32_t size = checked_size(text);
-  std::string out;
-  out.reserve(text.size());
-  for (int32_t at = 0; at < size;) {
-    const int32_t begin = at;
-    UChar32 c;
-    U8_NEXT(text.data(), at, size, c);
-    if (c < 0) {
-      out += "\xEF\xBF\xBD";
-    } else {
-      out.append(text, begin, at - begin);
-    }
-  }
-  return out;
-}
 
 std::string capitalize(std::string_view text) {
   checked_size(text);

@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "bovila/core/error.h"
-#include "bovila/text/text.h"
+#include "bovila/core/utf8.h"
 #include "src/text/bpe_tokenizer.h"
 #include "src/text/tokenizer_forms.h"
 

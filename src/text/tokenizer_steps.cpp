@@ -11,12 +11,12 @@
 namespace bovila {
 namespace {
 
-constexpr int kMaxDepth = 10;
+constexpr int kMaxStepDepth = 10;
 
 /// The leaves of nested Sequence steps, whose lists are under `list`.
 void flatten(const JsonNode& node, std::string_view list, int depth, std::vector<JsonNode>& steps) {
   if (node.is_null()) return;
-  if (depth > kMaxDepth) node.fail("fewer sequences in one another");
+  if (depth > kMaxStepDepth) node.fail("fewer sequences in one another");
   if (node["type"].text() != "Sequence") {
     steps.push_back(node);
     return;

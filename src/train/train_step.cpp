@@ -14,7 +14,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr auto kNumLosses = static_cast<int64_t>(Losses::kNames.size());
+constexpr auto kNumLosses = static_cast<int64_t>(kLossNames.size());
 
 std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
   std::vector<int64_t> rows;
@@ -42,9 +42,9 @@ std::vector<Example> next_batch(const NextBatch& next) {
 
 /// "loss_vaq is nan", or "" when all numbers are finite or a smaller loss scale may mend them.
 std::string find_non_finite(const StepReport& report, const LossScale& scale) {
-  for (size_t i = 0; i < Losses::kNames.size(); ++i) {
+  for (size_t i = 0; i < kLossNames.size(); ++i) {
     if (std::isfinite(report.losses[i])) continue;
-    return fmt::format("{} is {}", Losses::kNames[i], name_of(report.losses[i]));
+    return fmt::format("{} is {}", kLossNames[i], name_of(report.losses[i]));
   }
   const bool may_overflow = scale.is_dynamic() && scale.value() > LossScale::kSmallest;
   if (may_overflow || std::isfinite(report.gradient_norm)) return "";

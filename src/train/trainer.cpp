@@ -20,7 +20,7 @@ std::string losses_text(const StepReport& report) {
   std::string text;
   for (size_t i = 0; i < report.losses.size(); ++i) {
     if (report.losses[i] == 0) continue;  // a term that the deck leaves out
-    text += fmt::format("{} {:.4g}, ", Losses::kNames[i], report.losses[i]);
+    text += fmt::format("{} {:.4g}, ", kLossNames[i], report.losses[i]);
   }
   return text;
 }

@@ -36,7 +36,7 @@ void check_head_dim(const ParamsJson& config, const LlamaParams& params) {
                              head_dim, params.dim, params.n_heads, params.head_dim()));
 }
 
-RopeScaling read_scaling(const ParamsJson& rope) {
+RopeScaling read_hf_scaling(const ParamsJson& rope) {
   RopeScaling scaling;
   const auto type =
       rope.optional<std::string>("rope_type", rope.optional<std::string>("type", "default"));
@@ -61,7 +61,7 @@ void read_rope(const ParamsJson& config, LlamaParams& params) {
     if (!config.has(key)) continue;
     const ParamsJson rope = config.object(key);
     params.rope_theta = rope.optional("rope_theta", params.rope_theta);
-    params.rope_scaling = read_scaling(rope);
+    params.rope_scaling = read_hf_scaling(rope);
     if (rope.optional("partial_rotary_factor", 1.0) != 1) {
       refuse(rope, "partial_rotary_factor is not 1");
     }

@@ -22,14 +22,14 @@ constexpr int64_t kPieceBytes = int64_t{32} << 20;
 
 /// One of Hugging Face's tensors and where its values go. `heads` is not 0 where rows of each head
 /// stand in two halves, as its rotary embedding pairs them, and not in pairs, as Meta's does.
-struct Target {
+struct HfTarget {
   Tensor values;
   int64_t heads = 0;
 };
-using Targets = std::map<std::string, Target>;
+using HfTargets = std::map<std::string, HfTarget>;
 
 void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t number,
-               Targets& targets) {
+               HfTargets& targets) {
   const auto add = [&](const char* name, const Tensor& values, int64_t heads = 0) {
     targets[fmt::format("model.layers.{}.{}.weight", number, name)] = {values, heads};
   };
@@ -45,9 +45,9 @@ void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t numb
   add("mlp.down_proj", layer.w2);
 }
 
-Targets hf_targets(const LlamaWeights& weights) {
-  Targets targets = {{"model.embed_tokens.weight", {weights.tok_embeddings}},
-                     {"model.norm.weight", {weights.norm}}};
+HfTargets hf_targets(const LlamaWeights& weights) {
+  HfTargets targets = {{"model.embed_tokens.weight", {weights.tok_embeddings}},
+                       {"model.norm.weight", {weights.norm}}};
   if (!weights.params.tied_embeddings) targets["lm_head.weight"] = {weights.output};
   for (size_t l = 0; l < weights.layers.size(); ++l) {
     add_layer(weights.layers[l], weights.params, l, targets);
@@ -60,7 +60,7 @@ bool is_passed_over(const std::string& name, bool tied) {
   return name.ends_with(".rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
 }
 
-void check_tensor(const SafeTensor& tensor, const Targets& targets, const std::string& path) {
+void check_tensor(const SafeTensor& tensor, const HfTargets& targets, const std::string& path) {
   const auto target = targets.find(tensor.name);
   if (target == targets.end()) {
     throw UserError("{}: '{}' is no tensor of the LLaMA that config.json beside it describes", path,
@@ -80,7 +80,7 @@ Tensor to_pairs(const Tensor& rows, int64_t heads) {
   return rows.unflatten(0, {heads, 2, -1}).transpose(1, 2).flatten(0, 2);
 }
 
-void fill_tensor(const SafetensorsFile& file, const SafeTensor& tensor, const Target& target) {
+void fill_tensor(const SafetensorsFile& file, const SafeTensor& tensor, const HfTarget& target) {
   const auto& to = target.values;
   const auto type = weight_type(tensor.type, tensor.name, file.path());
   const bool fits = target.heads == 0 && to.scalar_type() == type && to.is_contiguous();

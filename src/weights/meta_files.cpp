@@ -21,15 +21,15 @@ namespace fs = std::filesystem;
 enum class Cut { kNone, kRows, kColumns };
 
 /// One of Meta's tensors and where its values go.
-struct Target {
+struct MetaTarget {
   Tensor values;
   Cut cut;
 };
 
 /// Meta's names for the parts of our tensors.
-std::map<std::string, Target> meta_targets(const LlamaWeights& weights) {
+std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights) {
   const LlamaParams& p = weights.params;
-  std::map<std::string, Target> targets = {
+  std::map<std::string, MetaTarget> targets = {
       {"tok_embeddings.weight", {weights.tok_embeddings, Cut::kColumns}},
       {"norm.weight", {weights.norm, Cut::kNone}},
       {"output.weight", {weights.output, Cut::kRows}},
@@ -72,9 +72,9 @@ std::vector<std::string> part_paths(const std::string& folder) {
 
 /// LLaMA-1 and 2 have the embedding table cut by columns, LLaMA-3 by rows.
 void settle_embeddings_cut(const std::string& first_path, int64_t parts,
-                           std::map<std::string, Target>& targets) {
+                           std::map<std::string, MetaTarget>& targets) {
   const std::string name = "tok_embeddings.weight";
-  Target& target = targets.at(name);
+  MetaTarget& target = targets.at(name);
   const int64_t rows = target.values.size(0), columns = target.values.size(1);
   for (const PthTensor& tensor : PthFile(first_path).tensors()) {
     if (tensor.name == name && tensor.shape == std::vector<int64_t>{rows / parts, columns}) {
@@ -84,7 +84,7 @@ void settle_embeddings_cut(const std::string& first_path, int64_t parts,
 }
 
 /// Where part `part` of `parts` stands in a target.
-Tensor part_of(const Target& target, int64_t part, int64_t parts) {
+Tensor part_of(const MetaTarget& target, int64_t part, int64_t parts) {
   if (target.cut == Cut::kNone) return target.values;
   const int64_t dim = target.cut == Cut::kRows ? 0 : 1;
   const int64_t size = target.values.size(dim) / parts;
@@ -94,7 +94,7 @@ Tensor part_of(const Target& target, int64_t part, int64_t parts) {
 /// The tensors of one part by name, each checked against its target. `parts` is how many files
 /// there are.
 std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
-                                                 const std::map<std::string, Target>& targets,
+                                                 const std::map<std::string, MetaTarget>& targets,
                                                  int64_t part, int64_t parts) {
   std::map<std::string, PthTensor> tensors;
   for (PthTensor& tensor : file.tensors()) {
@@ -124,11 +124,11 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
   return tensors;
 }
 
-void fill_from(const PthFile& file, const std::map<std::string, Target>& targets, int64_t part,
+void fill_from(const PthFile& file, const std::map<std::string, MetaTarget>& targets, int64_t part,
                int64_t parts, const Interrupt& interrupt) {
   for (const auto& [name, tensor] : checked_tensors(file, targets, part, parts)) {
     interrupt();
-    const Target& target = targets.at(name);
+    const MetaTarget& target = targets.at(name);
     if (target.cut == Cut::kNone && part > 0) continue;  // every part holds the whole tensor
     const auto to = part_of(target, part, parts);
     const auto type = weight_type(tensor.type, tensor.name, file.path());

@@ -8,7 +8,7 @@ namespace bovila {
 namespace {
 
 /// use_scaled_rope stands for LLaMA-3.1's numbers, which Meta's program has as constants.
-RopeScaling read_scaling(const ParamsJson& params) {
+RopeScaling read_meta_scaling(const ParamsJson& params) {
   RopeScaling scaling;
   if (!params.optional("use_scaled_rope", false)) return scaling;
   scaling.kind = RopeScaling::Kind::kLlama3;
@@ -43,7 +43,7 @@ LlamaParams read_meta_params(const std::string& folder, int64_t tokenizer_vocab_
   out.ffn_dim_multiplier = params.optional("ffn_dim_multiplier", out.ffn_dim_multiplier);
   out.norm_eps = params.optional("norm_eps", out.norm_eps);
   out.rope_theta = params.optional("rope_theta", out.rope_theta);
-  out.rope_scaling = read_scaling(params);
+  out.rope_scaling = read_meta_scaling(params);
   out.vocab_size = params.optional<int64_t>("vocab_size", -1);
   if (out.vocab_size == -1) out.vocab_size = tokenizer_vocab_size;
   check_params(out, params.path(), tokenizer_vocab_size);

@@ -10,6 +10,7 @@ bovila=$(realpath -m "${BUILD:-build}/bin/bovila")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
+cp -r jobs input "$work" && cd "$work" || exit 1 # what runs leave is left here
 
 ok() { echo "ok jobs: $1"; }
 fail() {

@@ -93,6 +93,24 @@ test_the_report_of_the_demo_is_a_page_whose_table_can_be_filtered_and_sorted() {
   exits 0 python3 "$root/tests/tools/check_report.py" out screenshot.png
 }
 
+test_the_readmes_picture_of_a_report_is_small_and_not_blank() {
+  demo_run
+  exits 0 "$root/tools/report" out
+  exits 0 python3 "$root/tests/tools/picture_report.py" out picture.png
+  python3 - picture.png "$root/tools/pictures/report.png" <<'END'
+import os, sys
+from PIL import Image
+sizes = set()
+for path in sys.argv[1:]:
+    picture = Image.open(path)
+    assert picture.format == "PNG" and os.path.getsize(path) < 150_000, path
+    colors = picture.convert("RGB").getcolors()
+    assert len(colors) > 30 and max(colors)[0] < 0.9 * picture.width * picture.height, path
+    sizes.add(picture.size)
+assert len(sizes) == 1, sizes  # the one that is there is of today's script
+END
+}
+
 test_an_evaluation_writes_the_questions_that_the_model_asks_itself() {
   demo_run
   cp out/questions.jsonl before

@@ -1,36 +1,14 @@
 #!/usr/bin/env bash
-# README.md's commands: every one is run, in order, as it stands there. On the pages for those who
-# begin, stand-ins are the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video of the
-# demo for STAR's, and for Slurm an sbatch and an srun that run the job at once with one rank (a real
-# Slurm is in tests/slurm); for the other commands see there. Compiling is left out.
+# The commands of all pages: every one is run, in order, as it stands there. On the pages for those
+# who begin, stand-ins are the demo's LLaMA and 24 of its questions for LLaMA-7B and STAR, a video
+# of the demo for STAR's, one rank for mpirun's eight, and for Slurm an sbatch and an srun that run
+# the job at once with one rank (a real Slurm is in tests/slurm); for the other commands see there.
+# Compiling is left out.
 . "$(dirname "$0")/helpers.bash"
 export PYTHONPATH=$root/.deps/test-python:$root/.deps/python # matplotlib, TensorBoard
 
-# commands HEADING: the lines of the code blocks below a heading, a continued one in one line.
-commands() {
-  python3 - "$root/README.md" "$1" <<'END'
-import sys
-text = open(sys.argv[1], encoding="utf-8").read()
-section = text.split(f"\n## {sys.argv[2]}\n")[1].split("\n## ")[0].replace("\\\n", "")
-print("\n".join(line.strip() for line in section.splitlines() if line.startswith("    ")))
-END
-}
-
-# other_commands: those of all other headings, and those in tables.
-other_commands() {
-  python3 - "$root/README.md" "${pages[@]}" <<'END'
-import re, sys
-text = open(sys.argv[1], encoding="utf-8").read().replace("\\\n", "")
-command = r"(?:tools/|bovila |mpirun |srun |sbatch |tensorboard |make |kill ).*"
-for section in text.split("\n## ")[1:]:
-    if section.split("\n")[0] in sys.argv[2:]:
-        continue
-    for line in section.splitlines():
-        if found := re.fullmatch(rf"    ({command})|\|.*\| `(mpirun .*)` \|", line):
-            print((found[1] or found[2]).strip())
-END
-}
-pages=("Try it, without weights or data" "STAR with LLaMA-7B on a Slurm cluster, from nothing")
+commands() { python3 "$root/tests/tools/pages.py" commands "$@"; }
+on_slurm="STAR with LLaMA-7B on a Slurm cluster, from nothing"
 
 # shorten FROM TO: the first questions of an annotation file.
 shorten() {
@@ -63,7 +41,9 @@ here() {
   cp "$demo"/llama/demo/* data/llama/7B/
   stand_in sbatch 'while [[ $1 == --* ]]; do shift; done; exec bash "$@"'
   stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
-  stand_in make '[[ $1 == build ]] || BUILD=build exec tools/demo.sh'
+  stand_in mpirun "[[ \$2 == 8 ]] && shift 2 && exec \"\$@\"; exec $(command -v mpirun) \"\$@\""
+  stand_in bovila 'exec build/bin/bovila "$@"'
+  stand_in make '[[ $1 != demo ]] || BUILD=build exec tools/demo.sh' # `make build`, `make test`: done
 }
 
 # follow AT-LEAST VIDEO: runs the commands in the file `page`, at least so many, on this video.
@@ -73,13 +53,19 @@ follow() {
     command=${command//6H78U/$2}
     exits 0 timeout 300 bash -c "$command" || { echo "failed: $command" && return 1; }
     cp said "said-$((++number))"
+    [[ $command != *perplexity* ]] || cp said said-perplexity
   done <page
   ((number >= $1)) || { echo "only $number commands" && return 1; }
 }
 
-test_the_page_for_those_without_weights_or_data() {
+test_the_first_page_and_that_of_the_demo() {
   here
-  commands "${pages[0]}" >page
+  commands README.md >page
+  follow 7 val0000
+  cp said-3 said
+  says '"answer":' '"uncertainty":'
+  rm -r output
+  commands input/demo/README.md | grep -vx 'make demo-smollm' >page
   follow 4 val0000
   holds "all(a['pre'] == b['pre'] and abs(a['u'] - b['u']) < 1e-5 for a, b in
              zip(load('output/demo-eval/eval.json'), load('output/demo/epoch19.json'), strict=True))"
@@ -98,7 +84,7 @@ test_the_page_for_those_without_weights_or_data() {
 
 test_the_page_for_star_on_slurm() {
   here
-  commands "${pages[1]}" >page
+  commands "jobs/README.md#$on_slurm" >page
   follow 11 val0000
   holds "len(lines('output/star/log.txt')) == 10"
   holds "load('output/star-eval/eval.json') == load('output/star/epoch9.json')"
@@ -114,7 +100,8 @@ for line in sys.stdin:
     question = json.loads(line)
     del question[sys.argv[1]]
     print(json.dumps(question))'
-  mkdir -p data/llama output
+  mkdir -p build/bin data/llama output
+  ln -s "$bin/perplexity" build/bin/
   cp -r "$root"/{input,jobs,tools} .
   rm -f tools/{pth2h5,llama2bovila,ckpt2pth}
   ln -s "$bin"/{pth2h5,llama2bovila,ckpt2pth} tools/
@@ -129,6 +116,7 @@ for line in sys.stdin:
   "$bin/pth2h5" data/star/clipvitl14.pth shards --shards 2 >/dev/null 2>&1
   cp shards/shard-00000.h5 holiday.h5 # of one video
   echo '{"video": "holiday", "question": "what is it", "options": ["a", "b"]}' >questions.jsonl
+  echo "what is it" >text.txt
   stand_in bovila "exec $bin/bovila \"\$@\" --set model.max_seq_len=256 --set train.epochs=1 \
     --set train.warmup_epochs=0.5 --set run.threads_per_rank=1"
   stand_in mpirun 'shift 2; exec "$@"'
@@ -146,17 +134,32 @@ inspect(sys.argv[1])" "$2"'
   tools/ckpt2pth output/other checkpoint_best.pth >/dev/null 2>&1
 }
 
-# Not run: `make`, which tests/run.sh is part of; `kill ... mpirun`, whose signal resume.sh sends; and
-# tools/extract_features.py, which fetches CLIP (with a small one: extract_features.sh).
+# The other pages, in the order in which one's results are the next one's inputs: a deck runs when
+# its data is there.
+other_pages() {
+  local page
+  commands "input/README.md#-Decks" "input/README.md#Decks" "jobs/README.md#-$on_slurm" tools/README.md
+  python3 "$root/tests/tools/pages.py" list | while read -r page; do
+    case $page in
+      README.md | input/README.md | input/demo/README.md | jobs/README.md | tools/README.md) ;;
+      *) commands "$page" ;;
+    esac
+  done
+}
+
+# Not run: `make` and tests/run.sh, which this script is part of; `kill ... mpirun`, whose signal
+# resume.sh sends; and tools/extract_features.py, which fetches CLIP (with a small one:
+# extract_features.sh).
 test_all_other_commands() {
   there
-  other_commands | grep -vE '^(make|kill|tools/extract_features.py) ' |
+  other_pages | grep -vE '^(make|kill|tests/run.sh|tools/extract_features.py) ' |
     sed 's/step-00000800/step-00000002/' >page
-  follow 40 S0
+  follow 50 S0
   holds "load('output/star-eval/eval.json') == load('output/star/epoch0.json')"
   holds "lines('answers.jsonl')[0]['video'] == 'holiday' and 'answer' in lines('answers.jsonl')[0]"
   holds "load('output/star-3.1/config.json')['model']['llama'] == 'data/llama/Llama-3.1-8B'"
-  [[ -s star.pth && -s star.svg && -s output/star/report.html ]]
+  [[ -s star.pth && -s star-800.pth && -s star.svg && -s output/star/report.html ]]
+  [[ $(<said-perplexity) =~ ^[0-9.]+$ ]]
 }
 
 run_tests pages

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# README.md says what is there: its files, make targets, options, deck keys, links. Uses $BUILD/bin.
-# Looks at code only (indented blocks and `spans`). Prints one line a check, "ok NAME" or
-# "FAILED NAME: why"; exits 1 when one failed.
+# The pages for users say what is there: files, make targets, options, deck keys, links, messages.
+# Uses $BUILD/bin. Of all but links it looks at code only (indented blocks and `spans`). Prints one
+# line a check, "ok NAME" or "FAILED NAME: why"; exits 1 when one failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -22,22 +22,27 @@ check() {
   fi
 }
 
-# The code of README.md, one block's line or one span a line. A span may go on in the next line.
-code=$(python3 - <<'PYTHON'
-import re
-text = open("README.md", encoding="utf-8").read()
-blocks = [line for line in text.splitlines() if line.startswith("    ")]
-prose = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
-spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
-print("\n".join(blocks + spans))
-PYTHON
-)
+pages() { python3 tests/tools/pages.py "$@"; }
+mapfile -t names < <(pages list)
+code=$(pages code "${names[@]}")
+
+# pages_find WHAT: sets the array `wrong` to what pages.py finds, or to its failure.
+pages_find() {
+  local found
+  found=$(pages "$1") || found="pages.py $1 failed"
+  mapfile -t wrong < <(grep . <<<"$found")
+}
 
 # enough NAME COUNT WANTED: a check that looks at nothing proves nothing.
 enough() {
   if (($2 >= $3)); then check "$1"; else check "$1" "only $2, expected $3 or more"; fi
 }
-enough "has code" "$(wc -l <<<"$code")" 50
+enough "there are pages" ${#names[@]} 8
+enough "they have code" "$(wc -l <<<"$code")" 500
+wrong=()
+lines=$(wc -l <README.md)
+((lines <= 200)) || wrong+=("$lines lines")
+check "README.md has at most 200 lines" "${wrong[@]}"
 
 # after PROGRAM: the words behind the program's name, one a line, of every line that calls it.
 after() {
@@ -52,77 +57,93 @@ mapfile -t paths < <(grep -oP "$path_pattern" <<<"$code" | sed 's/\.$//' | sort 
 for path in "${paths[@]}"; do
   [[ $path == *NAME* || -e $path ]] || wrong+=("$path")
 done
-check "the files that it names exist" "${wrong[@]}"
-enough "names files" ${#paths[@]} 30
+check "the files that they name exist" "${wrong[@]}"
+enough "they name files" ${#paths[@]} 90
 
+pages_find links
+check "links lead to files and headings, and from README.md to every page" "${wrong[@]}"
+
+# --- pictures ------------------------------------------------------------------------------------
 wrong=()
-for path in $(grep -oP '\]\(\K[^)#]+' README.md | grep -v '^http'); do
-  [[ -e $path ]] || wrong+=("$path")
+cmp <(tools/draw_flow.py) tools/pictures/flow.svg >&2 || wrong+=("run tools/draw_flow.py")
+check "the picture of the flow is what its script draws" "${wrong[@]}"
+wrong=()
+mapfile -t rooms < <(grep -oP 'class="room">\K[a-z, ]+' tools/pictures/flow.svg | grep -oE '[a-z]+')
+for room in "${rooms[@]}"; do
+  [[ -d src/$room ]] || wrong+=("$room")
 done
-check "its links lead to files" "${wrong[@]}"
-
-wrong=() # as GitHub names headings
-slugs=$(grep -E '^##+ ' README.md | sed -E 's/^#+ //' | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-')
-for anchor in $(grep -oP '\]\(#\K[^)]+' README.md); do
-  grep -qxF -- "$anchor" <<<"$slugs" || wrong+=("#$anchor")
-done
-check "its links within itself lead to headings" "${wrong[@]}"
+check "the rooms in it exist" "${wrong[@]}"
+enough "it has rooms" ${#rooms[@]} 12
+wrong=()
+bytes=$(stat -c %s tools/pictures/report.png || echo 0)
+((bytes > 1000 && bytes < 150000)) || wrong+=("$bytes bytes")
+check "the picture of the report is small" "${wrong[@]}"
 
 # --- make targets --------------------------------------------------------------------------------
 wrong=()
 for word in $(after make | grep -E '^[a-z][a-z-]*$' | sort -u); do
   grep -qE "^$word:" Makefile || wrong+=("$word")
 done
-check "its make targets exist" "${wrong[@]}"
+check "make targets exist" "${wrong[@]}"
 wrong=()
 for setting in $(after make | grep -oE '^[A-Z_]+=' | sort -u); do
   grep -qE "^# .*\b$setting" Makefile || grep -qE "^${setting%=} " Makefile || wrong+=("$setting")
 done
-check "its settings of make exist" "${wrong[@]}"
+check "settings of make exist" "${wrong[@]}"
 
 # --- options and keys ----------------------------------------------------------------------------
 helps() {
   case $1 in
     bovila) "$bin/bovila" --help && "$bin/bovila" answer --help ;;
-    *.py) "tools/$1" --help ;;
+    *.py | report | plot_run) "tools/$1" --help ;;
     *) "$bin/$1" --help ;;
   esac
 }
-for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py; do
+for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py report plot_run; do
   help=$(helps $program 2>&1)
   wrong=()
   mapfile -t options < <(after $program | grep -oE '^--[a-z0-9-]+' | sort -u)
   for option in "${options[@]}"; do
     grep -qE -- "(^|[ ,])$option( |$)" <<<"$help" || wrong+=("$option")
   done
-  check "the options of $program that it uses exist" "${wrong[@]}"
-  enough "uses options of $program" ${#options[@]} $([[ $program == *2bovila || $program == *2pth ]] && echo 1 || echo 3)
+  check "the options of $program that they use exist" "${wrong[@]}"
+  case $program in
+    bovila) least=12 ;;
+    pth2h5 | extract_features.py) least=3 ;;
+    report) least=0 ;;
+    *) least=1 ;;
+  esac
+  enough "they use options of $program" ${#options[@]} $least
 done
 
-# "train.epochs" is the row `epochs` below the heading [train] of input/README.md.
+# "train.epochs" is the row `epochs` below the heading [train] of input/keys.md.
 documented() {
-  sed -n "/^## \[${1%%.*}\]/,/^## /p" input/README.md | grep -qF "| \`${1#*.}\` |"
+  sed -n "/^## \[${1%%.*}\]/,/^## /p" input/keys.md | grep -qF "| \`${1#*.}\` |"
 }
 wrong=()
-key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|output)\.[a-z_]+(?![\w/.(])'
-for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock)$' | sort -u); do
+key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|checkpoint|output)\.[a-z_]+(?![\w/.(])'
+for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock|cpp)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done
-check "the deck keys that it names exist" "${wrong[@]}"
+check "the deck keys that they name exist" "${wrong[@]}"
 
 wrong=()
 for deck in $(after bovila | grep -E '\.toml$' | sort -u); do
   [[ -r $deck ]] || wrong+=("$deck")
 done
-check "the decks that it runs exist" "${wrong[@]}"
+check "the decks that they run exist" "${wrong[@]}"
 
-# --- what it quotes of the program ---------------------------------------------------------------
-said() { # NAME TEXT COMMAND...: the program says TEXT, and README.md quotes it.
+# --- what they quote of the program --------------------------------------------------------------
+pages_find messages
+check "messages in the headings of troubleshooting.md are in the sources" "${wrong[@]}"
+enough "it has messages" "$(grep -c '^### `' input/troubleshooting.md)" 35
+
+said() { # NAME TEXT COMMAND...: the program says TEXT, and troubleshooting.md quotes it.
   local name=$1 text=$2 output wrong=()
   shift 2
   output=$("$@" 2>&1 </dev/null)
   grep -qF -- "$text" <<<"$output" || wrong+=("the program says: $output")
-  grep -qF -- "$text" README.md || wrong+=("README.md does not quote: $text")
+  grep -qF -- "$text" input/troubleshooting.md || wrong+=("troubleshooting.md does not quote: $text")
   check "quotes the message: $name" "${wrong[@]}"
 }
 said "folder is not there" "folder 'data/llama/7B' of model.llama is not there" \

@@ -1,7 +1,7 @@
 // A pattern that a tokenizer.json splits texts by and, behind a record separator, a text.
 #include "src/text/split_pattern.h"
 
-#include "bovila/text/text.h"
+#include "bovila/core/utf8.h"
 #include "tests/fuzz/harness/files.h"
 
 namespace bovila::fuzz {

@@ -43,8 +43,8 @@ void check_losses(const Run& run, int64_t micro, const Losses& losses,
                   const Tolerances& tolerances) {
   const auto values = losses.values();
   int compared = 0;
-  for (size_t i = 0; i < Losses::kNames.size(); ++i) {
-    const std::string name(Losses::kNames[i]);
+  for (size_t i = 0; i < kLossNames.size(); ++i) {
+    const std::string name(kLossNames[i]);
     const auto expected = run.loss(micro, name);
     if (!expected) continue;
     ++compared;

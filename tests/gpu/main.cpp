@@ -2,7 +2,6 @@
 // runs every test; rank 0 reports, and another rank only when a test failed there, which fails on
 // all. gpu_tests --devices prints the number of GPUs of this machine. Without one, or with more
 // ranks than there are, it says so and exits with 2.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <cstdio>

@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t kLongSleep = 1'000'000'000;  // GPU cycles: half a second
+constexpr int64_t kNcclCommunicatorLongSleep = 1'000'000'000;  // GPU cycles: half a second
 
 Tensor on_gpu(const Tensor& tensor) {
   return tensor.to(*test_device);
@@ -111,7 +111,7 @@ TEST_CASE("a reduction waits for what computes its input, and what follows waits
   NcclCommunicator nccl(host, *test_device);
   for (int round = 0; round < 10; ++round) {
     auto tensor = on_gpu(torch::zeros({1 << 20}));
-    at::cuda::sleep(kLongSleep / 20);  // the input comes late
+    at::cuda::sleep(kNcclCommunicatorLongSleep / 20);  // the input comes late
     tensor.fill_(host.rank() + 1);
     nccl.all_reduce(tensor, ReduceOp::kMax);
     const auto doubled = tensor * 2;  // enqueued at once
@@ -127,7 +127,7 @@ TEST_CASE("the same order holds on a compute stream that is not the default one"
   const auto side = c10::cuda::getStreamFromPool(false, test_device->index());
   const c10::cuda::CUDAStreamGuard guard(side);
   auto tensor = on_gpu(torch::zeros({1 << 20}));
-  at::cuda::sleep(kLongSleep / 10);
+  at::cuda::sleep(kNcclCommunicatorLongSleep / 10);
   tensor.fill_(host.rank() + 1);
   nccl.all_reduce(tensor, ReduceOp::kMax);
   tensor.mul_(3);
@@ -141,7 +141,7 @@ TEST_CASE("the host does not wait for a reduction until it asks for it") {
   nccl.all_reduce(tensor, ReduceOp::kMax);  // the first one sets connections up
   nccl.synchronize();
   const auto compute = c10::cuda::getCurrentCUDAStream();
-  at::cuda::sleep(kLongSleep);
+  at::cuda::sleep(kNcclCommunicatorLongSleep);
   nccl.all_reduce(tensor, ReduceOp::kMax);
   CHECK_FALSE(compute.query());
   nccl.synchronize();
@@ -152,7 +152,7 @@ TEST_CASE("tensors on the CPU and host data go over MPI after NCCL's work has en
   auto host = all_ranks();
   NcclCommunicator nccl(host, *test_device);
   auto on_device = on_gpu(torch::ones({1000})), on_host = torch::ones({10});
-  at::cuda::sleep(kLongSleep / 4);
+  at::cuda::sleep(kNcclCommunicatorLongSleep / 4);
   nccl.all_reduce(on_device, ReduceOp::kMax);
   nccl.all_reduce(on_host, ReduceOp::kSum);
   CHECK(c10::cuda::getCurrentCUDAStream().query());

@@ -8,7 +8,7 @@
 #include "bovila/weights/llama_file.h"
 #include "tests/mpi/golden_parts.h"
 #include "tests/mpi/smaps.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 

@@ -1,7 +1,6 @@
 // doctest's main for tests that run on several ranks: mpirun -np N mpi_tests. Every rank runs every
 // test; rank 0 reports, and another rank only when a test failed there, which fails on all. No rank
 // sees a GPU, so that these tests prove the same on every machine; tests/gpu is for GPUs.
-#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <cstdio>

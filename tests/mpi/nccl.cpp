@@ -13,7 +13,7 @@ using namespace bovila;
 
 namespace {
 
-std::optional<AgreedError> error_of(const std::function<void()>& call) {
+std::optional<AgreedError> nccl_error_of(const std::function<void()>& call) {
   try {
     call();
   } catch (const AgreedError& error) {
@@ -27,7 +27,7 @@ std::optional<AgreedError> error_of(const std::function<void()>& call) {
 TEST_CASE("without a GPU NCCL's start fails on every rank with its reason, within seconds") {
   auto ranks = all_ranks();
   const auto start = std::chrono::steady_clock::now();
-  const auto error = error_of([&] { NcclHandle handle(ranks); });
+  const auto error = nccl_error_of([&] { NcclHandle handle(ranks); });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   REQUIRE(error);
   CHECK(error->code == ExitCode::kFailure);
@@ -43,7 +43,7 @@ TEST_CASE("without a GPU NCCL's start fails on every rank with its reason, withi
 TEST_CASE("a communicator for CUDA tensors fails with the same reason") {
   auto ranks = all_ranks();
   const auto error =
-      error_of([&] { NcclCommunicator nccl(ranks, torch::Device(torch::kCUDA, 0)); });
+      nccl_error_of([&] { NcclCommunicator nccl(ranks, torch::Device(torch::kCUDA, 0)); });
   REQUIRE(error);
   CHECK(std::string(error->what()).find("Cuda failure") != std::string::npos);
   ranks.barrier();

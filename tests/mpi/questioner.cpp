@@ -11,11 +11,12 @@ using namespace bovila;
 
 namespace {
 
-void no_progress(int64_t, int64_t) {}
+void questioner_no_progress(int64_t, int64_t) {}
 
 /// The validation split, asked by `ranks` in batches of so many.
 AskedQuestions ask(const StarParts& star, const Bovila& model, Communicator& ranks,
-                   int64_t batch_size, const EvaluationProgress& progress = no_progress) {
+                   int64_t batch_size,
+                   const EvaluationProgress& progress = questioner_no_progress) {
   Config config = star.config;
   config.eval.batch_size = batch_size;
   return ask_split(model, *star.parts.val, *star.parts.tokenizer, config, ranks, star.preemption,

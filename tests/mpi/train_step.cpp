@@ -66,7 +66,7 @@ void compare_with_alone(std::span<const int64_t> order, int64_t accum_iter) {
 }
 
 /// How a step ended that went wrong.
-struct Failure {
+struct TrainStepFailure {
   std::optional<AgreedError> error;
   StepReport report;
   std::vector<int64_t> last_ranks_rows;  // ascending
@@ -74,7 +74,7 @@ struct Failure {
 
 /// A step in which `spoil` changes the last rank's batch or throws: how it ended, and that nothing
 /// was changed anywhere.
-Failure failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
+TrainStepFailure failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& spoil) {
   const StarParts star;
   auto ranks = all_ranks();
   Bovila model = star.model();
@@ -82,7 +82,7 @@ Failure failing_step(const std::function<void(Bovila&, std::vector<Example>&)>& 
   const bool last = ranks.rank() == ranks.size() - 1;
   const auto order = order_of(kBatch * ranks.size());
   const auto plan = plan_step(order, 0, kBatch, 1, ranks.rank(), ranks.size());
-  Failure failure;
+  TrainStepFailure failure;
   failure.last_ranks_rows =
       plan_step(order, 0, kBatch, 1, ranks.size() - 1, ranks.size()).micro_batches.at(0);
   std::ranges::sort(failure.last_ranks_rows);
@@ -297,7 +297,7 @@ TEST_CASE("a step of a single question is that question's step on any number of 
 }
 
 TEST_CASE("a NaN in one rank's features is in all ranks' reports, with that rank's questions") {
-  const Failure failure = failing_step([](Bovila&, std::vector<Example>& batch) {
+  const TrainStepFailure failure = failing_step([](Bovila&, std::vector<Example>& batch) {
     batch.front().frames.front() = std::numeric_limits<float>::quiet_NaN();
   });
   CHECK_FALSE(failure.error);
@@ -307,7 +307,7 @@ TEST_CASE("a NaN in one rank's features is in all ranks' reports, with that rank
 }
 
 TEST_CASE("an infinite parameter on one rank is in all ranks' reports") {
-  const Failure failure = failing_step([](Bovila& model, std::vector<Example>&) {
+  const TrainStepFailure failure = failing_step([](Bovila& model, std::vector<Example>&) {
     const torch::NoGradGuard no_grad;
     model.parameters().temporal_emb().detach().fill_(std::numeric_limits<float>::infinity());
   });

@@ -37,7 +37,7 @@ std::optional<AgreedError> error_of_start(MpiCommunicator& ranks) {
   return std::nullopt;
 }
 
-std::string error_of(const std::function<void()>& call) {
+std::string nccl_handle_error_of(const std::function<void()>& call) {
   try {
     call();
   } catch (const ProgramError& error) {
@@ -46,7 +46,7 @@ std::string error_of(const std::function<void()>& call) {
   return "";
 }
 
-bool contains(const std::string& text, const std::string& part) {
+bool nccl_handle_contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -102,10 +102,11 @@ TEST_CASE("when one rank fails to start, all ranks give its reason and the other
   REQUIRE(error);
   CHECK(error->code == ExitCode::kFailure);
   const std::string message = error->what();
-  CHECK(contains(message, fmt::format("rank {} of {}: NCCL ", ranks.size() - 1, ranks.size())));
-  CHECK(contains(message,
-                 "failed in starting NCCL (ncclCommInitRankConfig): unhandled system "
-                 "error: said by the double"));
+  CHECK(nccl_handle_contains(message,
+                             fmt::format("rank {} of {}: NCCL ", ranks.size() - 1, ranks.size())));
+  CHECK(nccl_handle_contains(message,
+                             "failed in starting NCCL (ncclCommInitRankConfig): unhandled system "
+                             "error: said by the double"));
   CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort") == !is_last(ranks));
   CHECK(nccl_double().violations.empty());
@@ -122,9 +123,10 @@ TEST_CASE("a bootstrap that a rank never joins ends on all ranks within the time
   const std::chrono::duration<double> taken = Clock::now() - start;
   REQUIRE(error);
   CHECK(error->code == ExitCode::kFailure);
-  CHECK(contains(error->what(),
-                 fmt::format("rank 0 of {} (starting) waited 5 s for the others in starting NCCL",
-                             ranks.size())));
+  CHECK(nccl_handle_contains(
+      error->what(),
+      fmt::format("rank 0 of {} (starting) waited 5 s for the others in starting NCCL",
+                  ranks.size())));
   CHECK(taken.count() > 4.5);
   CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
@@ -148,17 +150,20 @@ TEST_CASE("past the time limit the communicator is aborted and the rank says wha
   impatient.set_timeout(0.3);
   impatient.set_stage("step 12");
   const auto start = Clock::now();
-  const std::string message = error_of([&] { handle.wait("an all-reduce", [] { return false; }); });
+  const std::string message =
+      nccl_handle_error_of([&] { handle.wait("an all-reduce", [] { return false; }); });
   const std::chrono::duration<double> taken = Clock::now() - start;
   CHECK(message == fmt::format("rank {} of {} (step 12) waited 0.3 s for the others in an "
                                "all-reduce; one of them has died or hangs",
                                ranks.rank(), ranks.size()));
   CHECK(taken.count() < kSoon_s);
   CHECK(was_called("ncclCommAbort"));
-  CHECK(contains(error_of([&] { handle.wait("a test", [] { return true; }); }),
-                 "a test will not end, NCCL was aborted after an earlier error"));
-  CHECK(contains(error_of([&] { handle.launch("a test", [](auto) { return ncclSuccess; }); }),
-                 "a test is not possible, NCCL was aborted after an earlier error"));
+  CHECK(nccl_handle_contains(
+      nccl_handle_error_of([&] { handle.wait("a test", [] { return true; }); }),
+      "a test will not end, NCCL was aborted after an earlier error"));
+  CHECK(nccl_handle_contains(
+      nccl_handle_error_of([&] { handle.launch("a test", [](auto) { return ncclSuccess; }); }),
+      "a test is not possible, NCCL was aborted after an earlier error"));
   CHECK(nccl_double().violations.empty());
   ranks.barrier();
 }
@@ -168,7 +173,8 @@ TEST_CASE("an asynchronous error is found while waiting, with NCCL's reason") {
   reset_nccl_double();
   NcclHandle handle(ranks);
   nccl_double().async_failure = ncclRemoteError;
-  const std::string message = error_of([&] { handle.wait("a broadcast", [] { return false; }); });
+  const std::string message =
+      nccl_handle_error_of([&] { handle.wait("a broadcast", [] { return false; }); });
   CHECK(message == fmt::format("rank {} of {}: NCCL failed in a broadcast: remote process exited "
                                "or there was a network error: said by the double",
                                ranks.rank(), ranks.size()));
@@ -179,7 +185,7 @@ TEST_CASE("an asynchronous error is found while waiting, with NCCL's reason") {
 TEST_CASE("a communicator is aborted, not finalized, while an exception climbs") {
   auto ranks = all_ranks();
   reset_nccl_double();
-  const std::string message = error_of([&] {
+  const std::string message = nccl_handle_error_of([&] {
     const NcclHandle handle(ranks);
     throw ProgramError("something else");
   });
@@ -210,7 +216,7 @@ TEST_CASE("an abort that does not return is left behind after ten seconds") {
   if (ranks.size() != 2) return;
   reset_nccl_double();
   const auto start = Clock::now();
-  const std::string message = error_of([&] {
+  const std::string message = nccl_handle_error_of([&] {
     const NcclHandle handle(ranks);
     nccl_double().never_aborts = true;
     throw ProgramError("something else");

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kBatch = 2;
 
-std::string error_of(const std::function<void()>& call) {
+std::string train_step_error_of(const std::function<void()>& call) {
   try {
     call();
   } catch (const ProgramError& error) {
@@ -66,7 +66,7 @@ TEST_CASE(
   const auto calls = nccl_double().calls;
   const std::string gradient =
       fmt::format("ncclAllReduce {}", star.model().parameters().gradient().numel());
-  const std::string losses = fmt::format("ncclAllReduce {}", Losses::kNames.size());
+  const std::string losses = fmt::format("ncclAllReduce {}", kLossNames.size());
   const std::string decision = "ncclAllReduce 1";  // over MPI when the tensors are a GPU's
   std::vector<std::string> of_tensors;
   std::ranges::remove_copy(calls, std::back_inserter(of_tensors), decision);
@@ -84,7 +84,7 @@ TEST_CASE("a collective that fails in a step ends it with NCCL's reason") {
   NcclCommunicator nccl(host, torch::kCPU, make_host_stream());
   nccl_double().failing_call = "ncclAllReduce";
   nccl.set_stage("step 1");
-  const std::string message = error_of([&] { train(star, nccl); });
+  const std::string message = train_step_error_of([&] { train(star, nccl); });
   CHECK(message.find("(step 1): NCCL failed in an all-reduce of ") != std::string::npos);
   host.barrier();
 }
@@ -98,7 +98,7 @@ TEST_CASE("a rank that leaves the others alone in a step ends it within the time
   nccl_double().skips_work = host.rank() == host.size() - 1;
   nccl.set_stage("step 1");
   host.set_timeout(3);  // other collectives of the step have to come in time
-  const std::string message = error_of([&] { train(star, nccl); });
+  const std::string message = train_step_error_of([&] { train(star, nccl); });
   CHECK(message.find("(step 1) waited 3 s for the others in an all-reduce of ") !=
         std::string::npos);
   host.set_timeout(60);

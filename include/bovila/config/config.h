@@ -1,7 +1,7 @@
 // The deck as plain structs: every setting of a run with its default.
 // Fed by config/deck.h (TOML file and --set), read by every later stage. What a member means, its
 // range and its unit stand in one place, the table of src/config/keys.cpp: `train.batch_size`
-// there, in a deck and in input/README.md is Config::train.batch_size here.
+// there, in a deck and in input/keys.md is Config::train.batch_size here.
 #pragma once
 
 #include <cstdint>

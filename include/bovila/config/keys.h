@@ -1,6 +1,6 @@
 // The table of keys: the one place that says what each key of a deck is called, where its value
-// goes, what it may be and what it means. Drives reading, checking, dumping and input/README.md's
-// test. A new key is one line in keys.cpp, one member in config.h and one row in input/README.md.
+// goes, what it may be and what it means. Drives reading, checking, dumping and input/keys.md's
+// test. A new key is one line in keys.cpp, one member in config.h and one row in input/keys.md.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ struct Key {
   std::string_view name() const { return path.substr(path.find('.') + 1); }
 };
 
-/// Every key, table by table, in the order of dumps and of input/README.md.
+/// Every key, table by table, in the order of dumps and of input/keys.md.
 std::span<const Key> keys();
 /// Names of the tables, in the same order.
 std::vector<std::string_view> table_names();

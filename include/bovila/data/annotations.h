@@ -2,8 +2,8 @@
 // Fed by the deck's data.folder and splits; feeds data/prompt.h, data/clip.h and
 // data/data_report.h.
 //
-// A data set is one file src/data/NAME.cpp, which defines read_NAME and NAME_form, and one line in
-// config/datasets.h.
+// A data set is one file src/data/sets/NAME.cpp, which defines read_NAME and NAME_form, and one
+// line in config/datasets.h.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "bovila/dist/libtorch.h"
+namespace at {
+class Tensor;
+}
 
 namespace bovila {
 
@@ -27,9 +29,9 @@ class Communicator {
 
   /// Reduces a contiguous tensor (fp32, fp64 or int64; no mean of int64) over the ranks, in place,
   /// the same bits on all.
-  virtual void all_reduce(torch::Tensor& tensor, ReduceOp op) = 0;
+  virtual void all_reduce(at::Tensor& tensor, ReduceOp op) = 0;
   /// Overwrites a contiguous tensor by `root`'s.
-  virtual void broadcast(torch::Tensor& tensor, int root) = 0;
+  virtual void broadcast(at::Tensor& tensor, int root) = 0;
   virtual void barrier() = 0;
 
   /// Small host data: every rank's bytes, in the order of the ranks, on all ranks.
@@ -68,8 +70,8 @@ class MpiCommunicator final : public Communicator {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  void all_reduce(torch::Tensor& tensor, ReduceOp op) override;
-  void broadcast(torch::Tensor& tensor, int root) override;
+  void all_reduce(at::Tensor& tensor, ReduceOp op) override;
+  void broadcast(at::Tensor& tensor, int root) override;
   void barrier() override;
   std::vector<std::string> all_gather(const std::string& bytes) override;
   std::string broadcast(const std::string& bytes, int root) override;
@@ -87,9 +89,9 @@ class MpiCommunicator final : public Communicator {
 
 /// @throws ProgramError for a tensor that no Communicator reduces: one with gaps, or the mean of
 /// integers.
-void check_reduction(const torch::Tensor& tensor, ReduceOp op);
+void check_reduction(const at::Tensor& tensor, ReduceOp op);
 /// A collective for messages: "an all-reduce of 12 Float".
-std::string describe(const char* collective, const torch::Tensor& tensor);
+std::string describe(const char* collective, const at::Tensor& tensor);
 /// What a rank says that waited `limit_s` seconds in vain.
 std::string waited_in_vain(const std::string& who, double limit_s, const std::string& what);
 

@@ -1,9 +1,7 @@
-// What this program uses of LibTorch: tensors, their functions, automatic differentiation.
-// torch/torch.h has the neural network modules, optimizers and data loaders besides, whose inline
-// functions every file would compile again: it takes twice as long.
+// What most of this program uses of LibTorch: tensors and their functions.
+// A file that needs more includes it itself: torch/autograd.h (derivatives of its own) costs each
+// file that includes it as much again, torch/torch.h (modules, optimizers, loaders) twice that.
 #pragma once
 
-#include <torch/autograd.h>
-#include <torch/cuda.h>
+#include <ATen/Parallel.h>
 #include <torch/types.h>
-#include <torch/utils.h>

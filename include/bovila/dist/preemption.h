@@ -17,9 +17,10 @@
 #include <vector>
 
 #include "bovila/config/config.h"
-#include "bovila/dist/communicator.h"
 
 namespace bovila {
+
+class Communicator;
 
 /// What asked a run to stop: nothing (code 0), a signal (its number), or the time limit.
 struct StopReason {

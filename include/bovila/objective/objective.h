@@ -6,16 +6,15 @@
 //   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u
 #pragma once
 
-#include <array>
 #include <functional>
 #include <span>
-#include <string_view>
 
 #include "bovila/config/config.h"
 #include "bovila/data/example.h"
 #include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
 #include "bovila/model/gumbel.h"
+#include "bovila/objective/loss_names.h"
 
 namespace bovila {
 
@@ -34,9 +33,7 @@ struct Losses {
   torch::Tensor aqa;
   torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss; 0 without EDL
 
-  static constexpr std::array<std::string_view, 7> kNames = {
-      "loss", "loss_vqa", "loss_edl_mse", "loss_edl_reg", "loss_vaq", "loss_aqa", "uncertainty"};
-  /// All of them in the order of kNames: [7].
+  /// All of them in the order of kLossNames: [7].
   torch::Tensor values() const;
 };
 

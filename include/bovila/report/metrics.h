@@ -12,8 +12,9 @@
 #include <vector>
 
 #include "bovila/data/dataset.h"
-#include "bovila/evaluation/evaluator.h"
-#include "bovila/train/train_step.h"
+#include "bovila/evaluation/option_scores.h"
+#include "bovila/objective/loss_names.h"
+#include "bovila/report/step_report.h"
 
 namespace bovila {
 
@@ -24,7 +25,7 @@ class EpochMeans {
   /// "loss", "loss_vqa", ..., "uncertainty", "gradient_norm", "lr" in that order.
   std::vector<std::pair<std::string, double>> values() const;
 
-  std::vector<double> sums = std::vector<double>(Losses::kNames.size() + 2);
+  std::vector<double> sums = std::vector<double>(kLossNames.size() + 2);
   int64_t num_micro_batches = 0;
   int64_t num_skipped = 0;
 };

@@ -11,9 +11,6 @@
 
 namespace bovila {
 
-/// The text with every ill-formed part replaced by U+FFFD.
-std::string to_valid_utf8(std::string_view text);
-
 /// str.capitalize of Python 3.8 and later: the first character in title case (not upper case), all
 /// others in lower case with full mappings and the final sigma rule.
 std::string capitalize(std::string_view text);

@@ -2,10 +2,7 @@
 // Fed by train/trainer.h with micro-batches; feeds report/metrics.h with what happened. SPEC 5-6.
 #pragma once
 
-#include <array>
 #include <functional>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
@@ -14,29 +11,10 @@
 #include "bovila/dist/preemption.h"
 #include "bovila/model/bovila.h"
 #include "bovila/objective/objective.h"
+#include "bovila/report/step_report.h"
 #include "bovila/train/adamw.h"
 
 namespace bovila {
-
-/// What one optimizer step did, the same on all ranks.
-struct StepReport {
-  std::array<double, Losses::kNames.size()> losses{};  ///< means over ranks and micro-batches
-  /// Of the mean gradient, before it is clipped; 0 on overflow.
-  double gradient_norm = 0;
-  double gate1 = 0;  ///< mean |tanh(gate1)| over layers and heads, before the step: how far open
-  double gate2 = 0;  ///< mean of gate2, before the step: the bias to video tokens
-  double lr = 0;
-  int64_t num_questions = 0;      ///< of all ranks
-  int64_t num_micro_batches = 0;  ///< (rank, micro-batch) pairs with questions
-  bool overflowed = false;        ///< fp16: the update was left out and the loss scale halved
-  StopReason stopped;             ///< set: the step was not taken, and all of the above is 0
-  /// "loss_vaq is nan": set when a loss or the gradient is not finite, and the step was not taken.
-  std::string non_finite = {};
-  std::vector<int64_t> suspects = {};  ///< then: see StepTrace::suspects
-
-  /// The parameters and moments are as before.
-  bool is_skipped() const { return overflowed || !non_finite.empty(); }
-};
 
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
 using NextBatch = std::function<std::vector<Example>()>;

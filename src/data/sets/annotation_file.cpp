@@ -11,6 +11,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
+#include "bovila/core/utf8.h"
 #include "bovila/files/csv.h"
 #include "bovila/text/text.h"
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
+#include "bovila/core/utf8.h"
 #include "bovila/text/text.h"
 #include "src/data/sets/annotation_file.h"
 

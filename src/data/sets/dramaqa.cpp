@@ -37,7 +37,7 @@ std::vector<FrameSpan> scene_clip(const Record& record, const std::string& scene
   return clip;
 }
 
-Sample read_question(const Record& record, int num_options) {
+Sample read_dramaqa_question(const Record& record, int num_options) {
   Sample sample;
   sample.question_id = record.id("qid");
   sample.video_id = record.text("vid");
@@ -60,7 +60,7 @@ std::vector<Sample> read_dramaqa(const AnnotationSource& source) {
   SampleCollector samples(problems, "correct_idx");
   read_json_list(problems, {"qid", "vid", "que", "answers", "correct_idx", "shot_contained"},
                  [&](const Record& record) {
-                   samples.add(record, read_question(record, source.num_options));
+                   samples.add(record, read_dramaqa_question(record, source.num_options));
                  });
   return samples.finish();
 }

@@ -10,7 +10,7 @@
 namespace bovila {
 namespace {
 
-constexpr const char* kOptionKeys[] = {"a0", "a1", "a2", "a3"};
+constexpr const char* kHow2qaOptionKeys[] = {"a0", "a1", "a2", "a3"};
 
 std::optional<double> number(const Record& record, const char* column) {
   const std::string text = record.text(column);
@@ -25,11 +25,11 @@ std::optional<int> answer(const Record& record) {
   if (!record.has("answer_id")) return {};
   const auto index = number(record, "answer_id");
   if (!index) return {};
-  for (int option = 0; option < static_cast<int>(std::size(kOptionKeys)); ++option) {
+  for (int option = 0; option < static_cast<int>(std::size(kHow2qaOptionKeys)); ++option) {
     if (*index == option) return option;
   }
   record.problem(fmt::format("column \"answer_id\": expected an option, 0 to {}, got {}",
-                             std::size(kOptionKeys) - 1, *index));
+                             std::size(kHow2qaOptionKeys) - 1, *index));
   return {};
 }
 
@@ -43,11 +43,11 @@ FrameSpan frame_span(const Record& record, const std::string& video) {
   return rounded_span(video, times.value_or(Interval()));
 }
 
-Sample read_question(const Record& record) {
+Sample read_how2qa_question(const Record& record) {
   Sample sample;
   sample.video_id = record.text("video_id");
   sample.question = normalize_question(record.text("question"));
-  for (const char* key : kOptionKeys) sample.options.push_back(record.text(key));
+  for (const char* key : kHow2qaOptionKeys) sample.options.push_back(record.text(key));
   sample.answer = answer(record);
   sample.clip = {frame_span(record, sample.video_id)};
   return sample;
@@ -61,7 +61,7 @@ std::vector<Sample> read_how2qa(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/{}.csv", source.folder, source.split), "line");
   SampleCollector samples(problems, "answer_id");
   read_csv_rows(problems, {"video_id", "question", "a0", "a1", "a2", "a3", "start", "end"},
-                [&](const Record& record) { samples.add(record, read_question(record)); });
+                [&](const Record& record) { samples.add(record, read_how2qa_question(record)); });
   return samples.finish();
 }
 

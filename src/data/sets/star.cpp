@@ -53,7 +53,7 @@ int question_type(const Record& record, std::string_view id) {
   return -1;
 }
 
-Sample read_question(const Record& record, int num_options) {
+Sample read_star_question(const Record& record, int num_options) {
   Sample sample;
   sample.question_id = record.text("question_id");
   sample.question_type = question_type(record, sample.question_id);
@@ -77,7 +77,7 @@ std::vector<Sample> read_star(const AnnotationSource& source) {
   read_json_list(problems,
                  {"question_id", "question", "video_id", "start", "end", "answer", "choices"},
                  [&](const Record& record) {
-                   samples.add(record, read_question(record, source.num_options));
+                   samples.add(record, read_star_question(record, source.num_options));
                  });
   return samples.finish();
 }

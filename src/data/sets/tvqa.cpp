@@ -13,7 +13,7 @@
 namespace bovila {
 namespace {
 
-constexpr const char* kOptionKeys[] = {"a0", "a1", "a2", "a3", "a4"};
+constexpr const char* kTvqaOptionKeys[] = {"a0", "a1", "a2", "a3", "a4"};
 constexpr int64_t kFramesPerSecond = 3;
 
 std::string in_one_line(std::string_view text) {
@@ -81,13 +81,13 @@ std::optional<std::string> read_dialogue(SrtFolder& subtitles, const Record& rec
   return {};
 }
 
-Sample read_question(const Record& record) {
+Sample read_tvqa_question(const Record& record) {
   Sample sample;
   sample.question_id = record.id("qid");
   sample.video_id = record.text("vid_name");
   sample.question = normalize_question(record.text("q"));
-  for (const char* key : kOptionKeys) sample.options.push_back(record.text(key));
-  sample.answer = record.answer_index("answer_idx", std::size(kOptionKeys));
+  for (const char* key : kTvqaOptionKeys) sample.options.push_back(record.text(key));
+  sample.answer = record.answer_index("answer_idx", std::size(kTvqaOptionKeys));
   sample.about_dialogue = tvqa_form.about_dialogue;
   return sample;
 }
@@ -105,7 +105,7 @@ std::vector<Sample> read_tvqa(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/tvqa_{}.jsonl", source.folder, source.split), "line");
   SampleCollector samples(problems, "answer_idx");
   read_json_lines(problems, [&](const Record& record) {
-    Sample sample = read_question(record);
+    Sample sample = read_tvqa_question(record);
     const std::optional<Clip> clip = parse_clip(record);
     sample.clip = {frame_span(sample.video_id, clip)};
     if (subtitles) sample.dialogue = read_dialogue(*subtitles, record, sample.video_id, clip);

@@ -49,7 +49,7 @@ std::optional<Interval> clip_times(const Record& record) {
   return {};
 }
 
-Sample read_question(const Record& record, int num_options) {
+Sample read_vlep_question(const Record& record, int num_options) {
   Sample sample;
   sample.question_id = record.id("example_id");
   sample.video_id = record.text("vid_name");
@@ -70,7 +70,7 @@ std::vector<Sample> read_vlep(const AnnotationSource& source) {
   SampleCollector samples(problems, "answer");
   std::set<std::string> missing;
   read_json_lines(problems, [&](const Record& record) {
-    Sample sample = read_question(record, source.num_options);
+    Sample sample = read_vlep_question(record, source.num_options);
     const auto clip = clip_times(record);
     if (clip) sample.clip = {rounded_span(sample.video_id, *clip)};
     if (source.subtitles) {

@@ -1,4 +1,4 @@
-// Proves that the table of keys is complete, agrees with itself, and is what input/README.md shows.
+// Proves that the table of keys is complete, agrees with itself, and is what input/keys.md shows.
 #include "bovila/config/keys.h"
 
 #include <doctest/doctest.h>
@@ -14,8 +14,8 @@
 namespace bovila {
 namespace {
 
-/// The row of input/README.md that a key must have.
-std::string readme_row(const Key& key) {
+/// The row of input/keys.md that a key must have.
+std::string page_row(const Key& key) {
   const std::string value = value_text(key, Config{});
   const std::string start = key.required    ? "required"
                             : value.empty() ? "not set"
@@ -25,10 +25,10 @@ std::string readme_row(const Key& key) {
                      range_text(key), key.unit, key.doc, published);
 }
 
-/// Rows of the tables of keys in input/README.md, each behind its table: "[train] | `epochs` |
+/// Rows of the tables of keys in input/keys.md, each behind its table: "[train] | `epochs` |
 /// ...".
-std::vector<std::string> readme_rows() {
-  std::istringstream file(testing::read_text(BOVILA_SOURCE_DIR "/input/README.md"));
+std::vector<std::string> page_rows() {
+  std::istringstream file(testing::read_text(BOVILA_SOURCE_DIR "/input/keys.md"));
   std::vector<std::string> rows;
   std::string table;
   for (std::string line; std::getline(file, line);) {
@@ -38,17 +38,17 @@ std::vector<std::string> readme_rows() {
   return rows;
 }
 
-TEST_CASE("input/README.md documents every key with its type, default, range and unit") {
-  const auto rows = readme_rows();
+TEST_CASE("input/keys.md documents every key with its type, default, range and unit") {
+  const auto rows = page_rows();
   for (const Key& key : keys()) {
-    const std::string row = fmt::format("[{}] {}", key.table(), readme_row(key));
-    INFO("input/README.md needs the row: ", row);
+    const std::string row = fmt::format("[{}] {}", key.table(), page_row(key));
+    INFO("input/keys.md needs the row: ", row);
     CHECK(std::ranges::count(rows, row) == 1);
   }
 }
 
-TEST_CASE("input/README.md documents no key that does not exist") {
-  CHECK(readme_rows().size() == keys().size());
+TEST_CASE("input/keys.md documents no key that does not exist") {
+  CHECK(page_rows().size() == keys().size());
 }
 
 TEST_CASE("each key has a path of its own, a member of its own and an explanation") {

@@ -28,7 +28,7 @@ struct TempFile {
 const std::string kGolden = BOVILA_SOURCE_DIR "/tests/golden/mini/expected-star.h5";
 
 template <typename T>
-std::span<const std::byte> bytes(const T& values) {
+std::span<const std::byte> hdf5_bytes(const T& values) {
   return std::as_bytes(std::span(values));
 }
 template <typename T>
@@ -71,10 +71,10 @@ TEST_CASE("every type comes back as it was written, in groups made on the way") 
   const std::array<uint16_t, 6> halves{0x3C00, 0x8000, 0x7BFF, 0x0001, 0x3555, 0};
   {
     const hdf5::Handle file = hdf5::create_file(temp.path);
-    hdf5::write(file.get(), "a/b/floats", Type::kFloat32, shape, bytes(floats));
-    hdf5::write(file.get(), "a/ints", Type::kInt64, shape, bytes(ints));
-    hdf5::write(file.get(), "halves", Type::kFloat16, shape, bytes(halves));
-    hdf5::write(file.get(), "brains", Type::kBFloat16, shape, bytes(halves));
+    hdf5::write(file.get(), "a/b/floats", Type::kFloat32, shape, hdf5_bytes(floats));
+    hdf5::write(file.get(), "a/ints", Type::kInt64, shape, hdf5_bytes(ints));
+    hdf5::write(file.get(), "halves", Type::kFloat16, shape, hdf5_bytes(halves));
+    hdf5::write(file.get(), "brains", Type::kBFloat16, shape, hdf5_bytes(halves));
     hdf5::flush(file);
   }
   const hdf5::Handle file = hdf5::open_file(temp.path);
@@ -100,7 +100,7 @@ TEST_CASE("equal contents give equal files, with checksums, whenever they are wr
   const auto written = [] {
     const TempFile temp;
     hdf5::write(hdf5::create_file(temp.path).get(), "a/b/c", Type::kUInt8,
-                std::array<int64_t, 1>{2}, bytes(std::array<uint8_t, 2>{1, 2}));
+                std::array<int64_t, 1>{2}, hdf5_bytes(std::array<uint8_t, 2>{1, 2}));
     std::ifstream file(temp.path, std::ios::binary);
     return std::string(std::istreambuf_iterator<char>(file), {});
   };
@@ -116,8 +116,8 @@ TEST_CASE("half and bfloat16 have the IEEE values when HDF5 converts them to flo
   const std::array<uint16_t, 3> halves{0x3C00, 0xC100, 0x0001};  // 1, -2.5, 2^-24
   const std::array<uint16_t, 3> brains{0x3F80, 0xC020, 0x4049};  // 1, -2.5, 3.140625
   const hdf5::Handle file = hdf5::create_file(temp.path);
-  hdf5::write(file.get(), "halves", Type::kFloat16, shape, bytes(halves));
-  hdf5::write(file.get(), "brains", Type::kBFloat16, shape, bytes(brains));
+  hdf5::write(file.get(), "halves", Type::kFloat16, shape, hdf5_bytes(halves));
+  hdf5::write(file.get(), "brains", Type::kBFloat16, shape, hdf5_bytes(brains));
   std::array<float, 3> values{};
   hdf5::read(file.get(), "halves", Type::kFloat32, writable_bytes(values));
   CHECK(values == std::array<float, 3>{1, -2.5F, 0x1p-24F});
@@ -130,7 +130,7 @@ TEST_CASE("rows are written and read in pieces, and an empty dataset is no error
   const hdf5::Handle file = hdf5::create_file(temp.path);
   hdf5::create_dataset(file.get(), "rows", Type::kInt64, std::array<int64_t, 2>{5, 2});
   const std::array<int64_t, 4> piece{1, 2, 3, 4};
-  hdf5::write_rows(file.get(), "rows", Type::kInt64, 1, 2, bytes(piece));
+  hdf5::write_rows(file.get(), "rows", Type::kInt64, 1, 2, hdf5_bytes(piece));
   std::array<int64_t, 4> read{};
   hdf5::read_rows(file.get(), "rows", Type::kInt64, 2, 2, writable_bytes(read));
   CHECK(read == std::array<int64_t, 4>{3, 4, 0, 0});
@@ -154,7 +154,7 @@ TEST_CASE("attributes come back, are replaced, and sit on datasets as on the roo
   const TempFile temp;
   const hdf5::Handle file = hdf5::create_file(temp.path);
   hdf5::write(file.get(), "d", Type::kUInt8, std::array<int64_t, 1>{1},
-              bytes(std::array<uint8_t, 1>{7}));
+              hdf5_bytes(std::array<uint8_t, 1>{7}));
   hdf5::write_attribute(file.get(), "/", "text", std::string("first"));
   hdf5::write_attribute(file.get(), "/", "text", std::string("second \xC3\xA9"));
   hdf5::write_attribute(file.get(), "d", "count", int64_t{-5});
@@ -287,8 +287,8 @@ TEST_CASE("writing where it cannot be is a program error with HDF5's reason") {
   const hdf5::Handle file = hdf5::create_file(temp.path);
   const std::array<int64_t, 1> shape{1};
   const std::array<uint8_t, 1> value{1};
-  hdf5::write(file.get(), "d", Type::kUInt8, shape, bytes(value));
-  CHECK_THROWS_AS(hdf5::write(file.get(), "d", Type::kUInt8, shape, bytes(value)),
+  hdf5::write(file.get(), "d", Type::kUInt8, shape, hdf5_bytes(value));
+  CHECK_THROWS_AS(hdf5::write(file.get(), "d", Type::kUInt8, shape, hdf5_bytes(value)),
                   bovila::ProgramError);
 }
 

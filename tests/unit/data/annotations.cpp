@@ -1,7 +1,7 @@
 // What all data sets share: the table, missing and broken files, the list of problems.
 #include "bovila/data/annotations.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 
 using namespace bovila;
 using testing::contains;

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "bovila/features/feature_writer.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 
@@ -13,8 +13,8 @@ namespace {
 using Counts = std::vector<std::optional<int64_t>>;
 
 /// Rows of a clip of one span.
-std::vector<int64_t> rows_of(int64_t first, int64_t last, std::optional<int64_t> num_frames,
-                             int64_t max_feats) {
+std::vector<int64_t> clip_rows_of(int64_t first, int64_t last, std::optional<int64_t> num_frames,
+                                  int64_t max_feats) {
   const std::vector<FrameSpan> clip = {{"v", first, last}};
   std::vector<int64_t> rows;
   for (const FrameChoice& choice : choose_frames(clip, Counts{num_frames}, max_feats)) {
@@ -60,25 +60,25 @@ using Firsts = std::vector<float>;
 }  // namespace
 
 TEST_CASE("clip: a span is a Python slice of its video") {
-  CHECK(rows_of(2, 5, 10, 6) == Rows{2, 3, 4});
-  CHECK(rows_of(8, 12, 10, 6) == Rows{8, 9});
-  CHECK(rows_of(10, 12, 10, 6).empty());
-  CHECK(rows_of(15, 20, 10, 6).empty());
-  CHECK(rows_of(0, FrameSpan::kToEnd, 3, 6) == Rows{0, 1, 2});
-  CHECK(rows_of(2, FrameSpan::kToEnd, 3, 6) == Rows{2});
-  CHECK(rows_of(5, 5, 10, 6).empty());
-  CHECK(rows_of(0, 4, 0, 6).empty());
+  CHECK(clip_rows_of(2, 5, 10, 6) == Rows{2, 3, 4});
+  CHECK(clip_rows_of(8, 12, 10, 6) == Rows{8, 9});
+  CHECK(clip_rows_of(10, 12, 10, 6).empty());
+  CHECK(clip_rows_of(15, 20, 10, 6).empty());
+  CHECK(clip_rows_of(0, FrameSpan::kToEnd, 3, 6) == Rows{0, 1, 2});
+  CHECK(clip_rows_of(2, FrameSpan::kToEnd, 3, 6) == Rows{2});
+  CHECK(clip_rows_of(5, 5, 10, 6).empty());
+  CHECK(clip_rows_of(0, 4, 0, 6).empty());
 }
 
 TEST_CASE("clip: a longer clip is sampled at rows j * n / F") {
-  CHECK(rows_of(10, 17, 100, 6) == Rows{10, 11, 12, 13, 14, 15});
-  CHECK(rows_of(0, 13, 13, 5) == Rows{0, 2, 5, 7, 10});
-  CHECK(rows_of(0, 6, 6, 6) == Rows{0, 1, 2, 3, 4, 5});
-  CHECK(rows_of(0, 100, 100, 1) == Rows{0});
+  CHECK(clip_rows_of(10, 17, 100, 6) == Rows{10, 11, 12, 13, 14, 15});
+  CHECK(clip_rows_of(0, 13, 13, 5) == Rows{0, 2, 5, 7, 10});
+  CHECK(clip_rows_of(0, 6, 6, 6) == Rows{0, 1, 2, 3, 4, 5});
+  CHECK(clip_rows_of(0, 100, 100, 1) == Rows{0});
 }
 
 TEST_CASE("clip: a missing video is one zero row") {
-  CHECK(rows_of(3, 9, std::nullopt, 6) == Rows{FrameChoice::kZeroRow});
+  CHECK(clip_rows_of(3, 9, std::nullopt, 6) == Rows{FrameChoice::kZeroRow});
 }
 
 TEST_CASE("clip: spans are concatenated, with zero rows in the place of missing videos") {

@@ -1,7 +1,7 @@
 // The report of a split: counts, lengths, what is over-long.
 #include "bovila/data/data_report.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -2,7 +2,7 @@
 // in tests/golden/tokens.cpp.
 #include "bovila/data/prompt.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 
@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kMaxFeats = 6;
 
-const Tokenizer& tokenizer() {
+const Tokenizer& prompt_tokenizer() {
   static const auto loaded =
       load_tokenizer(BOVILA_SOURCE_DIR "/tests/golden/mini/llama/tokenizer.model");
   return *loaded;
@@ -26,12 +26,12 @@ Sample sample() {
 
 std::string decode(const Prompt& prompt, int64_t first, int64_t last) {
   const auto begin = prompt.tokens.begin();
-  return tokenizer().decode({begin + first, begin + last});
+  return prompt_tokenizer().decode({begin + first, begin + last});
 }
 
 /// What the labels say, without <eos>.
 std::string label_text(const Prompt& prompt) {
-  CHECK(prompt.tokens.back() == tokenizer().eos());
+  CHECK(prompt.tokens.back() == prompt_tokenizer().eos());
   return decode(prompt, prompt.label_start, prompt.size() - 1);
 }
 
@@ -40,18 +40,18 @@ std::string question_text(const Prompt& prompt) {
 }
 
 PromptBuilder builder(int64_t max_seq_len = 160) {
-  return {tokenizer(), kMaxFeats, max_seq_len};
+  return {prompt_tokenizer(), kMaxFeats, max_seq_len};
 }
 
 }  // namespace
 
 TEST_CASE("prompt: the parts of a VQA prompt stand where SPEC 3 has them") {
   const Prompt prompt = builder().vqa(sample(), 2);
-  CHECK(prompt.tokens.front() == tokenizer().bos());
+  CHECK(prompt.tokens.front() == prompt_tokenizer().bos());
   CHECK(decode(prompt, 1, prompt.video_start) ==
         "Instruction: Predict the answer based on the video and question.\nVideo:");
   for (int64_t i = 0; i < kMaxFeats; ++i) CHECK(prompt.tokens[prompt.video_start + i] == 0);
-  CHECK(prompt.tokens[prompt.video_start + kMaxFeats] == tokenizer().newline());
+  CHECK(prompt.tokens[prompt.video_start + kMaxFeats] == prompt_tokenizer().newline());
   CHECK(decode(prompt, prompt.video_start + kMaxFeats + 1, prompt.size() - 1) ==
         "Question: What did the boy do?\nChoices: \n(A) Hold the door\n(B) Eat the bag\n"
         "(C) The book.\nAnswer: The answer is (C)");

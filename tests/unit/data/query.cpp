@@ -4,7 +4,7 @@
 
 #include "bovila/core/hdf5.h"
 #include "bovila/features/feature_writer.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -9,7 +9,7 @@
 
 #include "bovila/data/dataset.h"
 #include "bovila/features/feature_writer.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 namespace bovila::testing {
 

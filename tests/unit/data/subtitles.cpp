@@ -1,7 +1,7 @@
 // Subtitles as they are found in the wild: nothing in an .srt may stop a run.
 #include "bovila/data/subtitles.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -12,7 +12,7 @@ using namespace bovila;
 
 namespace {
 
-std::string error_of(const std::function<void()>& call) {
+std::string gpu_checks_error_of(const std::function<void()>& call) {
   try {
     call();
   } catch (const ProgramError& error) {
@@ -25,17 +25,17 @@ std::string error_of(const std::function<void()>& call) {
 
 TEST_CASE("a failed CUDA call gives its own text and CUDA's words, a good one nothing") {
   const auto allocate = [](cudaError_t status) { return status; };
-  CHECK(error_of([&] { CUDA_CHECK(allocate(cudaErrorMemoryAllocation)); }) ==
+  CHECK(gpu_checks_error_of([&] { CUDA_CHECK(allocate(cudaErrorMemoryAllocation)); }) ==
         "allocate(cudaErrorMemoryAllocation) failed: out of memory");
-  CHECK(error_of([&] { CUDA_CHECK(allocate(cudaSuccess)); }).empty());
+  CHECK(gpu_checks_error_of([&] { CUDA_CHECK(allocate(cudaSuccess)); }).empty());
 }
 
 TEST_CASE("a failed NCCL call gives its own text and NCCL's words, a good one nothing") {
   const auto start = [](ncclResult_t status) { return status; };
-  CHECK(error_of([&] {
+  CHECK(gpu_checks_error_of([&] {
           NCCL_CHECK(start(ncclInvalidUsage));
         }).starts_with("start(ncclInvalidUsage) failed: invalid usage"));
-  CHECK(error_of([&] { NCCL_CHECK(start(ncclSuccess)); }).empty());
+  CHECK(gpu_checks_error_of([&] { NCCL_CHECK(start(ncclSuccess)); }).empty());
 }
 
 TEST_CASE("NCCL's version is that of the library, of the header's major release") {

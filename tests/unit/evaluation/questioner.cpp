@@ -42,7 +42,7 @@ std::string asked_alone(const Bovila& model, const Example& example, const Token
   return tokenizer.decode(tokens);
 }
 
-void no_progress(int64_t, int64_t) {}
+void questioner_no_progress(int64_t, int64_t) {}
 
 }  // namespace
 
@@ -71,9 +71,9 @@ TEST_CASE("every question of a split is asked once, the same in batches of any s
   std::vector<std::map<int64_t, std::string>> runs;
   for (const int64_t batch_size : {1, 2, 16}) {
     star.config.eval.batch_size = batch_size;
-    runs.push_back(
-        ask_split(model, *star.data, *star.tokenizer, star.config, alone, preemption, no_progress)
-            .text);
+    runs.push_back(ask_split(model, *star.data, *star.tokenizer, star.config, alone, preemption,
+                             questioner_no_progress)
+                       .text);
     CHECK(runs.back() == runs.front());
   }
   CHECK(runs[0].size() == 4);
@@ -100,6 +100,6 @@ TEST_CASE("a split that hides all its answers has nothing to ask") {
   auto alone = MpiCommunicator::self();
   const Preemption preemption;
   CHECK(ask_split(model_for(star), *star.data, *star.tokenizer, star.config, alone, preemption,
-                  no_progress)
+                  questioner_no_progress)
             .text.empty());
 }

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "bovila/features/feature_store.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -1,7 +1,7 @@
 // CSV: quotes, commas and line breaks inside fields, and files that were cut.
 #include "bovila/files/csv.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -21,14 +21,14 @@ PickleTree parse(const std::string& body) {
   return parse_pickle(pickle(body), kWhere);
 }
 
-std::string error_of(const std::string& bytes) {
+std::string pickle_error_of(const std::string& bytes) {
   const std::string message = user_error_of([&] { parse_pickle(bytes, kWhere); });
   CHECK(message.starts_with(kWhere + ": byte "));
   return message;
 }
 
 std::string body_error(const std::string& body) {
-  return error_of(pickle(body));
+  return pickle_error_of(pickle(body));
 }
 
 }  // namespace
@@ -288,9 +288,9 @@ TEST_CASE("lengths beyond the pickle's end are errors, however large") {
   CHECK(has(body_error("\x8b" + little(UINT32_MAX, 4)), "at most 64 bits"));
   CHECK(has(body_error("\x8a\x09" + std::string(9, '\1')), "at most 64 bits"));
   CHECK(has(body_error("cos"), "has no end"));
-  CHECK(has(error_of(""), "cut short"));
-  CHECK(has(error_of("\x80\x02"), "cut short"));
-  CHECK(has(error_of("\x80\x01N."), "protocol 2 to 5, got 1"));
+  CHECK(has(pickle_error_of(""), "cut short"));
+  CHECK(has(pickle_error_of("\x80\x02"), "cut short"));
+  CHECK(has(pickle_error_of("\x80\x01N."), "protocol 2 to 5, got 1"));
 }
 
 TEST_CASE("a truncated pickle is an error at every length") {

@@ -133,7 +133,7 @@ int64_t peak_memory() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-std::string slurp(const std::string& path) {
+std::string pth_mutations_slurp(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
@@ -151,7 +151,7 @@ TEST_CASE("mutated files of every kind are read or refused, in bounded memory an
     CAPTURE(kind.name);
     write_pth(path, kind.body, storages);
     REQUIRE(reads(path, kind.key));
-    const std::string whole = slurp(path);
+    const std::string whole = pth_mutations_slurp(path);
     int num_read = 0;
     for (int i = 0; i < 2 * kMutations; ++i) {
       CAPTURE(i);

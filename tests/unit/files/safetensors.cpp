@@ -1,7 +1,7 @@
 // What a safetensors file says is proved before it is believed.
 #include "bovila/files/safetensors.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 #include "tests/unit/files/safetensors_builder.h"
 
 using namespace bovila;

@@ -4,8 +4,8 @@
 #include <doctest/doctest.h>
 
 #include "bovila/core/error.h"
-#include "tests/unit/data/files.h"
 #include "tests/unit/model/tiny_llama.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -2,6 +2,7 @@
 #include "bovila/model/bovila.h"
 
 #include <doctest/doctest.h>
+#include <torch/autograd.h>
 
 #include "tests/unit/model/plain_bovila.h"
 

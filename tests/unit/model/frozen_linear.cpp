@@ -2,6 +2,7 @@
 #include "bovila/model/frozen_linear.h"
 
 #include <doctest/doctest.h>
+#include <torch/autograd.h>
 
 using namespace bovila;
 using torch::Tensor;

@@ -12,8 +12,8 @@ using torch::Tensor;
 
 namespace {
 
-void compare(const Tensor& leaf, const std::function<Tensor()>& ours,
-             const std::function<Tensor()>& plain) {
+void llama_ops_compare(const Tensor& leaf, const std::function<Tensor()>& ours,
+                       const std::function<Tensor()>& plain) {
   const auto gradient = [&](const Tensor& out) {
     torch::manual_seed(3);
     leaf.mutable_grad() = Tensor();
@@ -35,7 +35,7 @@ TEST_CASE("RMSNorm equals its definition, gradient too") {
   for (const int64_t width : kWidths) {
     const auto x = torch::randn({2, 3, width}).requires_grad_(true);
     const auto weight = torch::randn({width});
-    compare(
+    llama_ops_compare(
         x, [&] { return rms_norm(x, weight, 1e-5); },
         [&] { return x * torch::rsqrt(x.square().mean(-1, true) + 1e-5) * weight; });
   }
@@ -45,7 +45,7 @@ TEST_CASE("SwiGLU equals silu(a) * b, gradient too") {
   torch::manual_seed(1);
   for (const int64_t width : kWidths) {
     const auto x = torch::randn({2, 3, 2 * width}).requires_grad_(true);
-    compare(
+    llama_ops_compare(
         x, [&] { return swiglu(x); },
         [&] {
           const auto halves = x.chunk(2, -1);

@@ -36,7 +36,7 @@ std::vector<int64_t> values(const torch::Tensor& tensor) {
   return {tensor.data_ptr<int64_t>(), tensor.data_ptr<int64_t>() + tensor.numel()};
 }
 
-using Ids = std::vector<int64_t>;
+using SequencesIds = std::vector<int64_t>;
 
 }  // namespace
 
@@ -45,13 +45,13 @@ TEST_CASE("branches continue the prefix and do not see each other") {
   auto row = SequenceTree::shared(sequences, 2, 0);
   row.want(0, 1, 2);
   row.want(1, 1, 2);
-  CHECK(row.tokens == Ids{1, 2, 3, 4, 5});
-  CHECK(row.positions == Ids{0, 1, 2, 3, 2});
-  CHECK(row.outputs == Ids{1, 2, 1, 4});
+  CHECK(row.tokens == SequencesIds{1, 2, 3, 4, 5});
+  CHECK(row.positions == SequencesIds{0, 1, 2, 3, 2});
+  CHECK(row.outputs == SequencesIds{1, 2, 1, 4});
   const auto pass = lay_out(std::span(&row, 1), kFrames, torch::kCPU);
-  CHECK(seen_by(pass.every, 1) == Ids{0, 1});
-  CHECK(seen_by(pass.every, 3) == Ids{0, 1, 2, 3});
-  CHECK(seen_by(pass.every, 4) == Ids{0, 1, 4});
+  CHECK(seen_by(pass.every, 1) == SequencesIds{0, 1});
+  CHECK(seen_by(pass.every, 3) == SequencesIds{0, 1, 2, 3});
+  CHECK(seen_by(pass.every, 4) == SequencesIds{0, 1, 4});
 }
 
 TEST_CASE("a token that is wanted twice is computed once") {
@@ -60,11 +60,11 @@ TEST_CASE("a token that is wanted twice is computed once") {
   row.want(1, 1, 2);
   row.want(0, 1, 2);
   const auto pass = lay_out(std::span(&row, 1), kFrames, torch::kCPU);
-  CHECK(values(pass.outputs) == Ids{1, 2, 4});
-  CHECK(values(pass.selected) == Ids{0, 2, 0, 1});
-  CHECK(seen_by(pass.wanted, 0) == Ids{0, 1});
-  CHECK(seen_by(pass.wanted, 1) == Ids{0, 1, 2});
-  CHECK(seen_by(pass.wanted, 2) == Ids{0, 1, 4});
+  CHECK(values(pass.outputs) == SequencesIds{1, 2, 4});
+  CHECK(values(pass.selected) == SequencesIds{0, 2, 0, 1});
+  CHECK(seen_by(pass.wanted, 0) == SequencesIds{0, 1});
+  CHECK(seen_by(pass.wanted, 1) == SequencesIds{0, 1, 2});
+  CHECK(seen_by(pass.wanted, 2) == SequencesIds{0, 1, 4});
 }
 
 TEST_CASE("rows share what they have in common before their videos, and nothing else") {
@@ -76,15 +76,15 @@ TEST_CASE("rows share what they have in common before their videos, and nothing 
   rows[0].want(0, 0, 1);
   const auto pass = lay_out(rows, kFrames, torch::kCPU);
   CHECK(pass.num_shared == 2);
-  CHECK(values(pass.tokens) == Ids{1, 2, 3, 0, 4, 5, 9, 0, 4, 3, 0, 4});
-  CHECK(values(pass.positions) == Ids{0, 1, 2, 3, 4, 5, 2, 3, 4, 2, 3, 4});
-  CHECK(values(pass.video_slots) == Ids{3, 7, 10});
-  CHECK(values(pass.outputs) == Ids{0, 8});
+  CHECK(values(pass.tokens) == SequencesIds{1, 2, 3, 0, 4, 5, 9, 0, 4, 3, 0, 4});
+  CHECK(values(pass.positions) == SequencesIds{0, 1, 2, 3, 4, 5, 2, 3, 4, 2, 3, 4});
+  CHECK(values(pass.video_slots) == SequencesIds{3, 7, 10});
+  CHECK(values(pass.outputs) == SequencesIds{0, 8});
   CHECK(pass.token(1, 1) == 1);
   CHECK(pass.token(1, 4) == 8);
-  CHECK(seen_by(pass.every, 1) == Ids{0, 1});
-  CHECK(seen_by(pass.every, 8) == Ids{0, 1, 6, 7, 8});
-  CHECK(seen_by(pass.wanted, 1) == Ids{0, 1, 6, 7, 8});
+  CHECK(seen_by(pass.every, 1) == SequencesIds{0, 1});
+  CHECK(seen_by(pass.every, 8) == SequencesIds{0, 1, 6, 7, 8});
+  CHECK(seen_by(pass.wanted, 1) == SequencesIds{0, 1, 6, 7, 8});
 }
 
 TEST_CASE("rows with one video start share no more than comes before it") {
@@ -101,7 +101,8 @@ TEST_CASE("gate2 applies to the video keys of queries behind the video, by posit
   CHECK_THROWS_AS(lay_out(std::span(&row, 1), /*max_feats=*/3, torch::kCPU), ProgramError);
   const auto pass = lay_out(std::span(&row, 1), /*max_feats=*/2, torch::kCPU);
   for (int64_t q = 0; q < 5; ++q) {
-    CHECK(seen_by(pass.every, q, /*biased=*/true) == (q >= 3 ? Ids{1, 2} : Ids{}));
+    CHECK(seen_by(pass.every, q, /*biased=*/true) ==
+          (q >= 3 ? SequencesIds{1, 2} : SequencesIds{}));
   }
 }
 
@@ -113,14 +114,14 @@ TEST_CASE("padded rows see what ragged ones see") {
   rows[0].want(1, 3, 2);
   const auto pass = lay_out(rows, kFrames, torch::kCPU);
   const auto layouts = testing::layouts_of(rows, pass, kFrames);
-  const auto compare = [&](const AttentionScope& ragged, const Ids& queries) {
+  const auto compare = [&](const AttentionScope& ragged, const SequencesIds& queries) {
     const auto padded = padded_scope(layouts, pass.num_shared, queries, torch::kCPU);
     const int64_t width = padded.mask.size(2), keys = padded.mask.size(3);
     const auto key_tokens = values(padded.keys.places);
     for (int64_t q = 0; q < std::ssize(queries); ++q) {
       const int64_t home = values(padded.queries.homes)[static_cast<size_t>(q)];
       CHECK(values(padded.queries.places)[static_cast<size_t>(home)] == q);
-      Ids seen, biased;
+      SequencesIds seen, biased;
       for (int64_t k = 0; k < keys; ++k) {
         const auto at = [&](const torch::Tensor& x) {
           return x[home / width][0][home % width][k].item<float>();
@@ -133,7 +134,7 @@ TEST_CASE("padded rows see what ragged ones see") {
       CHECK(biased == seen_by(ragged, q, true));
     }
   };
-  Ids every(static_cast<size_t>(pass.num_tokens()));
+  SequencesIds every(static_cast<size_t>(pass.num_tokens()));
   std::iota(every.begin(), every.end(), 0);
   compare(pass.every, every);
   compare(pass.wanted, values(pass.outputs));

@@ -11,8 +11,8 @@
 
 #include "bovila/dist/libtorch.h"
 #include "bovila/model/bovila.h"
-#include "tests/unit/data/files.h"
 #include "tests/unit/files/pth_builder.h"
+#include "tests/unit/temp_folder.h"
 
 namespace bovila::testing {
 

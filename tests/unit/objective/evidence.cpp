@@ -2,6 +2,7 @@
 #include "bovila/objective/evidence.h"
 
 #include <doctest/doctest.h>
+#include <torch/autograd.h>
 
 #include <cmath>
 

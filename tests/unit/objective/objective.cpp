@@ -139,8 +139,8 @@ void check_against_plain(const LossConfig& config) {
   const auto gradient = model.parameters().gradient().clone();
   const auto expected = plain_losses(model, batch, config, noise());
   const auto a = got.values(), b = expected.values().detach();
-  for (size_t i = 0; i < Losses::kNames.size(); ++i) {
-    CAPTURE(Losses::kNames[i]);
+  for (size_t i = 0; i < kLossNames.size(); ++i) {
+    CAPTURE(kLossNames[i]);
     const auto at = static_cast<int64_t>(i);
     CHECK(a[at].item<double>() == doctest::Approx(b[at].item<double>()).epsilon(1e-5));
   }

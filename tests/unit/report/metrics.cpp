@@ -129,7 +129,7 @@ TEST_CASE("an epoch's record has the losses, the epoch and the accuracies") {
   EpochMeans means;
   means.add(report_of(2, 1));
   const auto record = json::parse(epoch_record(1, means, measure(*star.data, three_right())));
-  for (const std::string_view name : Losses::kNames) {
+  for (const std::string_view name : kLossNames) {
     CHECK(record.at("train_" + std::string(name)) == 2.0);
   }
   CHECK(record["train_lr"] == 0.2);
@@ -143,7 +143,7 @@ TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradien
   const auto record = json::parse(step_record(4, 17, report_of(2, 1)));
   CHECK(record["step"] == 17);
   CHECK(record["epoch"] == 4);
-  for (const std::string_view name : Losses::kNames) CHECK(record.at(std::string(name)) == 2.0);
+  for (const std::string_view name : kLossNames) CHECK(record.at(std::string(name)) == 2.0);
   CHECK(record.contains("lr"));
   CHECK(record.contains("gradient_norm"));
   CHECK(record["gate1"] == 0.25);

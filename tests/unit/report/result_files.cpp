@@ -7,7 +7,7 @@
 
 #include "bovila/core/error.h"
 #include "tests/unit/config/helpers.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

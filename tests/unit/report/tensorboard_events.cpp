@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 

@@ -2,7 +2,7 @@
 #include "src/text/bpe.h"
 
 #include "bovila/core/error.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 

@@ -1,7 +1,7 @@
 // Split patterns: what they match as the libraries do, and what of them is refused.
 #include "src/text/split_pattern.h"
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;

@@ -1,5 +1,6 @@
 // Python's text rules, compared over all of Unicode with what Python 3.11 (Unicode 14) returned.
 #include "bovila/text/text.h"
+#include "bovila/core/utf8.h"
 
 #include <doctest/doctest.h>
 #include <unicode/uchar.h>

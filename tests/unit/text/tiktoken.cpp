@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "bovila/text/tokenizer.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;
@@ -70,7 +70,7 @@ std::string error_with_line(size_t number, const std::string& line) {
   return error_of_bytes(joined(lines));
 }
 
-using Ids = std::vector<int32_t>;
+using TiktokenIds = std::vector<int32_t>;
 
 }  // namespace
 
@@ -88,7 +88,7 @@ TEST_CASE("tiktoken: special tokens stand behind the ranks") {
 TEST_CASE("tiktoken: bytes are joined by rank inside of words") {
   const auto tokenizer = load(joined(rank_lines(kTokens)));
   const Encoding encoding = tokenizer->encode("the thx the1234");
-  CHECK(encoding.ids == Ids{258, ' ', 256, 'x', 260, 262, '4'});
+  CHECK(encoding.ids == TiktokenIds{258, ' ', 256, 'x', 260, 262, '4'});
   CHECK(encoding.begin == std::vector<int64_t>{0, 3, 4, 6, 7, 11, 14, 15});
   CHECK(tokenizer->decode(encoding.ids) == "the thx the1234");
 }
@@ -104,7 +104,7 @@ TEST_CASE("tiktoken: a special token's name in a text is text") {
 TEST_CASE("tiktoken: a token may be part of a character") {
   const auto tokenizer = load(joined(rank_lines({"\xE4\xB8", "\u4E2D", "\xE6\x96"})));
   const Encoding encoding = tokenizer->encode("\u4E2D\u6587");
-  CHECK(encoding.ids == Ids{257, 258, 0x87});
+  CHECK(encoding.ids == TiktokenIds{257, 258, 0x87});
   CHECK(encoding.begin == std::vector<int64_t>{0, 3, 5, 6});
   CHECK(tokenizer->decode({258}) == "\uFFFD");
 }
@@ -113,7 +113,7 @@ TEST_CASE("tiktoken: empty text, NUL and bytes that are not UTF-8") {
   const auto tokenizer = load(joined(rank_lines(kTokens)));
   CHECK(tokenizer->encode("").ids.empty());
   CHECK(tokenizer->encode("").begin == std::vector<int64_t>{0});
-  CHECK(tokenizer->encode(std::string_view("a\0b", 3)).ids == Ids{'a', 0, 'b'});
+  CHECK(tokenizer->encode(std::string_view("a\0b", 3)).ids == TiktokenIds{'a', 0, 'b'});
   const Encoding encoding = tokenizer->encode("a\xFF.");
   CHECK(encoding.ids == tokenizer->encode("a\uFFFD.").ids);
   CHECK(encoding.begin == std::vector<int64_t>{0, 1, 2, 2, 2, 3});
@@ -125,7 +125,7 @@ TEST_CASE("tiktoken: lines may end as on Windows") {
     line.pop_back();
     line += "\r\n";
   }
-  CHECK(load(joined(lines))->encode("the").ids == Ids{258});
+  CHECK(load(joined(lines))->encode("the").ids == TiktokenIds{258});
 }
 
 TEST_CASE("tiktoken: another number of ranks is another model's or cut") {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using testing::contains;
@@ -21,7 +21,7 @@ std::string model_bytes() {
   return bytes.str();
 }
 
-std::string error_of_bytes(std::string_view bytes) {
+std::string tokenizer_error_of_bytes(std::string_view bytes) {
   const TempFolder folder;
   const std::string path = folder.write("tokenizer.model", bytes);
   const std::string message = error_of([&] { load_tokenizer(path); });
@@ -118,14 +118,14 @@ TEST_CASE("tokenizer: a folder's file is found by its name, its form by its cont
 
 TEST_CASE("tokenizer: a foreign or empty file is an error") {
   for (const std::string_view bytes : {"", "hello", "PK\x03\x04", "\x89HDF", "a b", "YQ== x"}) {
-    CHECK(contains(error_of_bytes(bytes), "no SentencePiece model or not a whole one"));
+    CHECK(contains(tokenizer_error_of_bytes(bytes), "no SentencePiece model or not a whole one"));
   }
 }
 
 TEST_CASE("tokenizer: a file that is cut anywhere is an error") {
   const std::string bytes = model_bytes();
   for (size_t size = 0; size < bytes.size(); size += size + 200 < bytes.size() ? 97 : 1) {
-    CHECK(!error_of_bytes(std::string_view(bytes).substr(0, size)).empty());
+    CHECK(!tokenizer_error_of_bytes(std::string_view(bytes).substr(0, size)).empty());
   }
 }
 
@@ -134,7 +134,7 @@ TEST_CASE("tokenizer: a model with foreign bytes inside never crashes") {
   for (size_t at = 0; at < bytes.size(); at += 61) {
     std::string changed = bytes;
     changed[at] = static_cast<char>(~changed[at]);
-    CHECK_NOTHROW(error_of_bytes(changed));
+    CHECK_NOTHROW(tokenizer_error_of_bytes(changed));
   }
 }
 
@@ -142,7 +142,9 @@ TEST_CASE("tokenizer: a model must have begin, end and line feed") {
   const std::string unknown = piece("<unk>", kUnknown);
   const std::string ends = piece("<s>", kControl) + piece("</s>", kControl);
   const std::string letter = piece("a", kNormal);
-  CHECK(contains(error_of_bytes(tiny_model(unknown + letter)), "begin or the end of a text"));
-  CHECK(contains(error_of_bytes(tiny_model(unknown + ends + letter)), "no piece for a line feed"));
-  CHECK(error_of_bytes(tiny_model(unknown + ends + piece("\n", kNormal))).empty());
+  CHECK(contains(tokenizer_error_of_bytes(tiny_model(unknown + letter)),
+                 "begin or the end of a text"));
+  CHECK(contains(tokenizer_error_of_bytes(tiny_model(unknown + ends + letter)),
+                 "no piece for a line feed"));
+  CHECK(tokenizer_error_of_bytes(tiny_model(unknown + ends + piece("\n", kNormal))).empty());
 }

@@ -5,7 +5,7 @@
 
 #include "bovila/data/prompt.h"
 #include "bovila/text/tokenizer.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using nlohmann::json;
@@ -15,8 +15,8 @@ using testing::TempFolder;
 
 namespace {
 
-using Ids = std::vector<int32_t>;
-using Begins = std::vector<int64_t>;
+using TokenizerJsonIds = std::vector<int32_t>;
+using TokenizerJsonBegins = std::vector<int64_t>;
 
 /// GPT-2's alphabet of the bytes 0..255, written down anew.
 std::string byte_character(int byte) {
@@ -93,7 +93,7 @@ json changed(json file, const std::function<void(json&)>& change) {
   return file;
 }
 
-std::unique_ptr<Tokenizer> load(const json& file, const std::string& config = "") {
+std::unique_ptr<Tokenizer> tokenizer_json_load(const json& file, const std::string& config = "") {
   const TempFolder folder;
   if (!config.empty()) folder.write("tokenizer_config.json", config);
   return load_tokenizer(folder.write("tokenizer.json", file.dump()));
@@ -101,10 +101,10 @@ std::unique_ptr<Tokenizer> load(const json& file, const std::string& config = ""
 
 std::string error_with(const json& file, const std::function<void(json&)>& change,
                        const std::string& config = "") {
-  return error_of([&] { load(changed(file, change), config); });
+  return error_of([&] { tokenizer_json_load(changed(file, change), config); });
 }
 
-std::string error_of_bytes(std::string_view bytes) {
+std::string tokenizer_json_error_of_bytes(std::string_view bytes) {
   const TempFolder folder;
   const std::string path = folder.write("tokenizer.json", bytes);
   const std::string message = error_of([&] { load_tokenizer(path); });
@@ -112,44 +112,45 @@ std::string error_of_bytes(std::string_view bytes) {
   return message;
 }
 
-/// Ids of a text after a change to the file.
-Ids ids_with(const json& file, const std::function<void(json&)>& change, const std::string& text) {
-  return load(changed(file, change))->encode(text).ids;
+/// TokenizerJsonIds of a text after a change to the file.
+TokenizerJsonIds ids_with(const json& file, const std::function<void(json&)>& change,
+                          const std::string& text) {
+  return tokenizer_json_load(changed(file, change))->encode(text).ids;
 }
 
 }  // namespace
 
 TEST_CASE("tokenizer.json: by bytes") {
-  const auto tokenizer = load(by_bytes());
+  const auto tokenizer = tokenizer_json_load(by_bytes());
   CHECK(tokenizer->vocab_size() == 260);
   CHECK(tokenizer->newline() == 10);
   const Encoding encoding = tokenizer->encode("hello w\u00E9");
-  CHECK(encoding.ids == Ids{257, 'l', 'o', 258, 0xC3, 0xA9});
-  CHECK(encoding.begin == Begins{0, 3, 4, 5, 7, 8, 9});
+  CHECK(encoding.ids == TokenizerJsonIds{257, 'l', 'o', 258, 0xC3, 0xA9});
+  CHECK(encoding.begin == TokenizerJsonBegins{0, 3, 4, 5, 7, 8, 9});
   CHECK(tokenizer->decode(encoding.ids) == "hello w\u00E9");
   CHECK(tokenizer->decode({'a', 259, 0xC3}) == "a\uFFFD");
   CHECK_THROWS_AS(tokenizer->decode({260}), ProgramError);
 }
 
 TEST_CASE("tokenizer.json: every byte comes back") {
-  const auto tokenizer = load(by_bytes());
+  const auto tokenizer = tokenizer_json_load(by_bytes());
   for (const std::string text : {"", " ", "\n\r\t\v\x7F", "\u00A0\u00AD\u00FF", "\U0010FFFF"}) {
     const Encoding encoding = tokenizer->encode(text);
     CHECK(encoding.begin.back() == std::ssize(text));
     CHECK(tokenizer->decode(encoding.ids) == text);
   }
   const std::string nul("a\0b", 3);
-  CHECK(tokenizer->encode(nul).ids == Ids{'a', 0, 'b'});
-  CHECK(tokenizer->encode("\xFF.").begin == Begins{0, 1, 1, 1, 2});
+  CHECK(tokenizer->encode(nul).ids == TokenizerJsonIds{'a', 0, 'b'});
+  CHECK(tokenizer->encode("\xFF.").begin == TokenizerJsonBegins{0, 1, 1, 1, 2});
 }
 
 TEST_CASE("tokenizer.json: a text's words never become special tokens, others they do") {
   const auto add = [](json& file) { file["added_tokens"].push_back(added("lo w", 260, false)); };
-  CHECK(load(by_bytes())->encode("<|endoftext|>").ids.size() == 13);
-  const Encoding encoding = load(changed(by_bytes(), add))->encode("hello wow");
-  CHECK(encoding.ids == Ids{257, 260, 'o', 'w'});
-  CHECK(encoding.begin == Begins{0, 3, 7, 8, 9});
-  CHECK(load(changed(by_bytes(), add))->decode({260, 259}) == "lo w");
+  CHECK(tokenizer_json_load(by_bytes())->encode("<|endoftext|>").ids.size() == 13);
+  const Encoding encoding = tokenizer_json_load(changed(by_bytes(), add))->encode("hello wow");
+  CHECK(encoding.ids == TokenizerJsonIds{257, 260, 'o', 'w'});
+  CHECK(encoding.begin == TokenizerJsonBegins{0, 3, 7, 8, 9});
+  CHECK(tokenizer_json_load(changed(by_bytes(), add))->decode({260, 259}) == "lo w");
 }
 
 TEST_CASE("tokenizer.json: no added token begins inside a special one's name") {
@@ -158,24 +159,25 @@ TEST_CASE("tokenizer.json: no added token begins inside a special one's name") {
     file["added_tokens"].push_back(added("text|>!", 261, false));
   };
   CHECK(ids_with(by_bytes(), add, "<|endoftext|>").size() == 13);
-  CHECK(ids_with(by_bytes(), add, "text|>") == Ids{260});
-  CHECK(ids_with(by_bytes(), add, "text|>!") == Ids{261});
+  CHECK(ids_with(by_bytes(), add, "text|>") == TokenizerJsonIds{260});
+  CHECK(ids_with(by_bytes(), add, "text|>!") == TokenizerJsonIds{261});
 }
 
 TEST_CASE("tokenizer.json: ByteLevel's prefix and pattern") {
   const auto prefix = [](json& file) { file["pre_tokenizer"] = byte_level(true); };
-  const auto tokenizer = load(changed(by_bytes(), prefix));
-  CHECK(tokenizer->encode("we w").ids == Ids{258, 'e', 258});
-  CHECK(tokenizer->encode("we w").begin == Begins{0, 1, 2, 4});
-  CHECK(tokenizer->encode(" we").ids == Ids{258, 'e'});
+  const auto tokenizer = tokenizer_json_load(changed(by_bytes(), prefix));
+  CHECK(tokenizer->encode("we w").ids == TokenizerJsonIds{258, 'e', 258});
+  CHECK(tokenizer->encode("we w").begin == TokenizerJsonBegins{0, 1, 2, 4});
+  CHECK(tokenizer->encode(" we").ids == TokenizerJsonIds{258, 'e'});
   const auto no_pattern = [](json& file) { file["pre_tokenizer"]["use_regex"] = false; };
-  CHECK(ids_with(by_bytes(), no_pattern, "x  w") == Ids{'x', ' ', 258});
+  CHECK(ids_with(by_bytes(), no_pattern, "x  w") == TokenizerJsonIds{'x', ' ', 258});
   const auto no_space = [](json& file) {
     file["model"]["vocab"]["x\u0120"] = 259;
     file["model"]["merges"] = {"x \u0120"};
     file["added_tokens"] = {added("</s>", 260, true)};
   };
-  CHECK(ids_with(by_bytes(), no_space, "x y") == Ids{'x', ' ', 'y'});  // "x" and " y" are words
+  CHECK(ids_with(by_bytes(), no_space, "x y") ==
+        TokenizerJsonIds{'x', ' ', 'y'});  // "x" and " y" are words
 }
 
 TEST_CASE("tokenizer.json: Split and Digits before ByteLevel") {
@@ -187,48 +189,51 @@ TEST_CASE("tokenizer.json: Split and Digits before ByteLevel") {
   };
   // The prefix shows where the words are.
   const json each = {{"type", "Digits"}, {"individual_digits", true}};
-  CHECK(ids_with(by_bytes(), sequence(each), "a12") == Ids{' ', 'a', ' ', '1', ' ', '2'});
+  CHECK(ids_with(by_bytes(), sequence(each), "a12") ==
+        TokenizerJsonIds{' ', 'a', ' ', '1', ' ', '2'});
   const json all = {{"type", "Digits"}, {"individual_digits", false}};
-  CHECK(ids_with(by_bytes(), sequence(all), "12b") == Ids{' ', '1', '2', ' ', 'b'});
+  CHECK(ids_with(by_bytes(), sequence(all), "12b") == TokenizerJsonIds{' ', '1', '2', ' ', 'b'});
   const json isolated = {
       {"type", "Split"}, {"pattern", {{"Regex", "b+"}}}, {"behavior", "Isolated"}};
-  CHECK(ids_with(by_bytes(), sequence(isolated), "abbc") == Ids{' ', 'a', ' ', 'b', 'b', ' ', 'c'});
+  CHECK(ids_with(by_bytes(), sequence(isolated), "abbc") ==
+        TokenizerJsonIds{' ', 'a', ' ', 'b', 'b', ' ', 'c'});
   json removed = isolated;
   removed["behavior"] = "Removed";
   removed["invert"] = true;
-  CHECK(ids_with(by_bytes(), sequence(removed), "abbc") == Ids{' ', 'b', 'b'});
+  CHECK(ids_with(by_bytes(), sequence(removed), "abbc") == TokenizerJsonIds{' ', 'b', 'b'});
   json text = isolated;
   text["pattern"] = {{"String", "+."}};
-  CHECK(ids_with(by_bytes(), sequence(text), "a+.b") == Ids{' ', 'a', ' ', '+', '.', ' ', 'b'});
+  CHECK(ids_with(by_bytes(), sequence(text), "a+.b") ==
+        TokenizerJsonIds{' ', 'a', ' ', '+', '.', ' ', 'b'});
 }
 
 TEST_CASE("tokenizer.json: words that are tokens, merges as pairs, dropped bytes") {
   const auto no_merges = [](json& file) { file["model"]["merges"] = json::array(); };
-  CHECK(ids_with(by_bytes(), no_merges, "hel") == Ids{'h', 'e', 'l'});
+  CHECK(ids_with(by_bytes(), no_merges, "hel") == TokenizerJsonIds{'h', 'e', 'l'});
   const auto whole = [](json& file) {
     file["model"]["merges"] = json::array();
     file["model"]["ignore_merges"] = true;
   };
-  CHECK(ids_with(by_bytes(), whole, "hel") == Ids{257});
+  CHECK(ids_with(by_bytes(), whole, "hel") == TokenizerJsonIds{257});
   const auto pairs = [](json& file) {
     file["model"]["merges"] = json::parse(R"([["h", "e"], ["he", "l"]])");
   };
-  CHECK(ids_with(by_bytes(), pairs, "hel w") == Ids{257, ' ', 'w'});
+  CHECK(ids_with(by_bytes(), pairs, "hel w") == TokenizerJsonIds{257, ' ', 'w'});
   const auto no_q = [](json& file) {
     file["model"]["vocab"].erase("q");
     file["model"]["vocab"]["<|endoftext|>"] = 259;
   };
-  CHECK(ids_with(by_bytes(), no_q, "aqb") == Ids{'a', 'b'});
+  CHECK(ids_with(by_bytes(), no_q, "aqb") == TokenizerJsonIds{'a', 'b'});
 }
 
 TEST_CASE("tokenizer.json: by characters with byte fallback") {
-  const auto tokenizer = load(by_characters());
+  const auto tokenizer = tokenizer_json_load(by_characters());
   CHECK(tokenizer->bos() == 1);
   CHECK(tokenizer->eos() == 2);
   CHECK(tokenizer->newline() == 13);
   const Encoding encoding = tokenizer->encode("ab a\n\u00E9");
-  CHECK(encoding.ids == Ids{262, 261, 262, 13, 3 + 0xC3, 3 + 0xA9});
-  CHECK(encoding.begin == Begins{0, 1, 2, 4, 5, 6, 7});
+  CHECK(encoding.ids == TokenizerJsonIds{262, 261, 262, 13, 3 + 0xC3, 3 + 0xA9});
+  CHECK(encoding.begin == TokenizerJsonBegins{0, 1, 2, 4, 5, 6, 7});
   CHECK(tokenizer->decode(encoding.ids) == "ab a\n\u00E9");
   CHECK(tokenizer->encode("").ids.empty());
   CHECK(tokenizer->encode("<s>").ids.size() == 4);
@@ -243,18 +248,20 @@ TEST_CASE("tokenizer.json: Metaspace's prefix") {
       file["added_tokens"].push_back(added("<x>", 263, false));
     };
   };
-  CHECK(ids_with(by_characters(), scheme("always"), "a<x>a") == Ids{262, 263, 262});
-  CHECK(ids_with(by_characters(), scheme("first"), "a<x>a") == Ids{262, 263, 260});
-  CHECK(ids_with(by_characters(), scheme("never"), "a<x>a") == Ids{260, 263, 260});
-  CHECK(ids_with(by_characters(), scheme("always"), " a  a") == Ids{262, 259, 262});
-  CHECK(load(changed(by_characters(), scheme("first")))->decode({262, 262}) == "a a");
-  CHECK(load(changed(by_characters(), scheme("never")))->decode({262, 262}) == " a a");
+  CHECK(ids_with(by_characters(), scheme("always"), "a<x>a") == TokenizerJsonIds{262, 263, 262});
+  CHECK(ids_with(by_characters(), scheme("first"), "a<x>a") == TokenizerJsonIds{262, 263, 260});
+  CHECK(ids_with(by_characters(), scheme("never"), "a<x>a") == TokenizerJsonIds{260, 263, 260});
+  CHECK(ids_with(by_characters(), scheme("always"), " a  a") == TokenizerJsonIds{262, 259, 262});
+  CHECK(tokenizer_json_load(changed(by_characters(), scheme("first")))->decode({262, 262}) ==
+        "a a");
+  CHECK(tokenizer_json_load(changed(by_characters(), scheme("never")))->decode({262, 262}) ==
+        " a a");
   const auto old_style = [&](json& file) {
     scheme("never")(file);
     file["pre_tokenizer"].erase("prepend_scheme");
     file["pre_tokenizer"]["add_prefix_space"] = true;
   };
-  CHECK(ids_with(by_characters(), old_style, "a") == Ids{262});
+  CHECK(ids_with(by_characters(), old_style, "a") == TokenizerJsonIds{262});
   const auto in_one = [&](json& file) {
     scheme("always")(file);
     file["pre_tokenizer"]["split"] = false;
@@ -262,7 +269,7 @@ TEST_CASE("tokenizer.json: Metaspace's prefix") {
     file["added_tokens"] = json::array();
     file["model"]["merges"] = json::parse(R"([["a", "\u2581"]])");
   };
-  CHECK(ids_with(by_characters(), in_one, "a a") == Ids{259, 263, 260});
+  CHECK(ids_with(by_characters(), in_one, "a a") == TokenizerJsonIds{259, 263, 260});
 }
 
 TEST_CASE("tokenizer.json: unknown characters") {
@@ -273,8 +280,9 @@ TEST_CASE("tokenizer.json: unknown characters") {
       file["model"]["vocab"]["\n"] = 263;
     };
   };
-  CHECK(ids_with(by_characters(), unknown(true), "\u00E9\u00E9b") == Ids{259, 0, 261});
-  CHECK(ids_with(by_characters(), unknown(false), "\u00E9\u00E9b") == Ids{259, 0, 0, 261});
+  CHECK(ids_with(by_characters(), unknown(true), "\u00E9\u00E9b") == TokenizerJsonIds{259, 0, 261});
+  CHECK(ids_with(by_characters(), unknown(false), "\u00E9\u00E9b") ==
+        TokenizerJsonIds{259, 0, 0, 261});
 }
 
 TEST_CASE("tokenizer.json: Unicode forms") {
@@ -282,20 +290,23 @@ TEST_CASE("tokenizer.json: Unicode forms") {
     return [name](json& file) { file["normalizer"] = {{"type", name}}; };
   };
   const std::string composed = "\u00E9\uFB01";
-  CHECK(ids_with(by_bytes(), form("NFC"), composed) == Ids{0xC3, 0xA9, 0xEF, 0xAC, 0x81});
-  CHECK(ids_with(by_bytes(), form("NFD"), composed) == Ids{'e', 0xCC, 0x81, 0xEF, 0xAC, 0x81});
-  CHECK(ids_with(by_bytes(), form("NFKC"), composed) == Ids{0xC3, 0xA9, 'f', 'i'});
-  CHECK(ids_with(by_bytes(), form("NFKD"), composed) == Ids{'e', 0xCC, 0x81, 'f', 'i'});
+  CHECK(ids_with(by_bytes(), form("NFC"), composed) ==
+        TokenizerJsonIds{0xC3, 0xA9, 0xEF, 0xAC, 0x81});
+  CHECK(ids_with(by_bytes(), form("NFD"), composed) ==
+        TokenizerJsonIds{'e', 0xCC, 0x81, 0xEF, 0xAC, 0x81});
+  CHECK(ids_with(by_bytes(), form("NFKC"), composed) == TokenizerJsonIds{0xC3, 0xA9, 'f', 'i'});
+  CHECK(ids_with(by_bytes(), form("NFKD"), composed) ==
+        TokenizerJsonIds{'e', 0xCC, 0x81, 'f', 'i'});
 }
 
 TEST_CASE("tokenizer.json: begin and end come from the configuration beside it") {
   const auto more = [](json& file) { file["added_tokens"].push_back(added("<b>", 260, true)); };
   const json file = changed(by_bytes(), more);
-  const auto both =
-      load(file, R"({"bos_token": {"content": "<b>"}, "eos_token": "<|endoftext|>"})");
+  const auto both = tokenizer_json_load(
+      file, R"({"bos_token": {"content": "<b>"}, "eos_token": "<|endoftext|>"})");
   CHECK(both->bos() == 260);
   CHECK(both->eos() == 259);
-  const auto none = load(file, R"({"bos_token": null, "eos_token": "<b>"})");
+  const auto none = tokenizer_json_load(file, R"({"bos_token": null, "eos_token": "<b>"})");
   CHECK(none->bos() == 260);  // without a begin token the end token parts texts
   CHECK(none->eos() == 260);
 }
@@ -305,7 +316,7 @@ TEST_CASE("tokenizer.json: begin and end come from the post-processor, then from
       {"SpecialToken": {"id": "<b>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
       {"SpecialToken": {"id": "<e>", "type_id": 0}}], "pair": [], "special_tokens": {}})");
   const auto with = [&](const json& processor) {
-    return load(changed(by_bytes(), [&](json& file) {
+    return tokenizer_json_load(changed(by_bytes(), [&](json& file) {
       file["added_tokens"].push_back(added("<b>", 260, true));
       file["added_tokens"].push_back(added("<e>", 261, true));
       file["post_processor"] = processor;
@@ -318,7 +329,7 @@ TEST_CASE("tokenizer.json: begin and end come from the post-processor, then from
   CHECK(with(sequence)->bos() == 260);
   CHECK(with(nullptr)->bos() == 259);
   CHECK(with(nullptr)->eos() == 259);
-  CHECK(load(by_characters())->bos() == 1);
+  CHECK(tokenizer_json_load(by_characters())->bos() == 1);
 }
 
 TEST_CASE("tokenizer.json: begin and end that are missing are errors") {
@@ -463,7 +474,8 @@ TEST_CASE("tokenizer.json: sequences in one another end somewhere") {
     for (int i = 0; i < depth; ++i) deep += "]}";
     std::string bytes = by_bytes().dump();
     const std::string place = "\"normalizer\":null";
-    return error_of_bytes(bytes.replace(bytes.find(place), place.size(), "\"normalizer\":" + deep));
+    return tokenizer_json_error_of_bytes(
+        bytes.replace(bytes.find(place), place.size(), "\"normalizer\":" + deep));
   };
   CHECK(contains(error_at(20), "expected fewer sequences in one another"));
   CHECK(contains(error_at(100'000), "lists or objects more than 64 deep in one another"));
@@ -479,28 +491,30 @@ TEST_CASE("tokenizer.json: normalizers that lengthen a text without end are an e
   json twice = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
   file["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::vector(40, twice)}};
   for (json& token : file["added_tokens"]) token["normalized"] = false;
-  const auto tokenizer = load(file);
+  const auto tokenizer = tokenizer_json_load(file);
   CHECK(contains(error_of([&] { tokenizer->encode("a"); }),
                  "normalizers make more than 4160 bytes of a text of 1"));
 }
 
 TEST_CASE("tokenizer.json: a file that is cut or damaged anywhere never crashes") {
   const std::string bytes = by_bytes().dump();
-  CHECK(contains(error_of_bytes("{\"version\": \"1.0\"}"), "this is no tokenizer.json"));
-  CHECK(contains(error_of_bytes("  {\"version\""), "is not valid JSON at byte"));
-  CHECK(contains(error_of_bytes("{\"model\": 1e999}"), "a number that is too large"));
+  CHECK(contains(tokenizer_json_error_of_bytes("{\"version\": \"1.0\"}"),
+                 "this is no tokenizer.json"));
+  CHECK(contains(tokenizer_json_error_of_bytes("  {\"version\""), "is not valid JSON at byte"));
+  CHECK(
+      contains(tokenizer_json_error_of_bytes("{\"model\": 1e999}"), "a number that is too large"));
   for (size_t at = 1; at < bytes.size(); at += 13) {
-    CHECK(!error_of_bytes(std::string_view(bytes).substr(0, at)).empty());
+    CHECK(!tokenizer_json_error_of_bytes(std::string_view(bytes).substr(0, at)).empty());
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
-    CHECK_NOTHROW(error_of_bytes(damaged));
+    CHECK_NOTHROW(tokenizer_json_error_of_bytes(damaged));
     damaged[at] = '\xFF';
-    CHECK(!error_of_bytes(damaged).empty());
+    CHECK(!tokenizer_json_error_of_bytes(damaged).empty());
   }
 }
 
 TEST_CASE("tokenizer.json: a prompt's labels are found by byte in another vocabulary") {
-  const auto tokenizer = load(by_bytes());
+  const auto tokenizer = tokenizer_json_load(by_bytes());
   const PromptBuilder builder(*tokenizer, 2, 1024);
   Sample sample;
   sample.question = "Question: Answer: \u00E9?";

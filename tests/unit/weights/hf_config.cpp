@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/weights/llama_params.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 using nlohmann::json;

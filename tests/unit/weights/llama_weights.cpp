@@ -43,24 +43,25 @@ void check_holds(const LlamaWeights& got, const testing::Tensors& tensors,
   }
 }
 
-LlamaWeights load(const std::string& folder, const LlamaParams& params,
-                  torch::ScalarType type = torch::kFloat32) {
+LlamaWeights llama_weights_load(const std::string& folder, const LlamaParams& params,
+                                torch::ScalarType type = torch::kFloat32) {
   return load_llama_weights(folder, params, type);
 }
 
 /// What check_llama_files says of a folder; loading says the same.
-std::string problem_in(const std::string& folder, const LlamaParams& params = tiny_params()) {
+std::string llama_weights_problem_in(const std::string& folder,
+                                     const LlamaParams& params = tiny_params()) {
   const auto message = error_of([&] { check_llama_files(folder, params); });
-  CHECK(error_of([&] { load(folder, params); }) == message);
+  CHECK(error_of([&] { llama_weights_load(folder, params); }) == message);
   return message;
 }
 
 /// The same for one part with these tensors.
-std::string problem_with(const testing::Tensors& tensors,
-                         const LlamaParams& params = tiny_params()) {
+std::string llama_weights_problem_with(const testing::Tensors& tensors,
+                                       const LlamaParams& params = tiny_params()) {
   const TempFolder folder;
   write_parts(folder.path(), tensors);
-  return problem_in(folder.path(), params);
+  return llama_weights_problem_in(folder.path(), params);
 }
 
 }  // namespace
@@ -69,7 +70,7 @@ TEST_CASE("one file's tensors are read to the bit") {
   const TempFolder folder;
   const auto params = tiny_params();
   write_parts(folder.path(), meta_tensors(params));
-  check_holds(load(folder.path(), params), meta_tensors(params));
+  check_holds(llama_weights_load(folder.path(), params), meta_tensors(params));
 }
 
 TEST_CASE("two, four and eight parts give the weights of the one file") {
@@ -80,7 +81,7 @@ TEST_CASE("two, four and eight parts give the weights of the one file") {
       const TempFolder folder;
       write_parts(folder.path(), meta_tensors(params), parts);
       CHECK(error_of([&] { check_llama_files(folder.path(), params); }).empty());
-      check_holds(load(folder.path(), params), meta_tensors(params));
+      check_holds(llama_weights_load(folder.path(), params), meta_tensors(params));
     }
   }
 }
@@ -97,7 +98,7 @@ TEST_CASE("LLaMA-3's parts, whose embedding table is cut by rows, are put togeth
     testing::write_tensors(part_path(folder.path(), part), own);
   }
   CHECK(error_of([&] { check_llama_files(folder.path(), params); }).empty());
-  check_holds(load(folder.path(), params), meta_tensors(params));
+  check_holds(llama_weights_load(folder.path(), params), meta_tensors(params));
 }
 
 TEST_CASE("files in any floating point type are converted to the compute type") {
@@ -109,7 +110,7 @@ TEST_CASE("files in any floating point type are converted to the compute type") 
       for (auto& [name, tensor] : tensors) tensor = tensor.to(from);
       const TempFolder folder;
       write_parts(folder.path(), tensors);
-      check_holds(load(folder.path(), params, to), tensors, to);
+      check_holds(llama_weights_load(folder.path(), params, to), tensors, to);
     }
   }
 }
@@ -139,22 +140,24 @@ TEST_CASE("all tensors lie in the one block that was asked for") {
 TEST_CASE("the rotary frequencies of the file are passed over") {
   auto tensors = meta_tensors(tiny_params());
   tensors["rope.freqs"] = torch::rand({2});
-  CHECK(problem_with(tensors).empty());
+  CHECK(llama_weights_problem_with(tensors).empty());
 }
 
 TEST_CASE("a folder without the first part is refused with the file's name") {
   const TempFolder folder;
-  CHECK(contains(problem_in(folder.path()), folder.path() + "/consolidated.00.pth is missing"));
+  CHECK(contains(llama_weights_problem_in(folder.path()),
+                 folder.path() + "/consolidated.00.pth is missing"));
   write_parts(folder.path(), meta_tensors(tiny_params()), 2);
   std::filesystem::remove(part_path(folder.path(), 0));
-  CHECK(contains(problem_in(folder.path()), folder.path() + "/consolidated.00.pth is missing"));
+  CHECK(contains(llama_weights_problem_in(folder.path()),
+                 folder.path() + "/consolidated.00.pth is missing"));
 }
 
 TEST_CASE("a missing later part is told by the shapes of the others") {
   const TempFolder folder;
   write_parts(folder.path(), meta_tensors(tiny_params()), 4);
   std::filesystem::remove(part_path(folder.path(), 2));
-  const auto message = problem_in(folder.path());
+  const auto message = llama_weights_problem_in(folder.path());
   CHECK(contains(message, "consolidated.00.pth"));
   CHECK(contains(message, "params.json and 2 files ask for"));
   CHECK(contains(message, "a consolidated.NN.pth is missing, or the files belong to another"));
@@ -164,13 +167,13 @@ TEST_CASE("one part too many is refused") {
   const TempFolder folder;
   write_parts(folder.path(), meta_tensors(tiny_params()), 4);
   std::filesystem::copy_file(part_path(folder.path(), 0), part_path(folder.path(), 4));
-  CHECK(contains(problem_in(folder.path()), "cannot lie in 5 parts"));
+  CHECK(contains(llama_weights_problem_in(folder.path()), "cannot lie in 5 parts"));
 }
 
 TEST_CASE("a wrong shape is told with file, tensor and both shapes") {
   auto tensors = meta_tensors(tiny_params());
   tensors[kWq] = torch::zeros({16, 8});
-  const auto message = problem_with(tensors);
+  const auto message = llama_weights_problem_with(tensors);
   CHECK(contains(message, "consolidated.00.pth: 'layers.1.attention.wq.weight' has shape [16, 8]"));
   CHECK(contains(message, "params.json and 1 file ask for [16, 16]"));
 }
@@ -183,38 +186,41 @@ TEST_CASE("a wrong shape in a later part names that part") {
   for (const auto& [name, tensor] : tensors) second[name] = testing::part_of(name, tensor, 1, 2);
   second[kWq] = torch::zeros({4, 16});
   testing::write_tensors(part_path(folder.path(), 1), second);
-  CHECK(contains(problem_in(folder.path()), "consolidated.01.pth: 'layers.1.attention.wq.weight'"));
+  CHECK(contains(llama_weights_problem_in(folder.path()),
+                 "consolidated.01.pth: 'layers.1.attention.wq.weight'"));
 }
 
 TEST_CASE("params.json of another model is told by the first tensor that does not fit") {
   auto params = tiny_params();
   params.n_layers = 2;
-  CHECK(contains(problem_with(meta_tensors(tiny_params()), params),
+  CHECK(contains(llama_weights_problem_with(meta_tensors(tiny_params()), params),
                  "is no tensor of the LLaMA that params.json beside it describes"));
   params.n_layers = 4;
-  CHECK(contains(problem_with(meta_tensors(tiny_params()), params), "is missing"));
+  CHECK(contains(llama_weights_problem_with(meta_tensors(tiny_params()), params), "is missing"));
   params = tiny_params();
   params.dim = 32;
-  CHECK(contains(problem_with(meta_tensors(tiny_params()), params),
+  CHECK(contains(llama_weights_problem_with(meta_tensors(tiny_params()), params),
                  "params.json and 1 file ask for"));
 }
 
 TEST_CASE("a missing tensor is named") {
   auto tensors = meta_tensors(tiny_params());
   tensors.erase(kWq);
-  CHECK(contains(problem_with(tensors), "the tensor 'layers.1.attention.wq.weight' is missing"));
+  CHECK(contains(llama_weights_problem_with(tensors),
+                 "the tensor 'layers.1.attention.wq.weight' is missing"));
 }
 
 TEST_CASE("a tensor that is not LLaMA's is named") {
   auto tensors = meta_tensors(tiny_params());
   tensors["lm_head.weight"] = torch::zeros({24, 16});
-  CHECK(contains(problem_with(tensors), "'lm_head.weight' is no tensor of the LLaMA"));
+  CHECK(
+      contains(llama_weights_problem_with(tensors), "'lm_head.weight' is no tensor of the LLaMA"));
 }
 
 TEST_CASE("whole numbers are no weights") {
   auto tensors = meta_tensors(tiny_params());
   tensors["norm.weight"] = torch::ones({16}, torch::kInt64);
-  CHECK(contains(problem_with(tensors),
+  CHECK(contains(llama_weights_problem_with(tensors),
                  "'norm.weight' has elements of type int64, expected floating point"));
 }
 
@@ -223,7 +229,7 @@ TEST_CASE("a file that is no .pth is refused with its name") {
   for (const char* bytes : {"", "PK\x03\x04 cut short", "version https://git-lfs"}) {
     CAPTURE(bytes);
     const auto path = folder.write("consolidated.00.pth", bytes);
-    CHECK(contains(problem_in(folder.path()), path));
+    CHECK(contains(llama_weights_problem_in(folder.path()), path));
   }
 }
 
@@ -241,6 +247,6 @@ TEST_CASE("values that were damaged on the disk are found when they are read") {
   bytes[at] = static_cast<char>(bytes[at] ^ 1);
   folder.write("consolidated.00.pth", bytes);
   CHECK(error_of([&] { check_llama_files(folder.path(), tiny_params()); }).empty());
-  const auto message = error_of([&] { load(folder.path(), tiny_params()); });
+  const auto message = error_of([&] { llama_weights_load(folder.path(), tiny_params()); });
   CHECK(contains(message, path));
 }

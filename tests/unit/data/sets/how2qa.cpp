@@ -1,5 +1,5 @@
 // How2QA's annotations: quoted fields, missing times, and each thing that can be wrong.
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 
 using namespace bovila;
 using testing::contains;
@@ -10,7 +10,7 @@ namespace {
 
 const std::string kHeader = "video_id,question,a0,a1,a2,a3,answer_id,start,end\n";
 
-std::string problem_with(const std::string& row) {
+std::string how2qa_problem_with(const std::string& row) {
   return problem_of("how2qa", "train.csv", kHeader + row);
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("how2qa: missing times are the whole video") {
 
 TEST_CASE("how2qa: blank answers in all rows are hidden ones") {
   CHECK_FALSE(read_as("how2qa", "train.csv", kHeader + "v,q,a,b,c,d,,1,2")[0].answer);
-  CHECK(contains(problem_with("v,q,a,b,c,d,,1,2\nv,q,a,b,c,d,1,1,2"),
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,,1,2\nv,q,a,b,c,d,1,1,2"),
                  "line 2: \"answer_id\" is missing; other questions have it"));
 }
 
@@ -61,14 +61,16 @@ TEST_CASE("how2qa: a missing column is an error with the header's line") {
 }
 
 TEST_CASE("how2qa: wrong answers, times and numbers of fields are errors with line and value") {
-  CHECK(contains(problem_with("\nv,q,a,b,c,d,4,1,2"),
+  CHECK(contains(how2qa_problem_with("\nv,q,a,b,c,d,4,1,2"),
                  "line 3: column \"answer_id\": expected an option, 0 to 3, got 4"));
-  CHECK(contains(problem_with("v,q,a,b,c,d,0.5,1,2"), "got 0.5"));
-  CHECK(contains(problem_with("v,q,a,b,c,d,x,1,2"), "\"answer_id\": expected a number, got \"x\""));
-  CHECK(contains(problem_with("v,q,a,b,c,d,0,1,two"), "\"end\": expected a number, got \"two\""));
-  CHECK(contains(problem_with("v,q,a,b,c,d,0,3,2"), "got 3 to 2"));
-  CHECK(contains(problem_with("v,q,a,b,c,d,0,-3,2"), "got -3 to 2"));
-  CHECK(contains(problem_with("v,q,a,b"), "expected 9 fields as in the header, got 4"));
-  CHECK(contains(problem_with("v,\xFF,a,b,c,d,0,1,2"), "column \"question\" is not UTF-8"));
-  CHECK(contains(problem_with("v,\"q,a,b,c,d,0,1,2"), "line 2: a quote"));
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,0.5,1,2"), "got 0.5"));
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,x,1,2"),
+                 "\"answer_id\": expected a number, got \"x\""));
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,0,1,two"),
+                 "\"end\": expected a number, got \"two\""));
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,0,3,2"), "got 3 to 2"));
+  CHECK(contains(how2qa_problem_with("v,q,a,b,c,d,0,-3,2"), "got -3 to 2"));
+  CHECK(contains(how2qa_problem_with("v,q,a,b"), "expected 9 fields as in the header, got 4"));
+  CHECK(contains(how2qa_problem_with("v,\xFF,a,b,c,d,0,1,2"), "column \"question\" is not UTF-8"));
+  CHECK(contains(how2qa_problem_with("v,\"q,a,b,c,d,0,1,2"), "line 2: a quote"));
 }

@@ -1,7 +1,7 @@
 // STAR's annotations: order of choices, types, and each thing that can be wrong.
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 
 using namespace bovila;
 using nlohmann::json;
@@ -11,25 +11,25 @@ using testing::read_as;
 
 namespace {
 
-constexpr const char* kFile = "STAR_train.json";
+constexpr const char* kStarFile = "STAR_train.json";
 
-json question() {
+json star_question() {
   return json::parse(R"({"question_id": "Sequence_T1_7", "question": "which Cup did he take",
     "video_id": "V1", "start": 2.5, "end": 7.5, "answer": "the cup.", "situations": {"0": [1, 2]},
     "choices": [{"choice_id": 2, "choice": "c"}, {"choice_id": 0, "choice": "the cup."},
                 {"choice_id": 3, "choice": "d"}, {"choice_id": 1, "choice": "b"}]})");
 }
 
-std::string problem_with(const char* key, const json& value) {
-  json changed = question();
+std::string star_problem_with(const char* key, const json& value) {
+  json changed = star_question();
   changed[key] = value;
-  return problem_of("star", kFile, json::array({changed}).dump());
+  return problem_of("star", kStarFile, json::array({changed}).dump());
 }
 
 }  // namespace
 
-TEST_CASE("star: a question is read with its choices in the order of their ids") {
-  const auto samples = read_as("star", kFile, json::array({question()}).dump());
+TEST_CASE("star: a star_question is read with its choices in the order of their ids") {
+  const auto samples = read_as("star", kStarFile, json::array({star_question()}).dump());
   REQUIRE(samples.size() == 1);
   const Sample& sample = samples[0];
   CHECK(sample.row == 0);
@@ -50,48 +50,48 @@ TEST_CASE("star: a question is read with its choices in the order of their ids")
 TEST_CASE("star: the type is the id's prefix") {
   int type = 1;
   for (const char* name : {"Interaction", "Sequence", "Prediction", "Feasibility"}) {
-    json changed = question();
+    json changed = star_question();
     changed["question_id"] = std::string(name) + "_T5_1";
-    CHECK(read_as("star", kFile, json::array({changed}).dump())[0].question_type == type++);
+    CHECK(read_as("star", kStarFile, json::array({changed}).dump())[0].question_type == type++);
   }
-  CHECK(contains(problem_with("question_id", "Counting_T1"), "expected a type (Interaction,"));
-  CHECK(contains(problem_with("question_id", 3), "expected a text, got 3"));
+  CHECK(contains(star_problem_with("question_id", "Counting_T1"), "expected a type (Interaction,"));
+  CHECK(contains(star_problem_with("question_id", 3), "expected a text, got 3"));
 }
 
 TEST_CASE("star: each missing key is named") {
   for (const char* key : {"question_id", "question", "video_id", "start", "end", "choices"}) {
-    json changed = question();
+    json changed = star_question();
     changed.erase(key);
-    CHECK(contains(problem_of("star", kFile, json::array({changed}).dump()),
+    CHECK(contains(problem_of("star", kStarFile, json::array({changed}).dump()),
                    fmt::format("row 1: \"{}\" is missing", key)));
   }
 }
 
 TEST_CASE("star: an answer that is not among the choices is shown with them") {
-  const std::string message = problem_with("answer", "the cat");
+  const std::string message = star_problem_with("answer", "the cat");
   CHECK(contains(message, "the answer \"the cat\" is not among the choices: \"the cup.\", \"b\""));
-  CHECK(contains(problem_with("answer", 2), "\"answer\": expected a text, got 2"));
+  CHECK(contains(star_problem_with("answer", 2), "\"answer\": expected a text, got 2"));
 }
 
 TEST_CASE("star: choices of a wrong number, type or id are errors") {
-  json choices = question()["choices"];
+  json choices = star_question()["choices"];
   choices.erase(3);
-  CHECK(contains(problem_with("choices", choices), "expected 4 choices, got 3"));
-  CHECK(contains(problem_with("choices", "abcd"), "\"choices\": expected a list of objects"));
-  choices = question()["choices"];
+  CHECK(contains(star_problem_with("choices", choices), "expected 4 choices, got 3"));
+  CHECK(contains(star_problem_with("choices", "abcd"), "\"choices\": expected a list of objects"));
+  choices = star_question()["choices"];
   choices[0]["choice_id"] = 0;
-  CHECK(contains(problem_with("choices", choices), "two choices have the choice_id 0"));
+  CHECK(contains(star_problem_with("choices", choices), "two choices have the choice_id 0"));
   choices[0]["choice_id"] = "0";
-  CHECK(contains(problem_with("choices", choices), "\"choice_id\": expected a whole number"));
-  choices = question()["choices"];
+  CHECK(contains(star_problem_with("choices", choices), "\"choice_id\": expected a whole number"));
+  choices = star_question()["choices"];
   choices[0].erase("choice");
-  CHECK(contains(problem_with("choices", choices), "\"choice\" is missing"));
+  CHECK(contains(star_problem_with("choices", choices), "\"choice\" is missing"));
 }
 
 TEST_CASE("star: times that are negative, reversed, huge or no numbers are errors") {
-  CHECK(
-      contains(problem_with("start", -0.5), "expected 0 <= start <= end in seconds, got -0.5 to"));
-  CHECK(contains(problem_with("end", 2.4), "got 2.5 to 2.4"));
-  CHECK(contains(problem_with("end", 1e200), "got 2.5 to 1e+200"));
-  CHECK(contains(problem_with("start", "2.5"), "\"start\": expected a number, got \"2.5\""));
+  CHECK(contains(star_problem_with("start", -0.5),
+                 "expected 0 <= start <= end in seconds, got -0.5 to"));
+  CHECK(contains(star_problem_with("end", 2.4), "got 2.5 to 2.4"));
+  CHECK(contains(star_problem_with("end", 1e200), "got 2.5 to 1e+200"));
+  CHECK(contains(star_problem_with("start", "2.5"), "\"start\": expected a number, got \"2.5\""));
 }

@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/config/dump.h"
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 
 using namespace bovila;
 using nlohmann::json;
@@ -14,26 +14,26 @@ using testing::TempFolder;
 
 namespace {
 
-constexpr const char* kFile = "tvqa_train.jsonl";
+constexpr const char* kTvqaFile = "tvqa_train.jsonl";
 
-json question() {
+json tvqa_question() {
   return json::parse(R"({"qid": 7, "q": "Who?", "a0": "a", "a1": "b", "a2": "c", "a3": "d",
     "a4": "e", "answer_idx": 1, "vid_name": "v", "ts": "2.5-3.5", "show_name": "Friends"})");
 }
 
 json with(const char* key, const json& value) {
-  json changed = question();
+  json changed = tvqa_question();
   changed[key] = value;
   return changed;
 }
 
-std::string problem_with(const char* key, const json& value) {
-  return problem_of("tvqa", kFile, with(key, value).dump());
+std::string tvqa_problem_with(const char* key, const json& value) {
+  return problem_of("tvqa", kTvqaFile, with(key, value).dump());
 }
 
-std::vector<Sample> read_with_srt(const json& question, std::string_view srt) {
+std::vector<Sample> read_with_srt(const json& tvqa_question, std::string_view srt) {
   const TempFolder folder;
-  folder.write(kFile, question.dump());
+  folder.write(kTvqaFile, tvqa_question.dump());
   folder.write("tvqa_subtitles/v.srt", srt);
   return read_annotations("tvqa", folder.path(), "train", true);
 }
@@ -45,8 +45,8 @@ constexpr std::string_view kSrt =
 
 }  // namespace
 
-TEST_CASE("tvqa: a question is read, its clip has three rows a second") {
-  const auto samples = read_as("tvqa", kFile, question().dump());
+TEST_CASE("tvqa: a tvqa_question is read, its clip has three rows a second") {
+  const auto samples = read_as("tvqa", kTvqaFile, tvqa_question().dump());
   REQUIRE(samples.size() == 1);
   const Sample& sample = samples[0];
   CHECK(sample.question_id == "7");
@@ -67,7 +67,7 @@ TEST_CASE("tvqa: nan-nan is the whole video, with its whole dialogue") {
 }
 
 TEST_CASE("tvqa: a dialogue has one blank before each text and blanks for line breaks") {
-  CHECK(read_with_srt(question(), kSrt)[0].dialogue == " - one two  three");
+  CHECK(read_with_srt(tvqa_question(), kSrt)[0].dialogue == " - one two  three");
 }
 
 TEST_CASE("tvqa: an empty dialogue and a missing .srt leave the dialogue out") {
@@ -83,7 +83,7 @@ TEST_CASE("tvqa: no subtitles are read from outside their folder") {
   folder.write("tvqa_subtitles/secret", kSrt);
   for (const std::string& name : {std::string("../secret"), folder.path() + "/secret",
                                   std::string("secret\0", 7), std::string()}) {
-    folder.write(kFile, with("vid_name", name).dump());
+    folder.write(kTvqaFile, with("vid_name", name).dump());
     CHECK(contains(
         error_of([&] { read_annotations("tvqa", folder.path(), "train", true); }),
         "line 1: \"vid_name\": expected a name that an .srt can have, got " + quote(name)));
@@ -92,13 +92,13 @@ TEST_CASE("tvqa: no subtitles are read from outside their folder") {
 
 TEST_CASE("tvqa: subtitles that are asked for must have their folder") {
   const TempFolder folder;
-  folder.write(kFile, question().dump());
+  folder.write(kTvqaFile, tvqa_question().dump());
   CHECK(contains(error_of([&] { read_annotations("tvqa", folder.path(), "train", true); }),
                  "tvqa_subtitles: expected a folder"));
 }
 
 TEST_CASE("tvqa: the public test file has no answers") {
-  json hidden = question();
+  json hidden = tvqa_question();
   hidden.erase("answer_idx");
   const auto samples = read_as("tvqa", "tvqa_test_public.jsonl", hidden.dump(), "test_public");
   CHECK_FALSE(samples[0].answer);
@@ -106,20 +106,20 @@ TEST_CASE("tvqa: the public test file has no answers") {
 
 TEST_CASE("tvqa: times that are no span of seconds are errors with their value") {
   for (const char* ts : {"", "12", "a-b", "1-2-3", "-1-2", "1e999-2", "1.5.2-3", "inf-inf"}) {
-    CHECK(contains(problem_with("ts", ts), "\"ts\": expected start-end in seconds"));
+    CHECK(contains(tvqa_problem_with("ts", ts), "\"ts\": expected start-end in seconds"));
   }
-  CHECK(contains(problem_with("ts", "4.5-4.4"), "got 4.5 to 4.4"));
-  CHECK(contains(problem_with("ts", 4.5), "\"ts\": expected a text, got 4.5"));
+  CHECK(contains(tvqa_problem_with("ts", "4.5-4.4"), "got 4.5 to 4.4"));
+  CHECK(contains(tvqa_problem_with("ts", 4.5), "\"ts\": expected a text, got 4.5"));
 }
 
 TEST_CASE("tvqa: wrong answers and options are errors with their value") {
-  CHECK(contains(problem_with("answer_idx", 5), "expected an option, 0 to 4, got 5"));
-  CHECK(contains(problem_with("answer_idx", "1"), "expected a whole number, got \"1\""));
-  CHECK(contains(problem_with("a3", 3), "\"a3\": expected a text, got 3"));
+  CHECK(contains(tvqa_problem_with("answer_idx", 5), "expected an option, 0 to 4, got 5"));
+  CHECK(contains(tvqa_problem_with("answer_idx", "1"), "expected a whole number, got \"1\""));
+  CHECK(contains(tvqa_problem_with("a3", 3), "\"a3\": expected a text, got 3"));
   for (const char* key : {"qid", "q", "a0", "a4", "vid_name", "ts"}) {
-    json changed = question();
+    json changed = tvqa_question();
     changed.erase(key);
-    CHECK(contains(problem_of("tvqa", kFile, changed.dump()),
+    CHECK(contains(problem_of("tvqa", kTvqaFile, changed.dump()),
                    fmt::format("line 1: \"{}\" is missing", key)));
   }
 }

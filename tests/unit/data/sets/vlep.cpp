@@ -1,7 +1,7 @@
 // VLEP's annotations and dialogues, and each thing that can be wrong.
 #include <nlohmann/json.hpp>
 
-#include "tests/unit/data/files.h"
+#include "tests/unit/data/read_as.h"
 
 using namespace bovila;
 using nlohmann::json;
@@ -13,17 +13,17 @@ using testing::TempFolder;
 
 namespace {
 
-constexpr const char* kFile = "vlep_train_release.jsonl";
+constexpr const char* kVlepFile = "vlep_train_release.jsonl";
 
-json question() {
+json vlep_question() {
   return json::parse(R"({"example_id": 3, "vid_name": "v", "ts": [3.5, 8.5],
                          "events": ["A b.", "c"], "answer": 0, "split": "train"})");
 }
 
-std::string problem_with(const char* key, const json& value) {
-  json changed = question();
+std::string vlep_problem_with(const char* key, const json& value) {
+  json changed = vlep_question();
   changed[key] = value;
-  return problem_of("vlep", kFile, changed.dump());
+  return problem_of("vlep", kVlepFile, changed.dump());
 }
 
 constexpr const char* kSubtitles =
@@ -38,8 +38,8 @@ std::string one_line(std::string text) {
 
 }  // namespace
 
-TEST_CASE("vlep: a question is read, its question is always the same") {
-  const auto samples = read_as("vlep", kFile, question().dump());
+TEST_CASE("vlep: a vlep_question is read, its vlep_question is always the same") {
+  const auto samples = read_as("vlep", kVlepFile, vlep_question().dump());
   REQUIRE(samples.size() == 1);
   const Sample& sample = samples[0];
   CHECK(sample.question_id == "3");
@@ -55,13 +55,13 @@ TEST_CASE("vlep: a question is read, its question is always the same") {
 
 TEST_CASE("vlep: the split val is the file dev") {
   const TempFolder folder;
-  folder.write("vlep_dev_release.jsonl", question().dump());
+  folder.write("vlep_dev_release.jsonl", vlep_question().dump());
   CHECK(read_annotations("vlep", folder.path(), "val", false).size() == 1);
 }
 
 TEST_CASE("vlep: a dialogue is the clip's texts without dashes and with nothing between") {
   const TempFolder folder;
-  folder.write(kFile, question().dump());
+  folder.write(kVlepFile, vlep_question().dump());
   folder.write("vlep_subtitles.jsonl", one_line(kSubtitles));
   const auto samples = read_annotations("vlep", folder.path(), "train", true);
   CHECK(samples[0].dialogue == " one two");
@@ -69,37 +69,38 @@ TEST_CASE("vlep: a dialogue is the clip's texts without dashes and with nothing 
 
 TEST_CASE("vlep: a video without subtitles has an empty dialogue, which stays in the prompt") {
   const TempFolder folder;
-  json other = question();
+  json other = vlep_question();
   other["vid_name"] = "w";
-  folder.write(kFile, other.dump());
+  folder.write(kVlepFile, other.dump());
   folder.write("vlep_subtitles.jsonl", one_line(kSubtitles));
   CHECK(read_annotations("vlep", folder.path(), "train", true)[0].dialogue == "");
 }
 
 TEST_CASE("vlep: subtitles that are asked for must be there") {
   const TempFolder folder;
-  folder.write(kFile, question().dump());
+  folder.write(kVlepFile, vlep_question().dump());
   CHECK(contains(error_of([&] { read_annotations("vlep", folder.path(), "train", true); }),
                  "vlep_subtitles.jsonl is missing"));
 }
 
 TEST_CASE("vlep: wrong times, events and answers are errors with their values") {
-  CHECK(contains(problem_with("ts", {1}), "\"ts\": expected 2 numbers, got 1"));
+  CHECK(contains(vlep_problem_with("ts", {1}), "\"ts\": expected 2 numbers, got 1"));
+  CHECK(contains(vlep_problem_with("ts", {1, "2"}),
+                 "\"ts\": expected a list of numbers, got [1,\"2\"]"));
+  CHECK(contains(vlep_problem_with("ts", {5, 4}), "got 5 to 4"));
+  CHECK(contains(vlep_problem_with("ts", {-1, 4}), "got -1 to 4"));
+  CHECK(contains(vlep_problem_with("events", {"a"}), "\"events\": expected 2 texts, got 1"));
+  CHECK(contains(vlep_problem_with("answer", 2), "expected an option, 0 to 1, got 2"));
+  CHECK(contains(vlep_problem_with("answer", 1e300), "expected a whole number, got 1e+300"));
   CHECK(
-      contains(problem_with("ts", {1, "2"}), "\"ts\": expected a list of numbers, got [1,\"2\"]"));
-  CHECK(contains(problem_with("ts", {5, 4}), "got 5 to 4"));
-  CHECK(contains(problem_with("ts", {-1, 4}), "got -1 to 4"));
-  CHECK(contains(problem_with("events", {"a"}), "\"events\": expected 2 texts, got 1"));
-  CHECK(contains(problem_with("answer", 2), "expected an option, 0 to 1, got 2"));
-  CHECK(contains(problem_with("answer", 1e300), "expected a whole number, got 1e+300"));
-  CHECK(contains(problem_with("vid_name", nullptr), "\"vid_name\": expected a text, got null"));
+      contains(vlep_problem_with("vid_name", nullptr), "\"vid_name\": expected a text, got null"));
 }
 
 TEST_CASE("vlep: each missing key is named") {
   for (const char* key : {"example_id", "vid_name", "ts", "events"}) {
-    json changed = question();
+    json changed = vlep_question();
     changed.erase(key);
-    CHECK(contains(problem_of("vlep", kFile, changed.dump()),
+    CHECK(contains(problem_of("vlep", kVlepFile, changed.dump()),
                    fmt::format("line 1: \"{}\" is missing", key)));
   }
 }

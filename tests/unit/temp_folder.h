@@ -8,10 +8,8 @@
 #include <fstream>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "bovila/core/error.h"
-#include "bovila/data/annotations.h"
 
 namespace bovila::testing {
 
@@ -53,20 +51,6 @@ std::string error_of(const Call& call) {
 
 inline bool contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
-}
-
-/// Reads `bytes` as the file `name` of a data set without subtitles.
-inline std::vector<Sample> read_as(std::string_view dataset, const std::string& name,
-                                   std::string_view bytes, const std::string& split = "train") {
-  const TempFolder folder;
-  folder.write(name, bytes);
-  return read_annotations(dataset, folder.path(), split, false);
-}
-
-/// The first problem that reading `bytes` brings.
-inline std::string problem_of(std::string_view dataset, const std::string& name,
-                              std::string_view bytes) {
-  return error_of([&] { read_as(dataset, name, bytes); });
 }
 
 }  // namespace bovila::testing
