@@ -18,3 +18,4 @@ set(ENV{PKG_CONFIG_LIBDIR}
 # HDF5 is found through its compiler h5cc, and this machine's would answer for this machine.
 set(HDF5_C_COMPILER_EXECUTABLE false)
 set(CMAKE_INCLUDE_PATH "${CMAKE_SYSROOT}/usr/include/hdf5/serial")
+set(MOLD NO)  # gcc takes linkers of the processor it compiles for alone

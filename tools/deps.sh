@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 
 libraries=(libhdf5-dev libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
            nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)
-packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
+packages=(g++ make cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client hdf5-tools libjemalloc-dev "${libraries[@]}")
 test_packages=(slurm-wlm munge                             # they need not run as services
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
