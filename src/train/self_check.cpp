@@ -8,6 +8,8 @@
 #include <torch/version.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "bovila/core/error.h"
 #include "bovila/core/hdf5.h"
 #include "bovila/core/text_table.h"
@@ -39,8 +41,12 @@ std::string mpi_text() {
   int length = 0, major = 0, minor = 0;
   MPI_CHECK(MPI_Get_library_version(library, &length));
   MPI_CHECK(MPI_Get_version(&major, &minor));
-  const std::string text(library, static_cast<size_t>(length));
-  return fmt::format("{} (MPI {}.{})", text.substr(0, text.find_first_of(",\n")), major, minor);
+  std::string text(library, static_cast<size_t>(length));
+  text.resize(std::min(text.size(), text.find_first_of(",\n")));
+  std::ranges::replace(text, '\t', ' ');  // MPICH's are columns
+  const auto is_gap = [](char a, char b) { return a == ' ' && b == ' '; };
+  text.erase(std::ranges::unique(text, is_gap).begin(), text.end());
+  return fmt::format("{} (MPI {}.{})", text, major, minor);
 }
 
 std::string hdf5_text() {
@@ -56,6 +62,11 @@ std::string compiler_text() {
   return version.find("lang") == std::string::npos ? "GCC " + version : version;
 }
 
+const char* fp32_library() {
+  if (uses_onednn()) return "oneDNN";
+  return at::hasMKL() ? "MKL" : "LibTorch's BLAS";
+}
+
 std::string versions() {
   return "versions of rank 0\n" +
          text_table({{"LibTorch", TORCH_VERSION},
@@ -66,7 +77,7 @@ std::string versions() {
                      {"HDF5", hdf5_text()},
                      {"compiler", compiler_text()},
                      {"CPU", fmt::format("{}, fp32 products by {}", at::get_cpu_capability(),
-                                         uses_onednn() ? "oneDNN" : "MKL")}});
+                                         fp32_library())}});
 }
 
 std::string host_of(const MpiSession& session) {

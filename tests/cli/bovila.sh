@@ -145,7 +145,7 @@ test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
   local start=$SECONDS
   ln -s "$root/input" input
   "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features >/dev/null 2>&1
-  exits 2 env CUDA_VISIBLE_DEVICES= mpirun -np 2 "$bin/bovila" input/demo.toml \
+  exits 2 env CUDA_VISIBLE_DEVICES= "$MPIRUN" -np 2 "$bin/bovila" input/demo.toml \
     --set run.device="cuda"
   says_once "error: "
   says_once 'run.device = "cuda", but no rank sees a CUDA device ('
@@ -261,7 +261,7 @@ test_an_output_folder_that_cannot_be_made_is_refused() {
 test_when_a_rank_is_killed_the_job_ends() {
   inputs star
   # A rank that was left alone would wait for the others for ten minutes.
-  mpirun -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 \
+  "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 \
     --set run.collective_timeout_s=600 >said 2>&1 &
   local job=$! victim start
   for ((i = 0; i < 600; ++i)); do
@@ -269,12 +269,12 @@ test_when_a_rank_is_killed_the_job_ends() {
     sleep 0.1
   done
   says "epoch 1 done"
-  victim=$(pgrep -P "$job" | tail -1)
+  victim=$(rank_pids | tail -1)
   start=$SECONDS
   kill -9 "$victim"
   if wait "$job"; then return 1; fi
   ((SECONDS - start < 120))
-  [[ -z $(pgrep -P "$job") ]]
+  [[ -z $(rank_pids) ]]
   exits 0 bovila "${deck[@]}" --resume out --eval --output again
 }
 
