@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "bovila/config/dump.h"
+#include "bovila/core/build_info.h"
 #include "bovila/core/system.h"
 
 namespace bovila {
@@ -63,11 +64,14 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
                "ui.perfetto.dev: profile-rankN.json in the output folder");
   app.add_flag("--self-check", line.self_check,
                "without a deck: check that libraries, devices and ranks work, report and end");
+  app.set_version_flag("--version", program_text(), "print version and commit and end");
+  app.add_flag("--build-info", line.build_info,
+               "print version, commit, compiler and the libraries' versions and end");
   fresh->excludes(resume)->excludes(eval);
   add_answer(app, line);
   app.parse(argc, argv);
   line.answer = app.got_subcommand("answer");
-  if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
+  if (line.deck.empty() && !line.self_check && !line.build_info) throw CLI::RequiredError("DECK");
   const std::string restarts = environment("SLURM_RESTART_COUNT");
   line.start.is_restarted = !restarts.empty() && restarts != "0";
   if (profile) line.overrides.push_back("run.profile_steps=5");
