@@ -15,6 +15,7 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
           nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev libjemalloc-dev doctest-dev)
 test_packages=(slurm-wlm munge                             # they need not run as services
+               man-db environment-modules                  # read what is installed
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find
 lint_packages=(clang-format-14 clang-tidy-14)

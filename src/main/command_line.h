@@ -24,8 +24,8 @@ struct CommandLine {
   Query query;           ///< of `answer`: without options they are read from standard input
 };
 
-/// What was typed; or, after --help, --version or a mistake, which are answered on the terminal, the
-/// exit code.
+/// What was typed; or, after a mistake or what is answered here (--help, --version, --generate),
+/// the exit code.
 std::variant<CommandLine, ExitCode> parse(int argc, char** argv);
 
 }  // namespace bovila
