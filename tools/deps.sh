@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-certificates
+packages=(g++ make cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
           nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev libjemalloc-dev doctest-dev)

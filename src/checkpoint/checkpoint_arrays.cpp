@@ -1,6 +1,8 @@
 // state.h5 in memory, by HDF5's core driver.
 // Not by hdf5::create_file: when the disk is full HDF5 can neither finish nor close its file, and
 // keeps the space until the process ends; and the hash should be of the bytes that were meant.
+#include <hdf5.h>
+
 #include <algorithm>
 #include <set>
 

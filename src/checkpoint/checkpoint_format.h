@@ -1,5 +1,5 @@
 // The files of a checkpoint as bytes in memory, so that what is hashed is what is stored and read.
-// Fed by TrainState; included by src/train/checkpoint*.cpp alone.
+// Fed by TrainState; included by src/checkpoint/checkpoint*.cpp and tests/fuzz/ alone.
 //
 // Functions that make bytes throw ProgramError for a state that cannot be stored; those that read
 // throw UserError that begins with `path`, the file's name for messages.

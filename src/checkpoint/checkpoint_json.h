@@ -1,9 +1,10 @@
 // Members of a JSON object by exact type, with errors that name file and member.
-// Fed by progress.json and manifest.json; included by src/train/checkpoint_*.cpp alone.
+// Fed by progress.json and manifest.json; included by src/checkpoint/checkpoint_*.cpp alone.
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <initializer_list>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>

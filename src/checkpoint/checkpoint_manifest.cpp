@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "bovila/checkpoint/checkpoint.h"
 #include "bovila/core/descriptor.h"

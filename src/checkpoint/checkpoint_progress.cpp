@@ -1,5 +1,6 @@
 // progress.json: the numbers of a TrainState; build.json: who wrote it.
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
 #include "src/checkpoint/checkpoint_format.h"

@@ -2,6 +2,8 @@
 // Fed by HDF5's own error stack; included by src/core/hdf5*.cpp alone. Callers hold Lock.
 #pragma once
 
+#include <hdf5.h>
+
 #include <string>
 #include <vector>
 

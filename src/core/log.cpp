@@ -2,6 +2,10 @@
 #include "bovila/core/log.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <utility>
 
 namespace bovila {
 
@@ -13,6 +17,17 @@ void set_up_log(int rank) {
   logger->set_level(rank == 0 ? spdlog::level::info : spdlog::level::warn);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+void log::write(Level level, const std::string& message) {
+  switch (level) {
+    case Level::kInfo:
+      return spdlog::info("{}", message);
+    case Level::kWarn:
+      return spdlog::warn("{}", message);
+    case Level::kError:
+      return spdlog::error("{}", message);
+  }
 }
 
 }  // namespace bovila

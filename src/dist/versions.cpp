@@ -2,6 +2,7 @@
 #include "bovila/dist/versions.h"
 
 #include <cuda_runtime_api.h>
+#include <hdf5.h>
 #include <mpi.h>
 #include <nccl.h>
 #include <torch/version.h>

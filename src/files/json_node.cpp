@@ -2,6 +2,7 @@
 #include "src/files/json_node.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
@@ -42,6 +43,10 @@ nlohmann::json parse_json_object(const std::string& path, std::string_view bytes
   }
   if (!document.is_object()) throw UserError("{}: expected a JSON object", path);
   return document;
+}
+
+bool JsonNode::is_null() const {
+  return value_->is_null();
 }
 
 JsonNode JsonNode::operator[](std::string_view key) const {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <initializer_list>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +20,7 @@ class JsonNode {
   JsonNode(const std::string& file, const nlohmann::json& value) : file_(&file), value_(&value) {}
 
   const nlohmann::json& value() const { return *value_; }
-  bool is_null() const { return value_->is_null(); }
+  bool is_null() const;
   /// The member of this object. @throws UserError when this is neither an object nor null.
   JsonNode operator[](std::string_view key) const;
   /// The items of this list; none for null. @throws UserError when it is something else.

@@ -1,5 +1,5 @@
 // A text on its way to its tokens: what normalizers made of it, each byte with the byte of the
-// original that it stands for. Fed by BpeTokenizer; its pieces feed data/bpe.
+// original that it stands for. Fed by BpeTokenizer; its pieces feed src/text/bpe.h.
 #pragma once
 
 #include <unicode/normalizer2.h>

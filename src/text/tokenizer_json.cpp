@@ -2,6 +2,7 @@
 // that names it: a step that was passed over would give other tokens without a word.
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "bovila/core/error.h"

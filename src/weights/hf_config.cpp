@@ -1,4 +1,5 @@
 // Hugging Face's config.json: sizes, and a refusal of all that is not computed as LLaMA.
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {

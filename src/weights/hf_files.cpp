@@ -10,6 +10,7 @@
 #include "bovila/weights/weight_type.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {

@@ -4,6 +4,7 @@
 
 #include "bovila/config/dump.h"
 #include "bovila/core/file_system.h"
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {

@@ -10,6 +10,7 @@
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
 #include "src/weights/own_file_format.h"
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {

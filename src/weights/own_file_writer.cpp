@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"

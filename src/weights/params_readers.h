@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "bovila/weights/llama_params.h"
-#include "src/weights/params_json.h"
 
 namespace bovila {
+
+class ParamsJson;
 
 /// FOLDER/params.json.
 LlamaParams read_meta_params(const std::string& folder, int64_t tokenizer_vocab_size);

@@ -79,6 +79,20 @@ bytes=$(stat -c %s tools/pictures/report.png || echo 0)
 ((bytes > 1000 && bytes < 150000)) || wrong+=("$bytes bytes")
 check "the picture of the report is small" "${wrong[@]}"
 
+# --- rooms ---------------------------------------------------------------------------------------
+order=$(sed -n '/^set(BOVILA_ROOMS /,/)/{s/^set(BOVILA_ROOMS//; s/).*//; p}' CMakeLists.txt | xargs)
+chain=$(grep -E '^    core < ' README.md | sed 's/ < / /g' | xargs)
+wrong=()
+[[ $chain == "$order" ]] || wrong+=("README.md has '$chain', CMakeLists.txt '$order'")
+check "the order of the rooms is that of the build" "${wrong[@]}"
+enough "the build has rooms" "$(wc -w <<<"$order")" 12
+wrong=()
+for room in $order; do
+  lines=$(wc -l <"src/$room/README.md" || echo 0)
+  ((lines >= 5 && lines <= 15)) || wrong+=("src/$room/README.md has $lines")
+done
+check "each room has a page of 5 to 15 lines" "${wrong[@]}"
+
 # --- make targets --------------------------------------------------------------------------------
 wrong=()
 for word in $(after make | grep -E '^[a-z][a-z-]*$' | sort -u); do
@@ -122,7 +136,7 @@ documented() {
 }
 wrong=()
 key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|checkpoint|output)\.[a-z_]+(?![\w/.(])'
-for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock|cpp)$' | sort -u); do
+for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock|cpp|h)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done
 check "the deck keys that they name exist" "${wrong[@]}"

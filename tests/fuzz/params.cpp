@@ -1,6 +1,7 @@
 // Meta's params.json, and Hugging Face's config.json in the same text. What is accepted of the
 // latter reads back as the same.
 #include "bovila/core/error.h"
+#include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 #include "tests/fuzz/harness/files.h"
 

@@ -1,5 +1,6 @@
 // The output folder: what a run finds there when it starts, and where it starts from.
-// Fed by the deck and the command line; feeds main.cpp with a checkpoint or nothing. On rank 0.
+// Fed by the deck and the command line; feeds src/main/run.cpp with a checkpoint or nothing.
+// On rank 0.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // One training run at a time in an output folder, on whatever machine.
-// Fed by main.cpp on rank 0; what reads the folder only (--eval, --check) does not ask for it.
+// Fed by src/main/run.cpp on rank 0; what reads the folder only (--eval, --check) does not ask for
+// it.
 #pragma once
 
 #include <chrono>

@@ -3,8 +3,6 @@
 // on most systems: every function here takes one process-wide lock (see Lock) around the C calls.
 #pragma once
 
-#include <hdf5.h>
-
 #include <cstdint>
 #include <mutex>
 #include <optional>
@@ -12,6 +10,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+using hid_t = int64_t;  // HDF5's own name for its identifiers: hdf5.h declares the same
 
 namespace bovila::hdf5 {
 
@@ -28,11 +28,10 @@ class Lock {
 /// Owns an hid_t of any kind and closes it with its own closer. Movable, not copyable.
 class Handle {
  public:
-  using Closer = herr_t (*)(hid_t);
+  using Closer = int (*)(hid_t);
   Handle() = default;
   Handle(hid_t id, Closer close) : id_(id), close_(close) {}
-  Handle(Handle&& other) noexcept
-      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, kNone)), close_(other.close_) {}
   Handle& operator=(Handle&& other) noexcept;
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -42,7 +41,9 @@ class Handle {
   explicit operator bool() const { return id_ >= 0; }
 
  private:
-  hid_t id_ = H5I_INVALID_HID;
+  static constexpr hid_t kNone = -1;  // H5I_INVALID_HID
+
+  hid_t id_ = kNone;
   Closer close_ = nullptr;
 };
 

@@ -3,7 +3,9 @@
 // report/metrics.h.
 #pragma once
 
-#include <spdlog/spdlog.h>
+#include <fmt/format.h>
+
+#include <string>
 
 namespace bovila {
 
@@ -11,6 +13,26 @@ namespace bovila {
 /// each of their lines marked with the rank. Call once, before the first message.
 void set_up_log(int rank);
 
-namespace log = spdlog;  // log::info("read {} questions", n)
-
 }  // namespace bovila
+
+/// log::info("read {} questions", n)
+namespace bovila::log {
+
+enum class Level { kInfo, kWarn, kError };
+/// One line, whatever characters are in it. Any thread.
+void write(Level level, const std::string& message);
+
+template <typename... Args>
+void info(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void warn(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::kWarn, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void error(fmt::format_string<Args...> format, Args&&... args) {
+  write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace bovila::log

@@ -1,5 +1,5 @@
 // Which frames of a clip the model sees, and their features (SPEC 4).
-// Fed by data/sample.h and features/feature_store.h; feeds data/batch.h. F = max_feats, video
+// Fed by data/sample.h and features/feature_store.h; feeds data/dataset.h. F = max_feats, video
 // tokens.
 #pragma once
 

@@ -1,5 +1,6 @@
 // What `bovila --check` says about a split: sizes, missing features, prompt lengths.
-// Fed by samples, the prompt builder and the feature store; feeds main.cpp with lines to print.
+// Fed by samples, the prompt builder and the feature store; feeds src/main/check.cpp with lines
+// to print.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The two prompts of BoViLA as token ids with their label positions (SPEC 3, golden tokens-*.json).
-// Fed by data/sample.h and text/tokenizer.h; feeds data/batch.h.
+// Fed by data/sample.h and text/tokenizer.h; feeds data/dataset.h.
 //
 //   VQA  video and question given, the answer is scored
 //   VAQ  video and answer given, the question is scored

@@ -1,6 +1,6 @@
 // What ranks say to each other: reductions of tensors and small pieces of host data.
-// Fed by dist/mpi_session.h; used by train/ (gradients, decisions, predictions) and
-// dist/agreement.h. Tensors on a GPU need dist/nccl_communicator.h.
+// Fed by dist/mpi_session.h; used by train/ (gradients), evaluation/ (scores) and dist/agreement.h
+// (decisions). Tensors on a GPU need dist/nccl_communicator.h.
 #pragma once
 
 #include <mpi.h>

@@ -1,5 +1,6 @@
 // What ranks with GPUs say to each other: tensors on the GPU by NCCL, everything else by MPI.
-// Fed by dist/device.h and the MpiCommunicator that it wraps; used by train/ in its place.
+// Fed by dist/device.h and the MpiCommunicator that it wraps; used by train/ and evaluation/
+// in its place.
 #pragma once
 
 #include <memory>

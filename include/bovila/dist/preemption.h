@@ -1,7 +1,7 @@
 // Why a run should end before it is done, and the ranks' agreement that it does.
-// Fed by signals (Slurm, mpirun, a terminal) and the job's time limit; asked by main.cpp while
-// loading, by train/train_step.h before each micro-batch and by evaluation/evaluator.h before each
-// batch.
+// Fed by signals (Slurm, mpirun, a terminal) and the job's time limit; asked by
+// train/experiment.h while loading, by train/train_step.h before each micro-batch and by
+// evaluation/ before each batch.
 //
 // A signal only sets a flag. Whoever is asked next throws, saves or passes it on: see
 // train/trainer.h for what happens then. The exit code is ExitCode::kPreempted.

@@ -1,5 +1,5 @@
 // Small host tensors to where the model computes, without waiting for the device.
-// Fed by model/sequences.h and train/ with indices, frames and noise of a micro-batch.
+// Fed by model/sequences.h, objective/ and evaluation/ with indices, frames and noise of a batch.
 #pragma once
 
 #include "bovila/dist/libtorch.h"

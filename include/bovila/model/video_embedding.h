@@ -1,5 +1,5 @@
 // Video frames as tokens of the LLaMA: a projection and an embedding of each frame's place. SPEC 2.
-// Fed by data/batch.h; feeds model/bovila.h.
+// Fed by the frames of data/example.h; feeds model/bovila.h.
 #pragma once
 
 #include "bovila/dist/libtorch.h"

@@ -1,7 +1,7 @@
 // A trace of a few steps for ui.perfetto.dev or chrome://tracing: each operator and each part of a
 // step by name, on the device too.
 // Fed by the deck's run.profile_steps and driven by train/trainer.h; the parts are the
-// RECORD_USER_SCOPEs of train/. Costs nothing when it is off.
+// RECORD_USER_SCOPEs of objective/, evaluation/ and train/. Costs nothing when it is off.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // What the readers of the data sets share: files of records, typed fields, all problems at once.
-// Fed by JSON, JSON Lines and CSV files; feeds src/data/<data set>.cpp with one Record a question.
+// Fed by JSON, JSON Lines and CSV files; feeds src/data/sets/NAME.cpp with one Record a question.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // One head of attention on a CPU in fp32: scores, softmax and both products without leaving the
-// cache, and its gradients. Fed by model/ragged_attention.cpp.
+// cache, and its gradients. Fed by src/model/cpu/ragged.cpp.
 //
 //     out += gate * softmax(scale * q k' + mask + gate2 * after_video) v
 //

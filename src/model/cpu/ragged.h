@@ -1,5 +1,5 @@
 // Ragged attention of all heads on a CPU in fp32, head by head on LibTorch's threads.
-// Fed by model/ragged_attention.cpp, which takes other types and devices itself.
+// Fed by src/model/ragged_attention.cpp, which takes other types and devices itself.
 #pragma once
 
 #include "bovila/model/adapter_attention.h"

@@ -2,6 +2,7 @@
 #include "bovila/core/hdf5.h"
 
 #include <doctest/doctest.h>
+#include <hdf5.h>
 #include <unistd.h>
 
 #include <array>

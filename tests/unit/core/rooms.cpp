@@ -86,7 +86,7 @@ TEST_CASE("rooms: an include that is turned round is found") {
 TEST_CASE("rooms: each folder of sources and headers is one") {
   const fs::path root = BOVILA_SOURCE_DIR;
   const auto order = rooms();
-  for (const fs::path folder : {root / "src", root / "include/bovila"}) {
+  for (const fs::path& folder : {root / "src", root / "include/bovila"}) {
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (!entry.is_directory()) continue;
       CAPTURE(entry.path().string());
