@@ -1,5 +1,6 @@
 # Installs the files that name the place where they are: the jobs and the module file. Run by
 # `cmake --install` with `source`, `build` and `version` set, beside CMAKE_INSTALL_PREFIX.
+cmake_minimum_required(VERSION 3.25)
 set(prefix "${CMAKE_INSTALL_PREFIX}")
 set(made "${build}/installed")
 

@@ -14,6 +14,7 @@ clean() { env -i PATH=/usr/bin:/bin PYTHONPATH="$PYTHONPATH" "$@"; }
 
 test_all_tools_decks_jobs_and_pages_are_there() {
   local file
+  ! grep -iE "warning|error" "$work/installed"
   for file in bin/{bovila,pth2h5,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
     bin/bovila-{report,plot-run} share/bovila/jobs/{run.sh,star.slurm,tvqa.slurm} \
     share/bovila/input/{star.toml,demo.toml,keys.md,demo/data/star/clipvitl14.pth} \
@@ -25,12 +26,19 @@ test_all_tools_decks_jobs_and_pages_are_there() {
   for file in "$root"/jobs/*.slurm; do [[ -r $share/jobs/$(basename "$file") ]]; done
 }
 
+test_make_install_takes_a_prefix() {
+  exits 0 make --dry-run -C "$root" install PREFIX="some/prefix"
+  says "bovila pth2h5 llama2bovila ckpt2pth pages" "--prefix \"$root/some/prefix\""
+}
+
 test_compiled_programs_run_from_an_empty_path() {
   local tool
   for tool in bovila pth2h5 llama2bovila ckpt2pth; do
     exits 0 env -i PATH= "$prefix/bin/$tool" --version
     grep -qE "^bovila $version \(git (unknown|[0-9a-f]{12,}(-dirty)?)\)$" said
     exits 0 env -i PATH= "$prefix/bin/$tool" --help
+    readelf --dynamic "$prefix/bin/$tool" | grep -F "RUNPATH" >run_path
+    ! grep -F "$(realpath "$bin/..")" run_path # nothing is left of the build folder
   done
   exits 0 env -i PATH= "$prefix/bin/bovila" --build-info
   says "  version " "  git " "  compiler " "  flags " "  LibTorch " "  CUDA " "  NCCL " "  MPI " "  HDF5 "
