@@ -190,9 +190,10 @@ Places gather_places(Communicator& ranks, torch::Device device) {
 
 std::vector<std::string> start_up_lines(const std::string& program, const Places& places,
                                         size_t max_lines) {
-  std::vector<std::string> lines = {fmt::format(
-      "{}: {} of {} on {}, {}", program, counted(std::ssize(places), "rank"), threads_text(places),
-      places.front().gpu.empty() ? "the CPU" : "a GPU each", hosts_text(places))};
+  std::vector<std::string> lines = {
+      fmt::format("{}: {} rank{} of {} on {}, {}", program, places.size(),
+                  places.size() == 1 ? "" : "s", threads_text(places),
+                  places.front().gpu.empty() ? "the CPU" : "a GPU each", hosts_text(places))};
   for (size_t first = 0, last = 0; first < places.size(); first = last + 1) {
     last = first;
     const std::string text = place_text(places[first]);
