@@ -2,7 +2,7 @@
 #
 # Settings, given on make's command line:
 #   BUILD=build             build folder              JOBS=2         parallel compile jobs
-#   PREFIX=/usr/local       where `make install` puts bovila and the tools
+#   PREFIX=/usr/local       where `make install` puts the program and all that goes with it
 #   SYSTEM_PACKAGES=no      the site provides the libraries: do not look at Debian's packages
 #   LIBTORCH=DIR            the site's LibTorch       CUDA_HOME=DIR  its CUDA runtime
 #   NCCL_HOME=DIR           the site's NCCL           CMAKE_ARGS=... any further CMake settings
@@ -88,8 +88,9 @@ bench: build ## measure: training and evaluation beside naive forms; a data set 
 	@tests/bench/speed.py $(BUILD)/bin/speed
 	@BUILD=$(BUILD) tests/bench/annotations.sh
 
-install: build ## put bovila and the tools under PREFIX/bin
-	@cmake --install $(BUILD) --prefix $(PREFIX)
+install: configure ## put bovila, the tools, decks, jobs and the manual page under PREFIX
+	@$(compile) bovila pth2h5 llama2bovila ckpt2pth pages
+	@cmake --install $(BUILD) --prefix "$(abspath $(PREFIX))"
 
 lint-deps:
 	@tools/deps.sh lint

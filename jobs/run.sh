@@ -3,8 +3,10 @@
 # was stopped before its end (exit code 75), and ends with the program's exit code otherwise.
 # Fed by jobs/*.slurm (which name the deck and pass their arguments on to the program) and by these
 # variables of sbatch's environment:
-#   DECK             the deck; its paths are relative to the folder that the job is submitted from
-#   BOVILA           the program (default: build/bin/bovila if it is there, else bovila on the PATH)
+#   DECK             the deck, in the folder that the job is submitted from, else beside jobs/; the
+#                    paths in it are relative to the folder that the job is submitted from
+#   BOVILA           the program (default: that of the source folder that this script is in, or that
+#                    it was installed with, else bovila on the PATH)
 #   BOVILA_ARGS      further arguments, split at blanks: "--set train.epochs=5"
 #   BOVILA_ENV       a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
 #   SRUN_ARGS        further options of srun, split at blanks: "--cpu-bind=cores"
@@ -15,6 +17,8 @@ set -uo pipefail
 
 readonly kPreempted=75
 readonly job=${SLURM_JOB_ID:-none}
+home=$(cd "$(dirname "$0")/.." && pwd) # has jobs/ and input/: the source, or PREFIX/share/bovila
+readonly home
 arguments=() # of the program
 output=      # its output folder
 
@@ -31,16 +35,27 @@ read_site_file() {
   source "$BOVILA_ENV" || stop "BOVILA_ENV: '$BOVILA_ENV' failed"
 }
 
+find_program() {
+  local path
+  for path in "$home/build/bin/bovila" "$home/../../bin/bovila"; do
+    [[ -z ${BOVILA:-} && -x $path ]] && BOVILA=$path
+  done
+  BOVILA=${BOVILA:-bovila}
+}
+
 check_settings() {
   [[ -n ${DECK:-} ]] || stop "DECK is not set; submit one of jobs/*.slurm, or set it to a deck"
+  if [[ ! -r $DECK && -r $home/$DECK ]]; then
+    DECK=$home/$DECK
+    say "the deck is $DECK"
+  fi
   [[ -r $DECK ]] ||
     stop "the deck '$DECK' cannot be read in $PWD; submit from the folder that holds it"
   max_restarts=${BOVILA_RESTARTS:-5}
   [[ $max_restarts =~ ^[0-9]+$ ]] ||
     stop "BOVILA_RESTARTS: expected a number, 0 or more, got '$max_restarts'"
   command -v srun >/dev/null || stop "srun is not on the PATH; jobs run under Slurm, see sbatch"
-  [[ -z ${BOVILA:-} && -x build/bin/bovila ]] && BOVILA=build/bin/bovila
-  BOVILA=${BOVILA:-bovila}
+  find_program
   command -v "$BOVILA" >/dev/null ||
     stop "the program '$BOVILA' is not there; run make build, or set BOVILA to its path"
 }

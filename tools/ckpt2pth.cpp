@@ -7,6 +7,7 @@
 
 #include "bovila/checkpoint/checkpoint.h"
 #include "bovila/checkpoint/published.h"
+#include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
 
@@ -34,6 +35,7 @@ void convert(const std::string& folder, const std::string& path, bool force) {
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Writes a checkpoint's trained parameters as a .pth of the published code's form");
+  app.set_version_flag("--version", program_text());
   std::string folder, path;
   bool force = false;
   app.add_option("CHECKPOINT", folder, "a step-... folder, or a run's output folder: its newest")

@@ -17,6 +17,7 @@ libraries=(libhdf5-dev libsentencepiece-dev libtomlplusplus-dev libcli11-dev lib
 packages=(g++ make cmake ninja-build ccache mold pkg-config python3 python3-pip ca-certificates
           openmpi-bin libopenmpi-dev openssh-client hdf5-tools libjemalloc-dev "${libraries[@]}")
 test_packages=(slurm-wlm munge                             # they need not run as services
+               man-db environment-modules                  # read what is installed
                chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find
 mpich_packages=(mpich libmpich-dev) # beside Open MPI, which remains mpirun

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """A language model in a GGUF file as a folder that model.llama takes: params.json,
 consolidated.00.pth (fp16, Meta's names), tokenizer.json and tokenizer_config.json.
 

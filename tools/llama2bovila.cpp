@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
 #include "bovila/text/tokenizer.h"
@@ -60,6 +61,7 @@ void convert(const CommandLine& line) {
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Converts LLaMA's weights to the file that bovila maps");
+  app.set_version_flag("--version", program_text());
   CommandLine line;
   const std::map<std::string, Precision> precisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};

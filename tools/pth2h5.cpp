@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 
+#include "bovila/core/build_info.h"
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
 #include "bovila/core/log.h"
@@ -222,6 +223,7 @@ void list(const std::string& path) {
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   CLI::App app("Converts video features from .pth to sharded HDF5");
+  app.set_version_flag("--version", program_text());
   std::string file, folder, verified, listed;
   int64_t shards = 8;
   bool force = false;

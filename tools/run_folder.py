@@ -22,6 +22,7 @@ class NoRun(Exception):
 class Run:
     folder: Path
     settings: dict = field(default_factory=dict)  # tables of config.json
+    build: dict = field(default_factory=dict)  # of build.json; before bovila 0.2 there is none
     steps: list = field(default_factory=list)  # rows of metrics.jsonl, each step once
     timing: list = field(default_factory=list)  # rows of timing.jsonl
     epochs: list = field(default_factory=list)  # rows of log.txt
@@ -32,6 +33,13 @@ class Run:
     @property
     def name(self):
         return self.folder.resolve().name
+
+    @property
+    def program(self):
+        """bovila, with its version where that is known."""
+        if not isinstance(self.build.get("version"), str):
+            return "bovila"
+        return f"bovila {self.build['version']} (git {self.build.get('git')})"
 
     def setting(self, table, key, default=None):
         of_table = self.settings.get(table)
@@ -50,6 +58,7 @@ def read_run(folder):
                     "expected the output folder of a run, output.folder of its deck")
     run = Run(folder)
     run.settings = read_settings(run)
+    run.build = read_build(run)
     run.steps = read_rows(run, "metrics.jsonl", "step", "no curves of the training")
     run.timing = read_rows(run, "timing.jsonl", "step", "no speed of the training")
     run.epochs = read_rows(run, "log.txt", "epoch", "no accuracy by epoch")
@@ -90,6 +99,15 @@ def read_settings(run):
         run.notes.append("config.json is not whole: no settings.")
         return {}
     return settings
+
+
+def read_build(run):
+    """The texts of build.json, which runs of bovila before 0.2 do not have."""
+    try:
+        text = (run.folder / "build.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return {name: value for name, value in json_object(text).items() if isinstance(value, str)}
 
 
 def read_rows(run, name, key, without):

@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 Files make_files(const TrainState& state) {
   BOVILA_CHECK(state.step >= 0, "checkpoint of step {}", state.step);
   return {{kArraysName, write_arrays(state.arrays)},
+          {kBuildName, write_build(state.build)},
           {kDeckName, state.deck},
           {kProgressName, write_progress(state)}};
 }
@@ -79,6 +80,9 @@ TrainState load(const fs::path& folder) {
                     sealed.step);
   }
   state.deck = std::move(sealed.files[kDeckName]);
+  if (const auto build = sealed.files.find(kBuildName); build != sealed.files.end()) {
+    state.build = read_build(build->second, (folder / kBuildName).string());
+  }
   read_arrays(sealed.files[kArraysName], (folder / kArraysName).string(), state.arrays);
   return state;
 }

@@ -19,6 +19,7 @@ namespace bovila::checkpoint_format {
 inline constexpr const char* kArraysName = "state.h5";
 inline constexpr const char* kProgressName = "progress.json";
 inline constexpr const char* kDeckName = "deck.toml";
+inline constexpr const char* kBuildName = "build.json";
 inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kLockName =
     ".lock";  // of TempFolder; outlives a kill after its rename
@@ -36,9 +37,13 @@ bool is_array_name(std::string_view name);
 /// Elements of a shape, or -1 when a dimension is negative or their product is no int64.
 int64_t num_elements(std::span<const int64_t> shape);
 
-/// progress.json: all of a state but its deck and the values of its arrays.
+/// progress.json: all of a state but its deck, its build and the values of its arrays.
 std::string write_progress(const TrainState& state);
 TrainState read_progress(std::string_view text, const std::string& path);
+
+/// build.json.
+std::string write_build(const std::map<std::string, std::string>& build);
+std::map<std::string, std::string> read_build(std::string_view text, const std::string& path);
 
 /// manifest.json.
 std::string write_manifest(int64_t step, const Files& files);

@@ -22,8 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kSealedNames = {kArraysName, kDeckName, kProgressName};
-constexpr int64_t kMaxManifestBytes = int64_t{1} << 20;
+constexpr std::array kSealedNames = {kArraysName, kDeckName, kProgressName, kBuildName};
+constexpr int64_t kLastWithoutBuild = 3;
+constexpr int64_t kMaxShortBytes = int64_t{1} << 20;
 constexpr std::string_view kNamePrefix = "step-";
 
 struct FileSeal {
@@ -34,16 +35,6 @@ struct Manifest {
   int64_t step = 0;
   std::map<std::string, FileSeal> files;
 };
-
-void check_version(const JsonObject& root, const std::string& path) {
-  const int64_t version = root.integer("format_version", 0);
-  if (version >= kOldestCheckpointVersion && version <= kCheckpointVersion) return;
-  throw UserError(
-      "{}: expected format version {} to {}, got {}: it was written by {} bovila; use that one to "
-      "go on from it",
-      path, kOldestCheckpointVersion, kCheckpointVersion, version,
-      version > kCheckpointVersion ? "a newer" : "an older");
-}
 
 FileSeal read_seal(const JsonObject& entry, const std::string& path, const std::string& name) {
   entry.allow_only({"size", "sha256"});
@@ -57,21 +48,6 @@ FileSeal read_seal(const JsonObject& entry, const std::string& path, const std::
 
 [[noreturn]] void fail_to_read(const fs::path& path) {
   throw UserError("{}: cannot be read: {}", path.string(), system_message(errno));
-}
-
-Manifest read_manifest(std::string_view text, const std::string& path) {
-  const nlohmann::json json = parse_json(text, path);
-  const JsonObject root(json, path);
-  check_version(root, path);  // before the rest, which is this version's
-  root.allow_only({"format_version", "step", "files"});
-  Manifest manifest;
-  manifest.step = root.integer("step", 0);
-  const JsonObject files = root.object("files");
-  files.allow_only({kArraysName, kDeckName, kProgressName});
-  for (const char* name : kSealedNames) {
-    manifest.files[name] = read_seal(files.object(name), path, name);
-  }
-  return manifest;
 }
 
 /// A whole file. `check_size` may refuse its size before memory is taken for it.
@@ -94,6 +70,53 @@ std::string read_file(const fs::path& path, CheckSize check_size) {
     done += static_cast<size_t>(got);
   }
   return contents;
+}
+
+/// One that no hash tells the size of.
+std::string read_short_file(const fs::path& path) {
+  return read_file(path, [&](int64_t size) {
+    if (size > kMaxShortBytes) throw UserError("{}: is no manifest: too long", path.string());
+  });
+}
+
+/// "bovila 0.7.0", where a checkpoint of another form says so in the file that this one has for it.
+std::string writer_of(const fs::path& folder, int64_t version) {
+  const fs::path path = folder / kBuildName;
+  try {
+    const auto build = read_build(read_short_file(path), path.string());
+    if (const auto found = build.find("version"); found != build.end()) {
+      return "bovila " + found->second;
+    }
+  } catch (const UserError&) {  // then its version is not known
+  }
+  return version > kCheckpointVersion ? "a newer bovila" : "an older bovila";
+}
+
+void check_version(int64_t version, const fs::path& folder) {
+  if (version >= kOldestCheckpointVersion && version <= kCheckpointVersion) return;
+  throw UserError(
+      "{}: expected format version {} to {}, got {}: it was written by {}; use that one to go on "
+      "from it",
+      (folder / kManifestName).string(), kOldestCheckpointVersion, kCheckpointVersion, version,
+      writer_of(folder, version));
+}
+
+Manifest read_manifest(const fs::path& folder) {
+  const std::string path = (folder / kManifestName).string();
+  const nlohmann::json json = parse_json(read_short_file(path), path);
+  const JsonObject root(json, path);
+  const int64_t version = root.integer("format_version", 0);
+  check_version(version, folder);  // before the rest, which is this version's
+  root.allow_only({"format_version", "step", "files"});
+  Manifest manifest;
+  manifest.step = root.integer("step", 0);
+  const JsonObject files = root.object("files");
+  files.allow_only({kArraysName, kDeckName, kProgressName, kBuildName});
+  for (const char* name : kSealedNames) {
+    if (name == kBuildName && version <= kLastWithoutBuild) continue;
+    manifest.files[name] = read_seal(files.object(name), path, name);
+  }
+  return manifest;
 }
 
 std::string read_sealed_file(const fs::path& path, const FileSeal& seal) {
@@ -185,10 +208,7 @@ Sealed read_sealed(const fs::path& folder) {
     throw UserError("{}: is missing: {} is no checkpoint{}", path.string(), folder.string(),
                     hint(folder));
   }
-  const std::string text = read_file(path, [&](int64_t size) {
-    if (size > kMaxManifestBytes) throw UserError("{}: is no manifest: too long", path.string());
-  });
-  const Manifest manifest = read_manifest(text, path.string());
+  const Manifest manifest = read_manifest(folder);
   check_step(folder, manifest.step);
   check_entries(folder);
   Sealed sealed{manifest.step, {}};

@@ -1,4 +1,4 @@
-// progress.json: the numbers of a TrainState.
+// progress.json: the numbers of a TrainState; build.json: who wrote it.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +51,21 @@ int64_t integer_or_0(const JsonObject& root, const char* name) {
   return std::ranges::count(root.names(), name) > 0 ? root.integer(name, 0) : 0;
 }
 
+/// @throws ProgramError for text that is not UTF-8.
+std::string dumped(const nlohmann::ordered_json& json, const char* name) {
+  try {
+    return json.dump(2) + "\n";
+  } catch (const nlohmann::json::exception& error) {
+    throw ProgramError("{}: {}", name, error.what());
+  }
+}
+
+std::map<std::string, std::string> all_texts(const JsonObject& object) {
+  std::map<std::string, std::string> texts;
+  for (const std::string& name : object.names()) texts[name] = object.text(name.c_str());
+  return texts;
+}
+
 }  // namespace
 
 std::string write_progress(const TrainState& state) {
@@ -75,11 +90,7 @@ std::string write_progress(const TrainState& state) {
   for (const NamedArray& array : state.arrays) {
     root["arrays"].push_back({{"name", array.name}, {"shape", array.shape}});
   }
-  try {
-    return root.dump(2) + "\n";
-  } catch (const nlohmann::json::exception& error) {  // text that is not UTF-8
-    throw ProgramError("{}: {}", kProgressName, error.what());
-  }
+  return dumped(root, kProgressName);
 }
 
 TrainState read_progress(std::string_view text, const std::string& path) {
@@ -104,12 +115,18 @@ TrainState read_progress(std::string_view text, const std::string& path) {
   state.scores = read_scores(root, path);
   state.best_accuracy = root.number("best_accuracy");
   state.best_step = root.integer("best_step", -1);
-  const JsonObject identity = root.object("identity");
-  for (const std::string& name : identity.names()) {
-    state.identity[name] = identity.text(name.c_str());
-  }
+  state.identity = all_texts(root.object("identity"));
   state.arrays = read_shapes(root, path);
   return state;
+}
+
+std::string write_build(const std::map<std::string, std::string>& build) {
+  return dumped(build, kBuildName);
+}
+
+std::map<std::string, std::string> read_build(std::string_view text, const std::string& path) {
+  const nlohmann::json json = parse_json(text, path);
+  return all_texts(JsonObject(json, path));
 }
 
 }  // namespace bovila::checkpoint_format

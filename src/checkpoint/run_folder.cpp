@@ -19,9 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_of_a_run(const std::string& name) {
-  constexpr std::string_view kNames[] = {"config.json",  "log.txt",   "metrics.jsonl",
-                                         "timing.jsonl", "eval.json", "questions.jsonl",
-                                         "checkpoints"};
+  constexpr std::string_view kNames[] = {"config.json",     "build.json",   "log.txt",
+                                         "metrics.jsonl",   "timing.jsonl", "eval.json",
+                                         "questions.jsonl", "checkpoints"};
   if (std::ranges::count(kNames, name) > 0 || is_event_file(name)) return true;
   static const std::regex epoch_file("epoch[0-9]+\\.json");
   return std::regex_match(name, epoch_file);
@@ -73,12 +73,16 @@ fs::path checkpoint_root(const Config& config) {
   return fs::path(config.output.folder) / "checkpoints";
 }
 
-void make_run_folder(const Config& config, bool keep_settings) {
+void make_run_folder(const Config& config, const std::string& build, bool keep_settings) {
   std::error_code error;
   fs::create_directories(config.output.folder, error);
   if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
-  const fs::path settings = fs::path(config.output.folder) / "config.json";
-  if (!keep_settings || !fs::exists(settings)) write_file_durably(settings, to_json(config));
+  const auto write = [&](const char* name, const std::string& text) {
+    const fs::path path = fs::path(config.output.folder) / name;
+    if (!keep_settings || !fs::exists(path)) write_file_durably(path, text);
+  };
+  write("config.json", to_json(config));
+  write("build.json", build);
 }
 
 void warn_of_file_system(const Config& config) {

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
@@ -68,9 +67,7 @@ int64_t to_number(const std::string& text) {
 }
 
 Holder this_process() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  return {host.data(), getpid(), start_of(getpid()), environment("SLURM_JOB_ID"),
+  return {host_name(), getpid(), start_of(getpid()), environment("SLURM_JOB_ID"),
           to_number(environment("SLURM_RESTART_COUNT"))};
 }
 

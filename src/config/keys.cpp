@@ -243,18 +243,30 @@ std::string type_text(const Key& key) {
   });
 }
 
-std::string range_text(const Key& key) {
-  return with_default(key, [&]<typename T>(T* value) -> std::string {
+std::vector<std::string_view> choices(const Key& key) {
+  return with_default(key, [&]<typename T>(T* value) -> std::vector<std::string_view> {
+    std::vector<std::string_view> words;
     if constexpr (std::is_same_v<T, bool>) {
-      return "true, false";
+      words = {"true", "false"};
     } else if constexpr (std::is_enum_v<T>) {
-      std::vector<std::string_view> words;
       for (const auto& entry : names_of(*value)) words.push_back(entry.name);
-      return fmt::format("{}", fmt::join(words, ", "));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      words.assign(key.words.begin(), key.words.end());
+    }
+    return words;
+  });
+}
+
+std::string range_text(const Key& key) {
+  if (const auto words = choices(key); !words.empty()) {
+    return fmt::format("{}", fmt::join(words, ", "));
+  }
+  return with_default(key, [&]<typename T>(T*) -> std::string {
+    if constexpr (std::is_same_v<T, bool> || std::is_enum_v<T>) {
+      return "";  // has choices
     } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
       return fmt::format("each of {}", fmt::join(key.words, ", "));
     } else if constexpr (std::is_same_v<T, std::string>) {
-      if (!key.words.empty()) return fmt::format("{}", fmt::join(key.words, ", "));
       return key.text == Text::kWord ? "not empty" : key.text == Text::kFile ? "file" : "folder";
     } else if (std::isfinite(key.range.high)) {
       return fmt::format("{} .. {}", int64_t(key.range.low), int64_t(key.range.high));

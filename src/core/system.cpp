@@ -1,7 +1,10 @@
-// strerror_r() in GNU's form, and getenv().
+// strerror_r() in GNU's form, gethostname() and getenv().
 #include "bovila/core/system.h"
 
+#include <unistd.h>
+
 #include <array>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,6 +13,11 @@ namespace bovila {
 std::string system_message(int error_number) {
   std::array<char, 256> buffer{};
   return strerror_r(error_number, buffer.data(), buffer.size());
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  return gethostname(name.data(), HOST_NAME_MAX) == 0 ? name.data() : "unknown";
 }
 
 std::string environment(const char* name) {

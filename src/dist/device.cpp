@@ -3,16 +3,16 @@
 
 #include <c10/cuda/CUDAFunctions.h>
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <map>
 #include <set>
 #include <sstream>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/gpu_checks.h"
 
@@ -21,16 +21,13 @@ namespace {
 
 using Views = std::vector<RankView>;
 
-std::string count(size_t number, const char* noun) {
-  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
-}
-
 /// "node n1 has 2 CUDA devices for 4 ranks".
 std::string count_both(const Views& ranks, const std::vector<size_t>& of_node) {
   std::set<std::string> devices;
   for (const size_t r : of_node) devices.insert(ranks[r].devices.begin(), ranks[r].devices.end());
   return fmt::format("node {} has {} for {}", ranks[of_node.front()].host,
-                     count(devices.size(), "CUDA device"), count(of_node.size(), "rank"));
+                     counted(std::ssize(devices), "CUDA device"),
+                     counted(std::ssize(of_node), "rank"));
 }
 
 std::vector<std::vector<size_t>> ranks_by_node(const std::vector<int>& nodes) {
@@ -50,7 +47,7 @@ std::string count_nodes(const Views& ranks, const std::vector<std::vector<size_t
     if (clauses.size() < kMaxNamed) clauses.push_back(count_both(ranks, of_node));
   }
   if (by_node.size() > kMaxNamed) {
-    clauses.push_back("and " + count(by_node.size() - kMaxNamed, "more node"));
+    clauses.push_back("and " + counted(std::ssize(by_node) - std::ssize(clauses), "more node"));
   }
   return fmt::format("{}", fmt::join(clauses, ", "));
 }
@@ -110,11 +107,6 @@ void require_distinct(const Views& ranks, const std::vector<int>& nodes,
         "its node, or one of its own (Slurm: --gpus-per-task=1)",
         counts, owner->second, r, device);
   }
-}
-
-std::string host_name() {
-  char name[HOST_NAME_MAX + 1] = {};
-  return gethostname(name, HOST_NAME_MAX) == 0 ? name : "unknown";
 }
 
 /// A view as lines of text: host, reason, then one device a line.

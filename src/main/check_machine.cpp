@@ -16,7 +16,7 @@ void check_machine(const MpiSession& session) {
   set_up_threads({}, node);
   const torch::Device device = choose_device(DeviceRequest::kAuto, host, node);
   const auto nccl = start_nccl(host, device);
-  self_check(session, nccl ? static_cast<Communicator&>(*nccl) : host, device, std::cout);
+  self_check(nccl ? static_cast<Communicator&>(*nccl) : host, device, std::cout);
 }
 
 }  // namespace bovila

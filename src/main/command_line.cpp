@@ -2,9 +2,12 @@
 #include "src/main/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <iostream>
 
 #include "bovila/config/dump.h"
+#include "bovila/core/build_info.h"
 #include "bovila/core/system.h"
+#include "src/main/pages.h"
 
 namespace bovila {
 namespace {
@@ -40,9 +43,9 @@ void add_answer(CLI::App& app, CommandLine& line) {
 }
 
 /// @throws CLI::ParseError, --help among it.
-CommandLine parse(CLI::App& app, int argc, char** argv) {
+std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) {
   CommandLine line;
-  std::string output;
+  std::string output, page;
   app.add_option("DECK", line.deck, "settings of the run, TOML (see input/README.md)");
   app.add_option("--set", line.overrides, "table.key=value: overrides the deck")
       ->expected(1)
@@ -63,11 +66,21 @@ CommandLine parse(CLI::App& app, int argc, char** argv) {
                "ui.perfetto.dev: profile-rankN.json in the output folder");
   app.add_flag("--self-check", line.self_check,
                "without a deck: check that libraries, devices and ranks work, report and end");
+  app.set_version_flag("--version", program_text(), "print version and commit and end");
+  app.add_flag("--build-info", line.build_info,
+               "print version, commit, compiler and the libraries' versions and end");
+  app.add_option("--generate", page,
+                 "print the manual page (man) or bash's completion (bash-completion) and end")
+      ->check(CLI::IsMember({"man", "bash-completion"}));
   fresh->excludes(resume)->excludes(eval);
   add_answer(app, line);
   app.parse(argc, argv);
+  if (!page.empty()) {
+    std::cout << (page == "man" ? man_page(app) : bash_completion(app));
+    return std::cout.flush() ? ExitCode::kSuccess : ExitCode::kFailure;
+  }
   line.answer = app.got_subcommand("answer");
-  if (line.deck.empty() && !line.self_check) throw CLI::RequiredError("DECK");
+  if (line.deck.empty() && !line.self_check && !line.build_info) throw CLI::RequiredError("DECK");
   const std::string restarts = environment("SLURM_RESTART_COUNT");
   line.start.is_restarted = !restarts.empty() && restarts != "0";
   if (profile) line.overrides.push_back("run.profile_steps=5");

@@ -18,13 +18,14 @@ struct CommandLine {
   Start start;
   bool check = false;
   bool self_check = false;
+  bool build_info = false;
   bool answer = false;
   std::string features;  ///< of `answer`: a feature set, or the file of one video
   Query query;           ///< of `answer`: without options they are read from standard input
 };
 
-/// What was typed; or, after --help or a mistake, which are answered on the terminal, the exit
-/// code.
+/// What was typed; or, after a mistake or what is answered here (--help, --version, --generate),
+/// the exit code.
 std::variant<CommandLine, ExitCode> parse(int argc, char** argv);
 
 }  // namespace bovila

@@ -1,13 +1,22 @@
 // The table of contents of the program: command line, session, command, exit code.
+#include <iostream>
 #include <variant>
 
+#include "bovila/core/build_info.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/versions.h"
 #include "src/main/command_line.h"
 #include "src/main/commands.h"
 
 namespace bovila {
 namespace {
+
+/// --build-info: what is known without starting MPI.
+ExitCode print_build() {
+  std::cout << program_text() << "\n" << versions_table(versions());
+  return std::cout.flush() ? ExitCode::kSuccess : ExitCode::kFailure;
+}
 
 /// Runs the program; errors that all ranks know are reported by rank 0, others end the whole job.
 ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
@@ -44,10 +53,11 @@ ExitCode guarded(const CommandLine& line, const MpiSession& session, Preemption&
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
   const auto typed = bovila::parse(argc, argv);
   if (const auto* code = std::get_if<bovila::ExitCode>(&typed)) return static_cast<int>(*code);
+  const auto& line = std::get<bovila::CommandLine>(typed);
+  if (line.build_info) return static_cast<int>(bovila::print_build());
   // Never destroyed: a signal while the process ends must not take its exit code's place.
   static auto* const preemption = new bovila::Preemption();
   const bovila::MpiSession session(&argc, &argv);
   bovila::set_up_log(session.rank());
-  return static_cast<int>(
-      bovila::guarded(std::get<bovila::CommandLine>(typed), session, *preemption));
+  return static_cast<int>(bovila::guarded(line, session, *preemption));
 }

@@ -4,8 +4,11 @@
 #include "bovila/checkpoint/published.h"
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/checkpoint/run_lock.h"
+#include "bovila/core/build_info.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/placement.h"
+#include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/trainer.h"
 #include "src/main/check.h"
@@ -26,6 +29,18 @@ std::unique_ptr<RunLock> lock_folder(const Config& config, Communicator& ranks) 
   return lock;
 }
 
+/// Which bovila wrote a checkpoint, when it was another than this one.
+std::string writer_text(const TrainState& state) {
+  if (state.build.empty()) return ", saved by a bovila before 0.2";
+  const auto of = [&](const char* name) {
+    const auto found = state.build.find(name);
+    return found == state.build.end() ? "unknown" : found->second;
+  };
+  const BuildInfo now = build_info();
+  if (of("version") == now.version && of("git") == now.git) return "";
+  return fmt::format(", saved by bovila {} (git {})", of("version"), of("git"));
+}
+
 /// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
 std::optional<Checkpoint> find_start(const Config& config, const Start& start,
                                      Communicator& ranks) {
@@ -33,15 +48,25 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
     checkpoint = choose_start(config, start);
-    make_run_folder(config, /*keep_settings=*/start.eval);
+    make_run_folder(config, versions_json(versions()), /*keep_settings=*/start.eval);
   });
   const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
   run_together(ranks, [&] {
     if (folder.empty()) return;
     if (!checkpoint) checkpoint = reopen_start(folder);
-    if (ranks.rank() == 0 && !checkpoint->is_published) log::info("going on from {}", folder);
+    if (ranks.rank() == 0 && !checkpoint->is_published) {
+      log::info("going on from {}{}", folder, writer_text(checkpoint->state));
+    }
   });
   return checkpoint;
+}
+
+/// Collective: the start-up lines.
+void report_places(Communicator& ranks, torch::Device device) {
+  const auto places = gather_places(ranks, device);
+  if (ranks.rank() != 0) return;
+  for (const auto& text : start_up_lines(program_text(), places)) log::info("{}", text);
+  for (const auto& text : placement_concerns(places)) log::warn("{}", text);
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -101,16 +126,14 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
-  if (ranks.rank() == 0) {
-    std::cerr << deck.resolved << std::flush;
-    log::info("{} rank{} of {} thread{} on {}", ranks.size(), ranks.size() == 1 ? "" : "s", threads,
-              threads == 1 ? "" : "s", device.is_cuda() ? "a GPU each" : "the CPU");
-  }
+  if (ranks.rank() == 0) std::cerr << deck.resolved << std::flush;
+  report_places(ranks, device);
   const bool with_train = !line.start.eval;
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = find_start(config, line.start, ranks);
   std::unique_ptr<Inputs> inputs;
   RunIdentity identity{deck.resolved, {}, ranks.size()};
+  for (const auto& [name, text] : versions()) identity.build[name] = text;
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
     if (with_train && ranks.rank() == 0) {

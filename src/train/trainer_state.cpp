@@ -86,6 +86,7 @@ TrainState Trainer::state() const {
   state.best_step = best_step_;
   state.deck = identity_.deck;
   state.identity = identity_.identity;
+  state.build = identity_.build;
   state.arrays = to_arrays(model_.parameters());
   for (const auto& [name, member] : kMoments) {
     const auto host = (optimizer_.*member).cpu();

@@ -15,6 +15,10 @@ test_a_run_leaves_the_files_of_the_published_code() {
   exits 0 ranks 2 "${deck[@]}"
   holds "load('out/config.json')['train']['epochs'] == 2"
   holds "load('out/config.json')['data']['dataset'] == 'star'"
+  exits 0 bovila --build-info
+  holds "all(f'  {k}' in open('said').read() and v in open('said').read()
+             for k, v in load('out/build.json').items())"
+  holds "load('out/build.json') == load('out/checkpoints/step-00000012/build.json')"
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
   holds "all({'train_loss', 'train_loss_edl_mse', 'train_loss_edl_reg', 'train_loss_vaq',
               'train_loss_aqa', 'train_lr', 'val_acc'} <= r.keys() for r in lines('out/log.txt'))"
@@ -139,6 +143,34 @@ test_recomputed_activations_give_the_same_bits() {
   train again --set model.recompute_activations=true
   cmp kept/log.txt again/log.txt
   cmp kept/checkpoints/step-00000012/state.h5 again/checkpoints/step-00000012/state.h5
+}
+
+test_a_run_says_where_its_ranks_are() {
+  inputs star
+  exits 0 ranks 2 "${deck[@]}" --set train.epochs=1 --set run.threads_per_rank=1
+  says_once "$(bovila --version): 2 ranks of 1 thread on the CPU, host $(hostname)"
+  says "$(hostname), core"
+}
+
+test_ranks_that_share_cores_are_a_warning() {
+  local core
+  inputs star
+  core=$(grep -oP '^Cpus_allowed_list:\t\K[0-9]+' /proc/self/status)
+  exits 0 taskset -c "$core" mpirun --bind-to none -np 2 "$bin/bovila" "${deck[@]}" --eval
+  says_once "ranks 0-1: $(hostname), core $core"
+  says_once "warning: host $(hostname): ranks 0-1 compute with 2 threads on 1 core ($core)"
+  exits 0 taskset -c "$core" mpirun --bind-to none -np 2 "$bin/bovila" --self-check
+  says_once "warning: host $(hostname): ranks 0-1 compute with 2 threads on 1 core ($core)"
+  exits 0 taskset -c "$core" "$bin/bovila" "${deck[@]}" --eval --output alone
+  ! grep -q "compute" said
+}
+
+test_the_version_is_told_without_a_deck_and_without_mpi() {
+  exits 0 bovila --version
+  grep -qE "^bovila [0-9]+\.[0-9]+\.[0-9]+ \(git [0-9a-z-]+\)$" said
+  exits 0 bovila --build-info
+  says_once "$(bovila --version)"
+  says "LibTorch" "CUDA" "NCCL" "MPI" "HDF5" "compiler"
 }
 
 test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {

@@ -224,6 +224,27 @@ printf '[data]\nfolder = "data"\n' >"$work/place/deck.toml"
 job 2 "give the folder with --output" "a deck without the line" BOVILA=rank \
   DECK="$work/place/deck.toml" jobs/run.sh
 
+# --- the program and the deck that lie with the job -----------------------------------------------
+share=$work/prefix/share/bovila
+mkdir -p "$share/jobs" "$share/input" "$work/prefix/bin" "$work/source/jobs" "$work/source/build/bin"
+cp jobs/run.sh "$share/jobs"
+cp jobs/run.sh "$work/source/jobs"
+cp input/demo.toml "$share/input"
+cp "$work/bin/rank" "$work/prefix/bin/bovila"
+cp "$work/bin/rank" "$work/source/build/bin/bovila"
+cd "$work/bin" || exit 1
+job 0 "the deck is $share/input/demo.toml" "an installed job has its deck beside it" \
+  DECK=input/demo.toml "$share/jobs/run.sh"
+called "and its program in the same prefix" --mpi=pmix --wait=60 "$share/../../bin/bovila" \
+  "$share/input/demo.toml" "cpus unset"
+job 0 "" "a job of the source takes what is built there" DECK="$share/input/demo.toml" \
+  "$work/source/jobs/run.sh"
+called "that is build/bin/bovila" --mpi=pmix --wait=60 "$work/source/build/bin/bovila" \
+  "$share/input/demo.toml" "cpus unset"
+job 2 "'input/none.toml' cannot be read in $work/bin" "a deck that is nowhere is named" \
+  DECK=input/none.toml "$share/jobs/run.sh"
+cd - >/dev/null || exit 1
+
 # --- what is missing is named, and nothing is started --------------------------------------------
 missing() {
   job "$@"

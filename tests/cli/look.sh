@@ -93,6 +93,22 @@ test_the_report_of_the_demo_is_a_page_whose_table_can_be_filtered_and_sorted() {
   exits 0 python3 "$root/tests/tools/check_report.py" out screenshot.png
 }
 
+test_the_report_says_which_bovila_made_the_run_as_far_as_the_run_tells() {
+  mkdir out
+  echo '{"train": {"epochs": 3}}' >out/config.json
+  exits 0 "$root/tools/report" out
+  grep -qF "A run of bovila in <code>" out/report.html
+  echo '{"version": "0.2.0", "git": "1a2b-dirty", "MPI": "<b>3.1", "strange": 1}' >out/build.json
+  exits 0 "$root/tools/report" out
+  grep -qF "A run of bovila 0.2.0 (git 1a2b-dirty) in <code>" out/report.html
+  grep -qF "<caption>the program</caption>" out/report.html
+  grep -qF "<th scope=row>MPI<td>&lt;b&gt;3.1" out/report.html
+  ! grep -qF "strange" out/report.html
+  echo '{"version": ' >out/build.json
+  exits 0 "$root/tools/report" out
+  grep -qF "A run of bovila in <code>" out/report.html
+}
+
 test_the_readmes_picture_of_a_report_is_small_and_not_blank() {
   demo_run
   exits 0 "$root/tools/report" out

@@ -131,8 +131,9 @@ test_a_checkpoint_of_a_newer_program_is_refused_by_name() {
   inputs star
   exits 0 bovila "${deck[@]}" --set train.epochs=1
   sed -i 's/"format_version": [0-9]*/"format_version": 99/' out/checkpoints/*/manifest.json
+  sed -i 's/"version": "[0-9.]*"/"version": "9.1.0"/' out/checkpoints/*/build.json
   exits 2 ranks 2 "${deck[@]}"
-  says "got 99: it was written by a newer bovila; use that one to go on from it"
+  says "got 99: it was written by bovila 9.1.0; use that one to go on from it"
   [[ -z $(ls -d out/checkpoints/*.aside-* 2>/dev/null) ]]
 }
 

@@ -223,7 +223,7 @@ test_invalid_checkpoints_are_named_with_their_reasons_and_the_one_before_them_is
   exits 0 bovila "${deck[@]}"
   says_once "$passed/step-00000012/state.h5: expected"
   says_once "$passed/step-00000010/state.h5: its SHA-256 is not the manifest's: it was changed"
-  says_once "$passed/step-00000008/manifest.json: expected format version 2 to 3, got 99: it was"
+  says_once "$passed/step-00000008/manifest.json: expected format version 2 to 4, got 99: it was"
   says_once "$passed/step-00000006/manifest.json: is missing"
   says_once "going on from $saved/step-00000004"
   for step in 06 08 10 12; do

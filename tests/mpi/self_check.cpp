@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "bovila/core/build_info.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/collective_check.h"
 #include "tests/mpi/session.h"
@@ -65,7 +66,7 @@ struct Failure {
 Failure failure_of(Communicator& ranks, torch::Device device = torch::kCPU) {
   std::ostringstream out;
   try {
-    self_check(*test_session, ranks, device, out);
+    self_check(ranks, device, out);
   } catch (const AgreedError& error) {
     return {error.what(), error.code, out.str()};
   }
@@ -93,7 +94,7 @@ std::vector<std::vector<std::string>> words_of(const std::string& text) {
 TEST_CASE("the self-check passes, and every rank stands in its table once") {
   auto ranks = all_ranks();
   std::ostringstream out;
-  self_check(*test_session, ranks, torch::kCPU, out);
+  self_check(ranks, torch::kCPU, out);
   const auto pids = ranks.all_gather(std::to_string(getpid()));
   if (ranks.rank() != 0) {
     CHECK(out.str().empty());
@@ -102,11 +103,12 @@ TEST_CASE("the self-check passes, and every rank stands in its table once") {
   const auto lines = words_of(out.str());
   for (int r = 0; r < ranks.size(); ++r) {
     const auto is_row = [&](const std::vector<std::string>& words) {
-      return words.size() == 5 && words[0] == std::to_string(r) && words[3] == "CPU" &&
+      return words.size() == 7 && words[0] == std::to_string(r) && words[6] == "CPU" &&
              words[2] == pids[static_cast<size_t>(r)];
     };
     CHECK(std::ranges::count_if(lines, is_row) == 1);
   }
+  CHECK(out.str().starts_with(program_text() + "\n"));
 #ifdef MPICH_VERSION
   const char* const mpi = "MPICH Version: " MPICH_VERSION " (MPI ";
 #else

@@ -91,6 +91,18 @@ test_a_job_that_may_not_be_requeued_says_what_to_do() {
   has_checkpoint
 }
 
+# Installed, without jobs/ and a deck in the folder that it is submitted from.
+test_an_installed_job_runs_from_its_prefix() {
+  local prefix=$PWD/prefix
+  cmake --install "$bin/.." --prefix "$prefix" >installed 2>&1
+  submit "$prefix/share/bovila/jobs/star.slurm" "${sizes[@]}" --set train.epochs=1 \
+    --set "data.folder=$mini/data/star" --set "data.features=$(features star)"
+  ends COMPLETED 0:0
+  log_says "the deck is $prefix/share/bovila/input/star.toml"
+  log_says "bovila [0-9.]+ \(git .*\): 2 ranks of"
+  [[ -s output/star/log.txt ]]
+}
+
 both_loading() { [[ $(grep -c "^loading" "$log") == 2 ]]; }
 
 # What stands in for the program has no state: a job is stopped while it loads.

@@ -5,7 +5,8 @@
 //     state.h5               arrays: parameters/NAME, adamw/first_moment, ...; fp32
 //     progress.json          the numbers of TrainState, the names and shapes of its arrays
 //     deck.toml              the resolved deck
-//     manifest.json          format version, step, size and SHA-256 of the three; written last
+//     build.json             which bovila wrote it
+//     manifest.json          format version, step, size and SHA-256 of the four; written last
 //
 // Equal states give equal bytes, numbers (NaN too) come back bit for bit. A folder is written
 // under a hidden name, synced and renamed, so that SIGKILL or a power cut at any moment leaves all
@@ -27,9 +28,9 @@
 
 namespace bovila {
 
-/// Of the files' form. Checkpoints of other versions than these are refused. Version 2 lacks the
-/// counts of skipped steps.
-constexpr int64_t kCheckpointVersion = 3;
+/// Of the files' form. Checkpoints of other versions than these are refused. Version 3, of bovila
+/// 0.1, lacks build.json, version 2 the counts of skipped steps too.
+constexpr int64_t kCheckpointVersion = 4;
 constexpr int64_t kOldestCheckpointVersion = 2;
 
 struct Checkpoint {

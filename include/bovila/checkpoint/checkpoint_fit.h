@@ -46,10 +46,11 @@ struct RunIdentity {
   std::string deck;
   KeyValues identity;
   int64_t num_ranks = 1;
+  KeyValues build = {};  ///< is kept in checkpoints, and not compared
 };
 
-/// Compares all three. @return the differences that are allowed, for the log; the number of ranks
-/// is among them, and train.accum_iter where a step has as many micro-batches over all ranks.
+/// Compares the first three. @return the differences that are allowed, for the log; the number of
+/// ranks is among them, and train.accum_iter where a step has as many micro-batches over all ranks.
 /// @throws UserError that lists every one that is not, with both values.
 std::vector<Difference> require_fit(const std::string& folder, const TrainState& saved,
                                     const RunIdentity& current);

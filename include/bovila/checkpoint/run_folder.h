@@ -15,15 +15,16 @@ namespace bovila {
 /// output.folder/checkpoints
 std::filesystem::path checkpoint_root(const Config& config);
 
-/// Makes output.folder where it is missing and writes the resolved settings, config.json, to it;
-/// with `keep_settings` only where there are none, as --eval does in a trained run's folder.
+/// Makes output.folder where it is missing and writes to it the resolved settings, config.json, and
+/// `build`, build.json; with `keep_settings` each only where there is none, as --eval does in a
+/// trained run's folder.
 /// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
-void make_run_folder(const Config& config, bool keep_settings);
+void make_run_folder(const Config& config, const std::string& build, bool keep_settings);
 
 /// Says in the log when checkpoints would lie on a file system that may lose them.
 void warn_of_file_system(const Config& config);
 
-/// Moves everything that a run leaves in `folder` (config.json, log.txt, metrics.jsonl,
+/// Moves everything that a run leaves in `folder` (config.json, build.json, log.txt, metrics.jsonl,
 /// timing.jsonl, event files, epoch{n}.json, eval.json, questions.jsonl, checkpoints) to a new
 /// `folder`/previous-N.
 /// @return that folder, or nothing when there was no such thing. @throws ProgramError with the

@@ -49,7 +49,9 @@ struct TrainState {
 
   std::string deck;                             ///< the resolved deck, TOML
   std::map<std::string, std::string> identity;  ///< "model.llama" -> size and SHA-256; UTF-8
-  std::vector<NamedArray> arrays;               ///< in the trainer's order, which is kept
+  std::map<std::string, std::string>
+      build;                       ///< dist/versions.h's of who wrote it; before 0.2: none
+  std::vector<NamedArray> arrays;  ///< in the trainer's order, which is kept
 
   /// The array with this name, or null.
   const NamedArray* find(std::string_view name) const {

@@ -63,6 +63,8 @@ const Key* find_key(std::string_view path);
 
 /// "string", "integer", "number", "boolean" or "list of strings".
 std::string type_text(const Key& key);
+/// The words of which a value has to be one ("true", "false"); none where it may be anything else.
+std::vector<std::string_view> choices(const Key& key);
 /// "1 .. 1000000", "> 0", "fp32, bf16", "folder", ... ; empty when everything of its type is
 /// allowed.
 std::string range_text(const Key& key);

@@ -1,5 +1,5 @@
 // How many threads a rank computes with, so that the ranks of a node do not fight for cores.
-// Fed by the process's CPU affinity (as mpirun or Slurm set it); feeds LibTorch's thread pool.
+// Fed by dist/topology.h; feeds LibTorch's thread pool.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace bovila {
 
 /// Cores that rank `mine` may use, divided by the number of ranks that may use exactly the same
-/// ones; at least 1. `cores`: each rank's cores as text, one entry a rank of the node.
+/// ones; at least 1. `cores`: each rank's cores as ranges ("0-3,8"), one entry a rank of the node.
 int share_of_cores(const std::vector<std::string>& cores, size_t mine);
 
 /// Collective over the ranks of a node: share_of_cores of what the operating system allows each.

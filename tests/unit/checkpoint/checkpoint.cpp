@@ -54,7 +54,8 @@ struct Saved {
   }
 };
 
-const std::string kNames[] = {"state.h5", "progress.json", "deck.toml", "manifest.json"};
+const std::string kNames[] = {"state.h5", "progress.json", "deck.toml", "build.json",
+                              "manifest.json"};
 
 }  // namespace
 
@@ -65,7 +66,7 @@ TEST_CASE("a state comes back bit for bit, with its arrays in their order") {
   CHECK(load_checkpoint(saved.folder).find("adamw/first_moment")->shape ==
         std::vector<int64_t>{12});
   CHECK(load_checkpoint(saved.folder).find("adamw") == nullptr);
-  CHECK(num_entries(saved.folder) == 4);
+  CHECK(num_entries(saved.folder) == 5);
   CHECK(num_entries(saved.root) == 1);
 }
 
@@ -243,14 +244,18 @@ TEST_CASE("one flipped bit anywhere is found") {
   }
 }
 
-TEST_CASE("another version is refused with what to do") {
+TEST_CASE("another version is refused with the bovila that reads it, as far as that is known") {
   const Saved saved;
   const std::string manifest = (saved.folder / "manifest.json").string();
-  CHECK(
-      saved.manifest_error_with("/format_version", 4) ==
-      manifest +
-          ": expected format version 2 to 3, got 4: it was written by a newer bovila; use that one "
-          "to go on from it");
+  put(saved.folder / "build.json", "{\"version\": \"0.7.1\", \"git\": \"abc\"}");
+  CHECK(saved.manifest_error_with("/format_version", 5) ==
+        manifest +
+            ": expected format version 2 to 4, got 5: it was written by bovila 0.7.1; use that one "
+            "to go on from it");
+  for (const char* build : {"", "{}", "[]", "{\"version\": 1}"}) {
+    put(saved.folder / "build.json", build);
+    CHECK(contains(saved.manifest_error_with("/format_version", 5), "by a newer bovila; use"));
+  }
   CHECK(contains(saved.manifest_error_with("/format_version", 1), "by an older bovila"));
   CHECK(contains(saved.manifest_error_with("/format_version", "1"),
                  "'format_version': expected an integer from 0, got \"1\""));
@@ -258,18 +263,36 @@ TEST_CASE("another version is refused with what to do") {
   CHECK(contains(saved.error(), "by a newer bovila"));
 }
 
-TEST_CASE("a checkpoint of version 2, which did not count skipped steps, is read") {
+TEST_CASE("checkpoints of versions 2 and 3, which did not tell who wrote them, are read") {
+  for (const int version : {2, 3}) {
+    const Saved saved;
+    TrainState expected = make_state(100);
+    expected.build.clear();
+    if (version == 2) {  // it did not count skipped steps
+      Json progress = saved.json("progress.json");
+      progress.erase("skipped_in_a_row");
+      progress.erase("num_skipped");
+      reseal(saved.folder, "progress.json", progress.dump());
+      expected.skipped_in_a_row = expected.num_skipped = 0;
+    }
+    fs::remove(saved.folder / "build.json");
+    Json manifest = saved.json("manifest.json");
+    manifest["format_version"] = version;
+    manifest["files"].erase("build.json");
+    put(saved.folder / "manifest.json", manifest.dump());
+    CHECK(same(load_checkpoint(saved.folder), expected));
+  }
+}
+
+TEST_CASE("who wrote a checkpoint is a list of texts") {
   const Saved saved;
-  Json progress = saved.json("progress.json");
-  progress.erase("skipped_in_a_row");
-  progress.erase("num_skipped");
-  reseal(saved.folder, "progress.json", progress.dump());
-  Json manifest = saved.json("manifest.json");
-  manifest["format_version"] = 2;
-  put(saved.folder / "manifest.json", manifest.dump());
-  TrainState expected = make_state(100);
-  expected.skipped_in_a_row = expected.num_skipped = 0;
-  CHECK(same(load_checkpoint(saved.folder), expected));
+  for (const auto& [text, problem] : std::vector<std::pair<std::string, std::string>>{
+           {"x", "build.json: expected JSON"},
+           {"[]", "build.json: expected an object, got []"},
+           {"{\"version\": 2}", "build.json: 'version': expected a string"}}) {
+    reseal(saved.folder, "build.json", text);
+    CHECK(contains(saved.error(), problem));
+  }
 }
 
 TEST_CASE("a manifest that is garbage is refused") {

@@ -34,6 +34,7 @@ inline TrainState make_state(int64_t step, int64_t size = 12) {
   state.best_step = step / 2;
   state.deck = "[train]\nseed = " + std::to_string(step) + "\n";
   state.identity = {{"model.llama", "123 abc"}, {"data.train_split", "9 \"\xc3\xa9\""}};
+  state.build = {{"version", "0.2.0"}, {"git", "1a2b3c4d5e6f-dirty"}};
   const auto fill = [&](NamedArray array) {
     array.values.resize(static_cast<size_t>(size));
     for (size_t i = 0; i < array.values.size(); ++i) {
@@ -71,7 +72,7 @@ inline bool same(const TrainState& a, const TrainState& b) {
         s.num_ranks, s.best_step, s.num_micro_batches, s.num_skipped, s.skipped_in_a_row};
   };
   return integers(a) == integers(b) && same_bits<uint64_t>(numbers(a), numbers(b)) &&
-         a.deck == b.deck && a.identity == b.identity &&
+         a.deck == b.deck && a.identity == b.identity && a.build == b.build &&
          std::ranges::equal(a.arrays, b.arrays, [](const NamedArray& x, const NamedArray& y) {
            return x.name == y.name && x.shape == y.shape && same_bits<uint32_t>(x.values, y.values);
          });

@@ -147,18 +147,21 @@ TEST_CASE("a job that Slurm starts again goes on, whatever its command line said
   CHECK(killed_early.step(kFreshAgain) == -1);
 }
 
-TEST_CASE("the settings are written to a folder that is made when missing") {
+TEST_CASE("settings and build are written to a folder that is made when missing") {
   const Folder folder({});
-  make_run_folder(folder.config, true);
+  make_run_folder(folder.config, "one", true);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
+  CHECK(read_text(folder / "build.json") == "one");
   Config other = folder.config;
   other.train.epochs = 11;
-  make_run_folder(other, true);
+  make_run_folder(other, "two", true);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
-  make_run_folder(other, false);
+  CHECK(read_text(folder / "build.json") == "one");
+  make_run_folder(other, "two", false);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 11"));
+  CHECK(read_text(folder / "build.json") == "two");
   Config config;
   put(folder / "file", "");
   config.output.folder = (folder / "file/out").string();
-  CHECK(contains(error_of([&] { make_run_folder(config, false); }), "output.folder"));
+  CHECK(contains(error_of([&] { make_run_folder(config, "", false); }), "output.folder"));
 }
