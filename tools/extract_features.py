@@ -16,10 +16,14 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import time
+
+sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from output_place import Refused, output_place, whole_file  # noqa: E402
 
 FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
@@ -83,6 +87,13 @@ def find_pth2h5():
                      "on the PATH")
 
 
+def is_set(path):
+    """Whether a folder has the files of a feature set and no others, as pth2h5 asks it too."""
+    return path.is_dir() and (path / "index.json").is_file() and all(
+        entry.is_file() and re.fullmatch(r"index\.json|manifest\.json|shard-.*\.h5|\.lock", entry.name)
+        for entry in path.iterdir())
+
+
 def is_done(pth2h5, target, parts, videos, force):
     """True when the set holds these videos already. A set that an extraction which is still open
     has made of some of them is to be replaced; any other stays."""
@@ -108,6 +119,9 @@ def is_done(pth2h5, target, parts, videos, force):
 @contextlib.contextmanager
 def open_parts(parts, settings):
     """The folder of finished videos, for this process alone and these settings only."""
+    if parts.exists() and any(parts.iterdir()) and not (parts / ".lock").exists():
+        raise UsageError(f"{parts} is needed for videos that are done, and holds other files: move "
+                         "it away, or name another DIR")
     parts.mkdir(parents=True, exist_ok=True)
     with open(parts / ".lock", "w") as lock:
         try:
@@ -118,18 +132,20 @@ def open_parts(parts, settings):
         if begun.exists() and json.loads(begun.read_text()) != settings:
             raise UsageError(f"{parts} was begun with other settings ({begun.read_text().strip()}): "
                              "give those, or remove it")
-        write_whole(begun, lambda file: file.write((json.dumps(settings) + "\n").encode()))
+        with whole_file(begun) as file:
+            file.write((json.dumps(settings) + "\n").encode())
         yield
 
 
-def write_whole(path, write):
-    """Makes a file that is there as a whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def remove_parts(parts, videos):
+    """What this program wrote there; other files stay, and the folder with them."""
+    for path in [*(parts / f"{name}.npy" for name in videos), parts / ".settings.json",
+                 parts / ".lock", *parts.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
+    try:
+        parts.rmdir()
+    except OSError:
+        say(f"{parts} stays: there are other files in it")
 
 
 def sampled_frames(path, fps):
@@ -229,7 +245,8 @@ def extract(videos, parts, clip, arguments):
             broken.append(name)
             say(f"{path} cannot be read: {error}")
             continue
-        write_whole(parts / f"{name}.npy", lambda file: numpy.save(file, features))
+        with whole_file(parts / f"{name}.npy") as file:
+            numpy.save(file, features)
         now = time.monotonic()
         if number == len(todo) or now - said > LOG_EVERY_S:
             said, each = now, (now - start) / number
@@ -242,7 +259,7 @@ def run(arguments):
     """Returns the exit code."""
     videos = find_videos(arguments.videos, arguments.recursive)
     pth2h5 = find_pth2h5()
-    target = pathlib.Path(os.path.abspath(arguments.set))
+    target = output_place(arguments.set, "a feature set", is_set, [arguments.videos])
     parts = target.with_name(target.name + ".extracting")
     if is_done(pth2h5, target, parts, videos, arguments.force):
         say(f"{target} holds these {len(videos)} videos already: nothing to do")
@@ -261,14 +278,14 @@ def run(arguments):
             say(f"{len(broken)} of {len(videos)} videos are not in the set: {', '.join(broken)}. "
                 f"{parts} stays, so that the same command adds them when they are mended")
             return 1
-        shutil.rmtree(parts)
+        remove_parts(parts, videos)
     return 0
 
 
 def main():
     try:
         sys.exit(run(read_arguments()))
-    except UsageError as error:
+    except (UsageError, Refused) as error:
         say(error)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -9,7 +9,6 @@ smollm). GGUF keeps wq and wk in Meta's order of rotary pairs, so tensors only c
 """
 import json
 import os
-import shutil
 import struct
 import sys
 from collections import OrderedDict
@@ -17,6 +16,9 @@ from collections import OrderedDict
 import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
+
+sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from output_place import Refused, output_place, whole_folder  # noqa: E402
 
 NAMES = {"token_embd": "tok_embeddings", "output_norm": "norm", "output": "output"}
 LAYER_NAMES = {"attn_q": "attention.wq", "attn_k": "attention.wk", "attn_v": "attention.wv",
@@ -229,18 +231,14 @@ def write_json(path, document):
 
 
 def convert(path, folder):
-    if os.path.exists(folder):
-        raise ConversionError(f"{folder} is there already; remove it to convert again")
+    place = output_place(folder, sources=[path])
     model = Model(path)
     model.expect("general.architecture", ["llama"])
-    part = folder.rstrip("/") + ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    os.makedirs(part)
-    write_json(f"{part}/params.json", read_params(model))
-    write_json(f"{part}/tokenizer.json", read_tokenizer(model))
-    write_json(f"{part}/tokenizer_config.json", read_specials(model))
-    torch.save(read_weights(model), f"{part}/consolidated.00.pth")
-    os.rename(part, folder)  # whole or not there
+    with whole_folder(place) as part:
+        write_json(part / "params.json", read_params(model))
+        write_json(part / "tokenizer.json", read_tokenizer(model))
+        write_json(part / "tokenizer_config.json", read_specials(model))
+        torch.save(read_weights(model), part / "consolidated.00.pth")
     print(f"{path} is {folder} now")
 
 
@@ -249,6 +247,6 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     try:
         convert(*sys.argv[1:])
-    except ConversionError as problem:
+    except (ConversionError, Refused) as problem:
         print(f"gguf2llama: {problem}", file=sys.stderr)
         sys.exit(2)

@@ -3,8 +3,8 @@
 // Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
 // Memory: the largest video.
 #include <unistd.h>
-
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +16,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
 #include "bovila/core/log.h"
+#include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/features/feature_writer.h"
 #include "bovila/features/npy.h"
@@ -157,34 +158,36 @@ void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& v
   }
 }
 
-void write(const FeatureSource& source, const std::string& folder, int64_t num_shards, bool force) {
+void write(const FeatureSource& source, const OutputPlace& place, int64_t num_shards, bool force) {
   int64_t total = 0;
   for (const VideoFrames& video : source.videos) {
     total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
   }
   ByteProgress progress("converting", total);
-  write_feature_set(folder, source, num_shards, force, [&](int64_t n) { progress.add(n); });
-  std::cerr << source.videos.size() << " videos in " << folder << "\n";
+  write_feature_set(place.path, source, num_shards, force, [&](int64_t n) { progress.add(n); });
+  std::cerr << source.videos.size() << " videos in " << place.shown << "\n";
 }
 
-void say_there(const std::string& folder) {
-  std::cerr << folder << " is there already, made from this file: nothing to do\n";
+void say_there(const OutputPlace& place) {
+  std::cerr << place.shown << " is there already, made from this file: nothing to do\n";
 }
 
-void convert_npy(const std::string& path, const std::string& folder, int64_t num_shards,
+void convert_npy(const std::string& path, const OutputPlace& place, int64_t num_shards,
                  bool force) {
   const FeatureSource source = npy_source(path);
-  if (!force && is_there(folder, source.identity, num_shards)) return say_there(folder);
-  write(source, folder, num_shards, force);
+  if (!force && is_there(place.path, source.identity, num_shards)) return say_there(place);
+  write(source, place, num_shards, force);
 }
 
 void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
-  if (std::filesystem::is_directory(path)) return convert_npy(path, folder, num_shards, force);
+  // Refuses before the work what is no feature set; is_there() tells one set from another.
+  const auto place = output_place(folder, feature_set_product(), /*replace=*/true, {path});
+  if (std::filesystem::is_directory(path)) return convert_npy(path, place, num_shards, force);
   const PthFile file(path);
   const auto videos = file.tensors();
   if (videos.empty()) throw UserError("{}: there are no videos in it", path);
   for (const PthTensor& video : videos) check_video(file, video);
-  if (!force && is_there(folder, file.identity(), num_shards)) return say_there(folder);
+  if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
   verify_shared_storages(file, videos);
   FeatureSource source;
   source.identity = file.identity();
@@ -193,7 +196,7 @@ void convert(const std::string& path, const std::string& folder, int64_t num_sha
   for (const PthTensor& video : videos) source.videos.push_back({video.name, video.shape[0]});
   VideoReader reader(file, source.half);
   source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
-  write(source, folder, num_shards, force);
+  write(source, place, num_shards, force);
 }
 
 void verify(const std::string& folder) {

@@ -109,7 +109,16 @@ END
 test_files_that_cannot_be_converted_are_refused_and_leave_nothing() {
   converted
   exits 2 gguf2llama "$work/small.gguf" "$work/llama"
-  says_once "is there already"
+  says_once "is there already; name another one"
+  mkdir -p out.part home
+  touch out.part/thesis.txt home/thesis.txt
+  exits 2 gguf2llama "$work/small.gguf" home
+  ln -s disk-full/out linked
+  exits 0 gguf2llama "$work/small.gguf" linked
+  says_once "linked is a link: $(realpath .)/disk-full/out is written"
+  diff -r disk-full/out "$work/llama"
+  [[ -e out.part/thesis.txt && $(ls home) == thesis.txt && $(ls -A disk-full) == out ]]
+  rm -r out.part home linked disk-full
   echo "no gguf" >bad.gguf
   exits 2 gguf2llama bad.gguf out
   says_once "bad.gguf: expected a GGUF file"

@@ -314,6 +314,24 @@ test_what_is_no_run_is_refused_with_what_was_expected() {
   done
 }
 
+test_a_file_that_is_no_page_and_no_picture_of_a_run_is_not_written_over() {
+  local tool
+  mkdir run
+  echo '{"step":1,"loss":1}' >run/metrics.jsonl
+  for tool in report.html plot_run.png plot_run.svg plot_run.pdf; do
+    echo thesis >"$tool"
+    exits 2 "$root/tools/${tool%.*}" run --output "$tool"
+    says "error: $tool: expected a p" "of tools/${tool%.*} or nothing, something else is there"
+    [[ $(<"$tool") == thesis ]]
+    rm "$tool"
+    ln -s "run/$tool" "$tool"
+    exits 0 "$root/tools/${tool%.*}" run --output "$tool"
+    says_once "$tool is a link: $(realpath run)/$tool is written"
+    exits 0 "$root/tools/${tool%.*}" run --output "$tool"
+    [[ -L $tool && -s run/$tool ]]
+  done
+}
+
 test_plot_run_without_matplotlib_says_what_it_needs() {
   mkdir out
   echo '{"step":1,"loss":1}' >out/metrics.jsonl

@@ -149,6 +149,18 @@ expect "verifies the replacement" 0 "3 videos" "$pth2h5" --verify "$set"
 mkdir "$work/home" && touch "$work/home/thesis.txt"
 expect "never replaces another folder" 2 "thesis.txt" "$pth2h5" "$star" "$work/home" --force
 nothing_but "keeps another folder" "$work/home" thesis.txt
+cp "$star" "$work/home/sole.pth"
+expect "never replaces its source" 2 "is never replaced" \
+  "$pth2h5" "$work/home/sole.pth" "$work/home/sole.pth" --force
+expect "nor a folder that it is in" 2 "is never replaced" \
+  "$pth2h5" "$work/home/sole.pth" "$work/home" --force
+nothing_but "keeps its source" "$work/home" thesis.txt sole.pth
+mkdir "$work/disk"
+ln -s disk/set "$work/linked"
+expect "follows a link and says so" 0 "linked (a link to $(realpath "$work")/disk/set)" \
+  "$pth2h5" "$star" "$work/linked"
+expect "replaces behind a link" 0 "3 videos" "$pth2h5" "$star" "$work/linked/" --shards 1 --force
+nothing_but "keeps the link" "$work/disk" set
 
 # --- usage --------------------------------------------------------------------------------------
 expect "says how it is used" 0 "--verify" "$pth2h5" --help
