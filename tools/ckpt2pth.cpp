@@ -1,7 +1,6 @@
 // ckpt2pth: a checkpoint's trained parameters as a .pth of the published code's form, for PyTorch
 // and for the published code. Fed by a checkpoint folder or an output folder; bovila itself reads
 // the file with --resume FILE.pth --eval.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 
@@ -11,6 +10,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/output_place.h"
 #include "bovila/files/pth.h"
+#include "src/main/values.h"
 
 using namespace bovila;
 
@@ -54,7 +54,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.add_option("FILE", path, "the .pth to make")->required();
   app.add_flag("--force", force, "replace a file that this program made");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }

@@ -1,7 +1,6 @@
 // llama2bovila FOLDER TARGET: a LLaMA in any form that bovila reads into bovila's own file, which
 // ranks map instead of reading it. The tokenizer goes with it.
 // Fed by the downloaded weights; feeds weights/llama_weights.h through TARGET/bovila.safetensors.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -12,6 +11,7 @@
 #include "bovila/text/tokenizer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/weights/llama_file.h"
+#include "src/main/values.h"
 
 namespace {
 
@@ -76,7 +76,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
                  "its tokenizer, where it is not in FOLDER or beside it");
   app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }

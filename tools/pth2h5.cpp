@@ -3,7 +3,6 @@
 // Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
 // Memory: the largest video.
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +20,7 @@
 #include "bovila/features/feature_writer.h"
 #include "bovila/features/npy.h"
 #include "bovila/files/pth.h"
+#include "src/main/values.h"
 
 namespace {
 
@@ -237,7 +237,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.add_option("--verify", verified, "check every byte of a feature set");
   app.add_option("--list", listed, "print names and frame counts of a feature set or .pth");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
     const bool looks = !verified.empty() || !listed.empty();
     if (!looks && (file.empty() || folder.empty())) {
       throw CLI::RequiredError("FILE and DIR, or --verify DIR, or --list DIR");
