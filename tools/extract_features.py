@@ -23,7 +23,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
-from output_place import Refused, output_place, whole_file  # noqa: E402
+from output_place import Refused, given, output_place, whole_file  # noqa: E402
 
 FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
@@ -34,20 +34,29 @@ class UsageError(Exception):
     """Something that the user can mend: exit code 2."""
 
 
+def counted(number, noun):
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def say(text):
     print("extract_features:", text, file=sys.stderr, flush=True)
 
 
+def path_of(text):
+    return pathlib.Path(given(text))
+
+
 def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("videos", metavar="VIDEOS", type=pathlib.Path, help="folder of videos")
-    parser.add_argument("set", metavar="DIR", type=pathlib.Path, help="feature set to make")
+    parser.add_argument("videos", metavar="VIDEOS", type=path_of, help="folder of videos")
+    parser.add_argument("set", metavar="DIR", type=path_of, help="feature set to make")
     parser.add_argument("--fps", type=float, default=1.0,
                         help="frames a second (default: 1; TVQA's annotations count 3)")
-    parser.add_argument("--model", default="openai/clip-vit-large-patch14",
+    parser.add_argument("--model", type=given, default="openai/clip-vit-large-patch14",
                         help="CLIP in Hugging Face's form: a name, or a folder (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=8, help="number of HDF5 files (default: 8)")
-    parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu (default: cuda if there)")
+    parser.add_argument("--device", type=given, default="auto",
+                        help="cuda, cuda:1, cpu (default: cuda if there)")
     parser.add_argument("--batch", type=int, default=64, help="frames at a time (default: 64)")
     parser.add_argument("--recursive", action="store_true", help="look into folders of VIDEOS too")
     parser.add_argument("--force", action="store_true", help="replace a feature set that is there")
@@ -89,9 +98,9 @@ def find_pth2h5():
 
 def is_set(path):
     """Whether a folder has the files of a feature set and no others, as pth2h5 asks it too."""
+    names = re.compile(r"index\.json|manifest\.json|shard-.*\.h5|\.lock")
     return path.is_dir() and (path / "index.json").is_file() and all(
-        entry.is_file() and re.fullmatch(r"index\.json|manifest\.json|shard-.*\.h5|\.lock", entry.name)
-        for entry in path.iterdir())
+        entry.is_file() and names.fullmatch(entry.name) for entry in path.iterdir())
 
 
 def is_done(pth2h5, target, parts, videos, force):
@@ -250,7 +259,8 @@ def extract(videos, parts, clip, arguments):
         now = time.monotonic()
         if number == len(todo) or now - said > LOG_EVERY_S:
             said, each = now, (now - start) / number
-            say(f"{number} of {len(todo)} videos, {name} with {len(features)} frames, "
+            say(f"{number} of {counted(len(todo), 'video')}, {name} with "
+                f"{counted(len(features), 'frame')}, "
                 f"{each:.2f} s a video, {each * (len(todo) - number):.0f} s left")
     return broken
 
@@ -262,7 +272,7 @@ def run(arguments):
     target = output_place(arguments.set, "a feature set", is_set, [arguments.videos])
     parts = target.with_name(target.name + ".extracting")
     if is_done(pth2h5, target, parts, videos, arguments.force):
-        say(f"{target} holds these {len(videos)} videos already: nothing to do")
+        say(f"{target} holds these {counted(len(videos), 'video')} already: nothing to do")
         return 0
     clip = Clip(arguments.model, arguments.device)
     with open_parts(parts, {"model": arguments.model, "fps": arguments.fps}):

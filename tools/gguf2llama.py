@@ -13,10 +13,6 @@ import struct
 import sys
 from collections import OrderedDict
 
-import torch
-from gguf import GGUFReader
-from gguf.quants import dequantize
-
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
 from output_place import Refused, output_place, whole_folder  # noqa: E402
 
@@ -96,6 +92,7 @@ class Model:
 
     def __init__(self, path):
         try:
+            from gguf import GGUFReader
             Lengths(path).check()
             reader = GGUFReader(path)
         except (OSError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
@@ -169,6 +166,8 @@ def meta_name(model, name):
 
 
 def read_weights(model):
+    import torch
+    from gguf.quants import dequantize
     weights = OrderedDict()
     for name, tensor in model.tensors.items():
         try:
@@ -231,6 +230,7 @@ def write_json(path, document):
 
 
 def convert(path, folder):
+    import torch
     place = output_place(folder, sources=[path])
     model = Model(path)
     model.expect("general.architecture", ["llama"])
@@ -243,10 +243,21 @@ def convert(path, folder):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
+    if sys.argv[1:] == ["--help"]:
+        print(__doc__)
+        sys.exit()
+    if len(sys.argv) != 3 or not all(sys.argv[1:]):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     try:
         convert(*sys.argv[1:])
     except (ConversionError, Refused) as problem:
         print(f"gguf2llama: {problem}", file=sys.stderr)
         sys.exit(2)
+    except ImportError as problem:
+        print(f"gguf2llama: {problem}: run `make deps` and `tools/deps.sh smollm`, and name their "
+              "folders: PYTHONPATH=.deps/smollm:.deps/python", file=sys.stderr)
+        sys.exit(2)
+    except (OSError, RuntimeError) as problem:  # RuntimeError: torch.save's, of a full disk
+        print(f"gguf2llama: {sys.argv[2]} cannot be written: {problem}", file=sys.stderr)
+        sys.exit(1)

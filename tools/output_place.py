@@ -1,9 +1,10 @@
-"""Where the Python tools put what they make, as core/output_place.h has it for the others: links are
-followed and said, what is written is there as a whole or not at all, and nothing is replaced that
-the tool did not make itself. Standard library only.
+"""Where the Python tools put what they make, as core/output_place.h has it for the others: links
+are followed and said, what is written is there as a whole or not at all, and nothing is replaced
+that the tool did not make itself. Standard library only.
 
 Used by extract_features.py, gguf2llama.py, smollm_lessons.py, report and plot_run.
 """
+import argparse
 import contextlib
 import os
 import shutil
@@ -13,6 +14,14 @@ from pathlib import Path
 
 class Refused(Exception):
     """What is there is not the tool's: for the user, exit code 2."""
+
+
+def given(text):
+    """For argparse: an empty value, as an unset variable of the shell has, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a value, got an empty one (a variable that is "
+                                         "not set?)")
+    return text
 
 
 def output_place(target, product="", is_ours=lambda path: False, sources=()):

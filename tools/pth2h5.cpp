@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
 #include "bovila/core/log.h"
@@ -139,7 +140,7 @@ bool is_there(const std::string& folder, const std::string& identity, int64_t nu
     const FeatureStore store(folder);
     if (store.source() == identity) {
       if (store.num_shards() == std::min(num_shards, store.num_videos())) return true;
-      problem = fmt::format("it has {} shards", store.num_shards());
+      problem = "it has " + counted(store.num_shards(), "shard");
     }
   } catch (const UserError& error) {
     problem = error.what();
@@ -165,7 +166,7 @@ void write(const FeatureSource& source, const OutputPlace& place, int64_t num_sh
   }
   ByteProgress progress("converting", total);
   write_feature_set(place.path, source, num_shards, force, [&](int64_t n) { progress.add(n); });
-  std::cerr << source.videos.size() << " videos in " << place.shown << "\n";
+  std::cerr << counted(source.videos.size(), "video") << " in " << place.shown << "\n";
 }
 
 void say_there(const OutputPlace& place) {
@@ -205,7 +206,7 @@ void verify(const std::string& folder) {
     if (!progress) progress.emplace("verifying", total);
     progress->show(done);
   });
-  std::cout << folder << ": " << num_videos << " videos, every byte as it was written\n";
+  std::cout << folder << ": " << counted(num_videos, "video") << ", every byte as it was written\n";
 }
 
 void list(const std::string& path) {

@@ -157,12 +157,15 @@ def write_start(data, llama, learnt, start):
 def main(arguments):
     commands = {"questions": (write_lessons, 2), "projection": (write_start, 4)}
     command, count = commands.get(arguments[0] if arguments else "", (None, 0))
-    if command is None or len(arguments) != 1 + count:
+    if arguments == ["--help"]:
+        print(__doc__)
+        return 0
+    if command is None or len(arguments) != 1 + count or not all(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         command(*arguments[1:])
-    except (LessonError, Refused, OSError) as error:
+    except (LessonError, Refused, OSError, ImportError) as error:
         print(f"smollm_lessons.py: {error}", file=sys.stderr)
         return 2
     return 0

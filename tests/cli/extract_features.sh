@@ -91,6 +91,9 @@ test_what_cannot_be_extracted_is_refused_with_exit_code_2() {
   mkdir -p videos/a videos/b other
   exits 2 extract nowhere set
   says_once "nowhere: expected a folder of videos"
+  exits 2 extract "" set
+  says "expected a value, got an empty one"
+  exits 2 extract videos ""
   exits 2 extract videos set
   says_once "there are no videos in it"
   touch videos/a/one.mp4 videos/b/one.avi videos/b/._one.mov other/file

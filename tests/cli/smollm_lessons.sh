@@ -92,6 +92,10 @@ test_what_is_there_is_not_written_over() {
 }
 
 test_wrong_files_are_named() {
+  exits 0 lessons --help
+  exits 2 lessons questions "$data" ""
+  exits 2 env PYTHONPATH= python3 -S "$root/tools/smollm_lessons.py" projection "$data" a b c
+  says_once "smollm_lessons.py: No module named 'torch'"
   exits 2 lessons
   says "smollm_lessons.py questions DATA FOLDER"
   exits 2 lessons questions nowhere out
