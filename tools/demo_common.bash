@@ -6,6 +6,23 @@ if ((EUID == 0)); then # as in containers; mpirun wants to hear it twice
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
+# options WORD...: of a demo script. Sets the array `fresh`; --help shows the script's first lines.
+options() {
+  fresh=()
+  [[ ${1:-} == --help ]] && sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit
+  [[ ${1:-} == --fresh ]] && fresh=(--fresh) && shift
+  (($# == 0)) && return
+  echo "demo: expected --fresh, --help or nothing, got: $*" >&2
+  exit 2
+}
+
+# is_done DECK: the run in $out has all epochs of its deck.
+is_done() {
+  local epochs
+  epochs=$(grep -oP '^epochs *= *\K[0-9]+' "$1")
+  [[ -e $out/log.txt ]] && (($(wc -l <$out/log.txt) >= epochs))
+}
+
 step() { printf '\n== %s\n' "$1"; }
 
 # need PROGRAM...: each is there.
@@ -27,16 +44,18 @@ logged() {
   return $status
 }
 
-# trained LOG COMMAND...: shows what it says but for the deck and most progress lines; all is in LOG.
+# trained LOG COMMAND...: shows what it says but for the deck and most progress lines; all is in
+# LOG, behind what earlier ones said.
 trained() {
   local log=$1
   shift
-  "$@" 2>&1 | tee "$log" | highlights || {
+  "$@" 2>&1 | tee -a "$log" | highlights || {
     tail -20 "$log" >&2
     echo "demo: the training failed; all of its output is in $log" >&2
     exit 1
   }
 }
 highlights() {
-  grep --line-buffered -E ' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)' || true
+  local said=' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)'
+  grep --line-buffered -E -e "$said" -e ' (going on from|this run is complete|--fresh: )' || true
 }

@@ -310,4 +310,40 @@ test_when_a_rank_is_killed_the_job_ends() {
   exits 0 bovila "${deck[@]}" --resume out --eval --output again
 }
 
+test_a_value_that_is_missing_or_empty_is_refused_by_every_option_of_every_program() {
+  inputs star
+  local option program
+  for option in --output --resume --set; do
+    for value in "" "=" --eval; do
+      if [[ $value == "=" ]]; then set -- "$option="; else set -- "$option" "$value"; fi
+      exits 2 bovila "$@" "${deck[@]}"
+      says "$option" "expected a value, got"
+    done
+  done
+  for option in --set --resume --features --option --video --question --start --end --dialogue; do
+    exits 2 bovila answer "${deck[@]}" $option ""
+    says "$option: expected a value, got an empty one (a variable that is not set?)"
+  done
+  exits 2 bovila ""
+  says "DECK: expected a value"
+  exits 2 bovila "${deck[@]}" --set output.folder=
+  says "output.folder: expected a string (folder), got string"
+  while read -r program option; do
+    exits 2 "$bin/$program" a b "$option" ""
+    says "$option: expected a value, got an empty one"
+    exits 2 "$bin/$program" a "" --force
+    exits 2 "$bin/$program" "" b --force
+  done <<<$'pth2h5 --verify\npth2h5 --list\nllama2bovila --tokenizer\nllama2bovila --precision'
+  exits 2 "$bin/ckpt2pth" out ""
+  says "FILE: expected a value"
+  [[ -z $(ls -A | grep -vx said) ]]
+}
+
+test_a_setting_and_the_deck_stand_in_any_order() {
+  inputs star
+  exits 0 bovila --set train.epochs=1 "${deck[@]}" --check
+  exits 2 bovila "${deck[@]}" --set train.epochs=1 train.lr=1 --check
+  says "The following argument was not expected: train.lr=1"
+}
+
 run_tests bovila

@@ -206,7 +206,7 @@ test_a_job_runs_from_the_prefix() {
 
 # commit: what the build would write for the folder `source`.
 commit() {
-  cmake -D "SOURCE=$PWD/source" -D "HEADER=$PWD/git.h" -P "$root/cmake/git_commit.cmake"
+  cmake -D "SOURCE=$PWD/source" -D "HEADER=$PWD/git.h" -P "$root/tools/cmake/git_commit.cmake"
   sed -n 's/^#define BOVILA_GIT "\(.*\)"$/\1/p' git.h
 }
 

@@ -253,6 +253,26 @@ test_a_deck_of_another_run_is_refused_with_every_difference() {
   ! grep -q "  train.epochs: " said
 }
 
+test_a_run_that_is_refused_or_complete_leaves_the_settings_of_the_run_that_is_there() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  cp -r out before
+  exits 2 ranks 2 "${deck[@]}" --set train.seed=1
+  says_once "this checkpoint is of another run:"
+  diff -r before out
+  exits 0 bovila "${deck[@]}" --set train.epochs=1 --set output.log_every_steps=7
+  says_once "this run is complete"
+  diff -r before out
+  exits 0 bovila "${deck[@]}"
+  holds "load('out/config.json')['train']['epochs'] == 2"
+  cp "$mini/llama/mini/params.json" before/config.json
+  cp -r before model
+  exits 2 bovila "${deck[@]}" --output model
+  says_once "output.folder model has a config.json that no run wrote: choose another folder"
+  exits 2 bovila "${deck[@]}" --output model --eval
+  diff -r before model
+}
+
 test_changed_annotations_are_another_run_wherever_they_lie() {
   inputs star
   exits 0 bovila "${deck[@]}"
@@ -272,6 +292,8 @@ test_fresh_moves_the_old_run_aside_and_says_so() {
   same out/previous-1 before
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
   exits 2 bovila "${deck[@]}" --fresh --resume before
+  exits 2 bovila "${deck[@]}" --resume out/previous-1
+  says "holds checkpoints already, and --resume names another run's"
   exits 2 bovila "${deck[@]}" --resume before
   says "holds checkpoints already, and --resume names another run's"
 }
