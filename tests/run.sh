@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|all]...; without a
-# word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which take long,
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|bundle|gpu|soak|fuzz|asan|tsan|all]...; without
+# a word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which take long,
 # and asan and tsan, which are for builds with sanitizers.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
@@ -122,6 +122,8 @@ slurm() {
   done
 }
 
+bundle() { suite bundle 1200 "$root/tests/bundle/bundle.sh"; }
+
 # shown NAME SECONDS COMMAND: a suite of shell tests whose tables are shown while they grow.
 shown() {
   local start=$SECONDS good bad
@@ -141,17 +143,18 @@ fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan) $kind ;;
+    unit | golden | mpi | cli | slurm | bundle | gpu | soak | fuzz | asan | tsan) $kind ;;
     all)
       unit
       golden
       mpi
       cli
       slurm
+      bundle
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan or all," \
-        "got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, bundle, gpu, soak, fuzz, asan, tsan" \
+        "or all, got '$kind'" >&2
       failed=$((failed + 1))
       ;;
   esac

@@ -1,6 +1,7 @@
-# What the demo scripts share. A script sources this in the repository's root.
-#   BUILD=build   build folder with bin/bovila and bin/pth2h5
-bin=${BUILD:-build}/bin
+# What the demo scripts share. A script sets `root`, the repository's, and sources this.
+#   BUILD=ROOT/build   build folder with bin/bovila and bin/pth2h5
+bin=$(realpath -m "${BUILD:-$root/build}/bin")
+PATH=$bin:$PATH # where a bundle has its mpirun
 export OMPI_MCA_rmaps_base_oversubscribe=1 # two ranks on one core are slow, not an error
 if ((EUID == 0)); then # as in containers; mpirun wants to hear it twice
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

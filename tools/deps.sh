@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a build needs: Debian packages (as root) and LibTorch's wheels into .deps/; with the
 # word `tests`, what tests need besides: Slurm, a browser, and into .deps/ the libraries that they
-# compare with. With the word `lint`: what `make lint` runs. With the word `smollm`: a language model
-# for `make demo-smollm` (110 MB) and what reads it. With the word `fuzz`: what `make fuzz` needs,
-# which is clang, and no LibTorch.
+# compare with and a bare Debian. With the word `lint`: what `make lint` runs. With the word `smollm`:
+# a language model for `make demo-smollm` (110 MB) and what reads it. With the word `bundle`: what
+# `make bundle` packs with. With the word `fuzz`: what `make fuzz` needs, which is clang, and no
+# LibTorch.
 # Does nothing that is already done. Called by make; settings come from there:
 #   SYSTEM_PACKAGES=no   the site provides the libraries itself: do not look at Debian's packages
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
@@ -14,8 +15,11 @@ packages=(g++ make cmake ninja-build ccache pkg-config python3 python3-pip ca-ce
           openmpi-bin libopenmpi-dev openssh-client libhdf5-dev hdf5-tools
           libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
           nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev libjemalloc-dev doctest-dev)
-test_packages=(slurm-wlm munge                             # they need not run as services
-               chromium chromium-driver fonts-dejavu-core) # look at the page of tools/report
+bundle_packages=(patchelf zstd)
+test_packages=(slurm-wlm munge                            # they need not run as services
+               chromium chromium-driver fonts-dejavu-core # look at the page of tools/report
+               mmdebstrap uidmap iproute2                 # a bare Debian to try the bundle in
+               "${bundle_packages[@]}")
 fuzz_packages=(clang-14 libclang-rt-14-dev llvm-14)        # llvm-14 names the lines of a find
 lint_packages=(clang-format-14 clang-tidy-14)
 
@@ -59,6 +63,19 @@ install_wheels() {
   mv "$folder.part" "$folder"
 }
 
+# install_bare_debian FOLDER: the packages that every Debian has, and Python. Its files are the caller's
+# own, without devices: root is not needed.
+install_bare_debian() {
+  [[ -d $1 ]] && return
+  echo "deps: installing a bare Debian 12 into $1/"
+  rm -rf "$1.part"
+  mkdir "$1.part"
+  mmdebstrap --quiet --variant=minbase --include=python3 bookworm - 2>.deps/mmdebstrap.log |
+    tar -x --no-same-owner --exclude='./dev/*' -C "$1.part" ||
+    { tail -20 .deps/mmdebstrap.log >&2; echo "deps: no bare Debian was made" >&2; exit 1; }
+  mv "$1.part" "$1"
+}
+
 install_libtorch() {
   [[ -n ${LIBTORCH:-} ]] && return
   install_wheels tools/libtorch-requirements.txt .deps/python # about 2 GB
@@ -72,6 +89,11 @@ fi
 if [[ ${1:-} == tests ]]; then
   install_system_packages "${test_packages[@]}"
   install_wheels tests/tools/requirements.txt .deps/test-python
+  install_bare_debian .deps/bare-debian
+  exit
+fi
+if [[ ${1:-} == bundle ]]; then
+  install_system_packages "${bundle_packages[@]}"
   exit
 fi
 if [[ ${1:-} == lint ]]; then
