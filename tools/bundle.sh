@@ -8,12 +8,12 @@
 # tools/pth2h5, input/demo.toml, jobs/star.slurm. build/bin/NAME is a link to the launcher, the
 # program itself is libexec/NAME.
 #
-# Not packed: glibc, which belongs to the machine's kernel and name services; what comes with LibTorch,
-# libgomp among it. libstdc++ and libgcc_s are packed, so that programs meet the ones that they were
-# tested with whatever a site's modules put first: LibTorch's wheel is made for older ones and takes
-# them too. Of Open MPI the parts are left out that speak to a fabric by UCX, libfabric, verbs or PSM,
-# which Debian switches off too: MPI's messages are small, and large ones between GPUs are NCCL's,
-# which uses the libraries of the machine that it runs on.
+# Not packed: glibc, which belongs to the machine's kernel and name services; what comes with
+# LibTorch, libgomp among it. libstdc++ and libgcc_s are packed, so that programs meet the ones that
+# they were tested with, whatever a site's modules put first: LibTorch's wheel is made for older ones
+# and takes them too. Of Open MPI the parts are left out that speak to a fabric by UCX, libfabric,
+# verbs or PSM, which Debian switches off too: MPI's messages are small, and large ones between GPUs
+# are NCCL's, which uses the libraries of the machine that it runs on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -183,4 +183,5 @@ tar -C "$BUILD/bundle" --sort=name --owner=0 --group=0 --numeric-owner -c "$name
   zstd -12 --long=26 -T0 --quiet --force -o "$archive"
 size=$(stat -c %s "$archive")
 ((size <= max_bytes)) || fail "$archive has $size bytes, more than $max_bytes"
-echo "$archive: $((size / 1000000)) MB, unpacked $(du -sm "$stage" | cut -f1) MB, glibc $glibc or newer"
+echo "$archive: $((size / 1000000)) MB, unpacked $(du -sm "$stage" | cut -f1) MB," \
+  "glibc $glibc or newer"

@@ -63,8 +63,8 @@ install_wheels() {
   mv "$folder.part" "$folder"
 }
 
-# install_bare_debian FOLDER: the packages that every Debian has, and Python. Its files are the caller's
-# own, without devices: root is not needed.
+# install_bare_debian FOLDER: the packages that every Debian has, and Python. Its files are the
+# caller's own, without devices: root is not needed.
 install_bare_debian() {
   [[ -d $1 ]] && return
   echo "deps: installing a bare Debian 12 into $1/"
