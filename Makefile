@@ -24,8 +24,8 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-gpu \
-  test-mpich test-aarch64 soak bench install format lint lint-deps sanitize fuzz
+.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-bundle \
+  test-gpu test-mpich test-aarch64 soak bench bundle install format lint lint-deps sanitize fuzz
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -64,6 +64,9 @@ test-golden: build ## the golden tests on any folder of their form: make test-go
 test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
 
+test-bundle: build test-deps ## the bundle where nothing else is: a bare Debian with Python's torch
+	@BUILD=$(BUILD) tests/run.sh bundle
+
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu
 
@@ -87,6 +90,10 @@ soak: build test-deps ## for long: runs disturbed TRIES=100 times at random, lon
 bench: build ## measure: training and evaluation beside naive forms; a data set of TVQA's size
 	@tests/bench/speed.py $(BUILD)/bin/speed
 	@BUILD=$(BUILD) tests/bench/annotations.sh
+
+bundle: build ## pack it all into one file for machines with nothing but Python's torch
+	@tools/deps.sh bundle
+	@BUILD=$(BUILD) tools/bundle.sh
 
 install: configure ## put bovila, the tools, decks, jobs and the manual page under PREFIX
 	@$(compile) bovila pth2h5 llama2bovila ckpt2pth pages

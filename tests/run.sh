@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|aarch64|mpich|all]
-# ...; without a word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz,
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|bundle|gpu|soak|fuzz|asan|tsan|aarch64|mpich|
+# all]...; without a word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz,
 # which take long, and asan, tsan, aarch64 and mpich, which are for builds of their own.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
@@ -207,6 +207,8 @@ mpich() {
   suite "Slurm, jobs.sh" 1200 "$root/tests/slurm/jobs.sh"
 }
 
+bundle() { suite bundle 1200 "$root/tests/bundle/bundle.sh"; }
+
 # shown NAME SECONDS COMMAND: a suite of shell tests whose tables are shown while they grow.
 shown() {
   local start=$SECONDS status=0
@@ -222,12 +224,14 @@ fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan | aarch64 | mpich) $kind ;;
+    unit | golden | mpi | cli | slurm | bundle | gpu | soak | fuzz | asan | tsan | aarch64 | mpich)
+      $kind
+      ;;
     all)
-      side_by_side slurm cli mpi golden unit
+      side_by_side slurm bundle cli mpi golden unit
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan," \
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, bundle, gpu, soak, fuzz, asan, tsan," \
         "aarch64, mpich or all, got '$kind'" >&2
       echo "0 1" >>"$scratch/counts"
       ;;

@@ -1,25 +1,34 @@
-# What the demo scripts share. A script sources this in the repository's root.
-#   BUILD=build   build folder with bin/bovila and bin/pth2h5
-bin=${BUILD:-build}/bin
+# What the demo scripts share. A script sets `root`, the repository's, and sources this.
+#   BUILD=ROOT/build   build folder with bin/bovila and bin/pth2h5
+bin=$(realpath -m "${BUILD:-$root/build}/bin")
+PATH=$bin:$PATH # where a bundle has its mpirun
 export OMPI_MCA_rmaps_base_oversubscribe=1 # two ranks on one core are slow, not an error
 if ((EUID == 0)); then # as in containers; mpirun wants to hear it twice
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
 
-# options WORD...: of a demo script. Sets the array `fresh`; --help shows the script's first lines.
+# options WORD...: of a demo script. Sets the arrays `fresh` and `settings`; --help shows the
+# script's first lines.
 options() {
-  fresh=()
-  [[ ${1:-} == --help ]] && sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit
-  [[ ${1:-} == --fresh ]] && fresh=(--fresh) && shift
-  (($# == 0)) && return
-  echo "demo: expected --fresh, --help or nothing, got: $*" >&2
-  exit 2
+  fresh=() settings=()
+  while (($#)); do
+    case $1 in
+      --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit ;;
+      --fresh) fresh=(--fresh) ;;
+      --set) (($# > 1)) && settings+=(--set "$2") && shift || settings=(--set) ;;
+      *)
+        echo "demo: expected --fresh, --set KEY=VALUE, --help or nothing, got: $*" >&2
+        exit 2
+        ;;
+    esac
+    shift
+  done
 }
 
-# is_done DECK: the run in $out has all epochs of its deck.
+# is_done DECK: the run in $out has all epochs of its deck, or of the settings.
 is_done() {
   local epochs
-  epochs=$(grep -oP '^epochs *= *\K[0-9]+' "$1")
+  epochs=$(printf '%s\n' "$(<"$1")" "${settings[@]#train.}" | grep -oP '^epochs *= *\K[0-9]+' | tail -1)
   [[ -e $out/log.txt ]] && (($(wc -l <$out/log.txt) >= epochs))
 }
 

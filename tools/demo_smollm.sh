@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+root=$PWD
 . tools/demo_common.bash
 out=output/demo-smollm
 data=input/demo/data/star
