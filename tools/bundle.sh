@@ -134,13 +134,14 @@ write_what_torch_brings() {
 
 take_files() {
   cp -r input jobs "$stage/"
-  cp README.md TESTING.md BENCHMARKS.md "$stage/"
+  cp README.md BENCHMARKS.md CHANGELOG.md "$stage/"
   mkdir -p "$stage"/{tools,tests/cli,tests/golden}
   cp -r tests/golden/mini "$stage/tests/golden/"
-  cp tests/run.sh "$stage/tests/"
+  cp tests/run.sh tests/README.md "$stage/tests/"
   cp tests/cli/{helpers.bash,rank_death.sh} "$stage/tests/cli/"
   cp -r tools/{demo.sh,demo_common.bash,demo_report.py,extract_features.py,gguf2llama.py,report} \
-    tools/{report_page,plot_run,run_folder.py,run_statistics.py,gpu-first-light} "$stage/tools/"
+    tools/{report_page,plot_run,run_folder.py,run_statistics.py,output_place.py,gpu-first-light,README.md} \
+    tools/pictures "$stage/tools/"
   for tool in pth2h5 llama2bovila ckpt2pth; do ln -s ../bin/$tool "$stage/tools/$tool"; done
   install -m 755 tools/bundle/launch "$stage/bin/launch"
   ln -s bin/bovila bin/mpirun tools/gpu-first-light "$stage/"

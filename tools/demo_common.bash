@@ -15,7 +15,11 @@ options() {
     case $1 in
       --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit ;;
       --fresh) fresh=(--fresh) ;;
-      --set) (($# > 1)) && settings+=(--set "$2") && shift || settings=(--set) ;;
+      --set)
+        (($# > 1)) || { echo "demo: --set KEY=VALUE: the setting is missing" >&2; exit 2; }
+        settings+=(--set "$2")
+        shift
+        ;;
       *)
         echo "demo: expected --fresh, --set KEY=VALUE, --help or nothing, got: $*" >&2
         exit 2

@@ -48,6 +48,7 @@ start_over() {
 }
 
 options "$@"
+((${#settings[@]} == 0)) || { echo "demo: --set is for tools/demo.sh" >&2; exit 2; }
 need bovila pth2h5 ckpt2pth perplexity
 if ((${#fresh[@]})); then
   start_over

@@ -43,11 +43,14 @@ test_words_that_the_demo_scripts_do_not_know_are_refused_and_help_does_nothing()
   cp -r "$root"/{input,tools} .
   for script in demo demo_smollm; do
     exits 0 tools/$script.sh --help
-    says "--fresh " "previous-N/" "BUILD=build"
+    says "--fresh " "previous-N/" "BUILD="
     exits 2 tools/$script.sh --frsh
-    says_once "demo: expected --fresh, --help or nothing, got: --frsh"
+    says_once "demo: expected --fresh, --set KEY=VALUE, --help or nothing, got: --frsh"
     exits 2 tools/$script.sh --fresh now
+    exits 2 tools/$script.sh --set
   done
+  exits 2 tools/demo_smollm.sh --set train.epochs=1
+  says_once "demo: --set is for tools/demo.sh"
   [[ ! -e output ]]
 }
 
