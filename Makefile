@@ -110,7 +110,8 @@ format: lint-deps ## format every source with clang-format
 lint: deps lint-deps ## check formats, and sources with clang-tidy; takes long
 	@git ls-files '*.h' '*.cpp' | xargs clang-format-14 --dry-run --Werror
 	@cmake -S . -B $(BUILD)-lint -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
-	  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_DISABLE_FIND_PACKAGE_OpenMP=ON -DCCACHE=no
+	  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_DISABLE_FIND_PACKAGE_OpenMP=ON -DCCACHE=no \
+	  -DBOVILA_UNITY=OFF
 	@git ls-files 'src/*.cpp' 'tools/*.cpp' | \
 	  xargs -P $(JOBS) -n 1 clang-tidy-14 --quiet -p $(BUILD)-lint
 
