@@ -18,7 +18,7 @@ test_a_run_leaves_the_files_of_the_published_code() {
   exits 0 bovila --build-info
   holds "all(f'  {k}' in open('said').read() and v in open('said').read()
              for k, v in load('out/build.json').items())"
-  holds "load('out/build.json') == load('out/checkpoints/step-00000012/build.json')"
+  holds "load('out/build.json') == load('out/checkpoints/step-00000006/build.json')"
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
   holds "all({'train_loss', 'train_loss_edl_mse', 'train_loss_edl_reg', 'train_loss_vaq',
               'train_loss_aqa', 'train_lr', 'val_acc'} <= r.keys() for r in lines('out/log.txt'))"
@@ -162,7 +162,7 @@ test_ranks_that_share_cores_are_a_warning() {
   exits 0 taskset -c "$core" mpirun --bind-to none -np 2 "$bin/bovila" --self-check
   says_once "warning: host $(hostname): ranks 0-1 compute with 2 threads on 1 core ($core)"
   exits 0 taskset -c "$core" "$bin/bovila" "${deck[@]}" --eval --output alone
-  ! grep -q "compute" said
+  ! grep -q "warning: host" said
 }
 
 test_the_version_is_told_without_a_deck_and_without_mpi() {
