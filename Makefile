@@ -24,11 +24,11 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-gpu soak bench install \
-  format lint lint-deps sanitize fuzz
+.PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-bundle \
+  test-gpu test-mpich test-aarch64 soak bench bundle install format lint lint-deps sanitize fuzz
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@sed -n '/^# Settings/,/^$$/{s/^# \{0,1\}//;p}' $(firstword $(MAKEFILE_LIST))
 
 deps: ## install what a build needs: Debian packages (as root), LibTorch into .deps/
@@ -64,8 +64,25 @@ test-golden: build ## the golden tests on any folder of their form: make test-go
 test-slurm: build test-deps ## the jobs on a real Slurm of two virtual nodes, started for the test
 	@BUILD=$(BUILD) tests/run.sh slurm
 
+test-bundle: build test-deps ## the bundle where nothing else is: a bare Debian with Python's torch
+	@BUILD=$(BUILD) tests/run.sh bundle
+
 test-gpu: build ## the tests that need GPUs, on 1 rank to as many as the machine has GPUs
 	@BUILD=$(BUILD) tests/run.sh gpu
+
+test-mpich: test-deps ## the tests with ranks on Debian's MPICH, in a build of its own
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh mpich
+	@cmake -S . -B $(BUILD)-mpich -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) \
+	  -DMPI_CXX_COMPILER=mpicxx.mpich
+	@BUILD=$(BUILD)-mpich JOBS=$(JOBS) tools/build.sh bovila pth2h5 faults mpi_tests nccl_tests rank_death rank_death_double
+	@BUILD=$(BUILD)-mpich tests/run.sh mpich
+
+test-aarch64: ## the tests that need no LibTorch, compiled for aarch64 and run by an emulator
+	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' tools/deps.sh aarch64
+	@cmake -S . -B $(BUILD)-aarch64 -G Ninja -Wno-dev --log-level=WARNING $(CMAKE_ARGS) \
+	  --toolchain tools/aarch64.cmake -DBOVILA_TORCH=OFF
+	@BUILD=$(BUILD)-aarch64 JOBS=$(JOBS) tools/build.sh
+	@BUILD=$(BUILD)-aarch64 tests/run.sh aarch64
 
 soak: build test-deps ## for long: runs disturbed TRIES=100 times at random, long runs, many ranks, large inputs
 	@BUILD=$(BUILD) TRIES=$(TRIES) tests/run.sh soak
@@ -73,6 +90,10 @@ soak: build test-deps ## for long: runs disturbed TRIES=100 times at random, lon
 bench: build ## measure: training and evaluation beside naive forms; a data set of TVQA's size
 	@tests/bench/speed.py $(BUILD)/bin/speed
 	@BUILD=$(BUILD) tests/bench/annotations.sh
+
+bundle: build ## pack it all into one file for machines with nothing but Python's torch
+	@tools/deps.sh bundle
+	@BUILD=$(BUILD) tools/bundle.sh
 
 install: configure ## put bovila, the tools, decks, jobs and the manual page under PREFIX
 	@$(compile) bovila pth2h5 llama2bovila ckpt2pth pages

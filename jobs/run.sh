@@ -10,6 +10,8 @@
 #   BOVILA_ARGS      further arguments, split at blanks: "--set train.epochs=5"
 #   BOVILA_ENV       a shell file that is read first: `module load ...`, LD_LIBRARY_PATH, ...
 #   SRUN_ARGS        further options of srun, split at blanks: "--cpu-bind=cores"
+#   BOVILA_PMI       how srun and bovila's MPI find each other (default: pmix, which Open MPI takes;
+#                    MPICH and Intel MPI: pmi2, Cray MPICH: cray_shasta; `srun --mpi=list` has all)
 #   BOVILA_RESTARTS  how many restarts in a row may save nothing new before the job gives up (5)
 set -uo pipefail
 
@@ -145,7 +147,7 @@ start_ranks() {
   read -ra srun_args <<<"${SRUN_ARGS:-}"
   # Since Slurm 22.05 srun does not take --cpus-per-task over from sbatch by itself.
   [[ -n ${SLURM_CPUS_PER_TASK:-} ]] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
-  srun --mpi=pmix --wait=60 "${srun_args[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
+  srun --mpi="${BOVILA_PMI:-pmix}" --wait=60 "${srun_args[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
 }
 
 # was_stopped STATUS: 75, or that of a stop signal that came while the program was being loaded.

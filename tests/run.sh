@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|gpu|soak|fuzz|asan|tsan|all]...; without a
-# word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz, which take long,
-# and asan and tsan, which are for builds with sanitizers.
+# Runs the tests: tests/run.sh [unit|golden|mpi|cli|slurm|bundle|gpu|soak|fuzz|asan|tsan|aarch64|mpich|
+# all]...; without a word, all of them but gpu, which fails on a machine without a GPU, soak and fuzz,
+# which take long, and asan, tsan, aarch64 and mpich, which are for builds of their own.
 #   BUILD    build folder (default: build)
 #   GOLDEN   folder of golden numbers for the golden tests (default: tests/golden/mini)
-# Both may be relative to the folder that this is called from. Prints each suite with its time, the
+#   MPIRUN   what starts ranks (default: mpirun)
+# Both folders may be relative to the folder that this is called from. Prints each suite with its time, the
 # output of those that failed, and as its last line `N passed, N failed`; exits 1 when a test
 # failed, a suite crashed or ran out of time, or nothing ran.
 #
-# What computes (unit, golden, mpi) and what mostly waits (cli, slurm) run side by side: no test
-# depends on how fast it is.
+# Without a word, suites run side by side, one more than there are cores, since many of them mostly
+# wait; the long ones begin. No test depends on how fast it is.
 #
 # Open MPI is told, for the tests alone, that root may start ranks and that there may be more of
 # them than cores. As many threads compute as leave a core to each rank, and they sleep while they
@@ -23,6 +24,7 @@ export BUILD
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 # what mpirun's --oversubscribe sets
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+export MPIRUN=${MPIRUN:-mpirun}
 cores=$(nproc)
 
 scratch=$(mktemp -d)
@@ -61,6 +63,10 @@ report() {
 # suite NAME SECONDS COMMAND...: runs the command for at most so long (a sanitizer's: SLOWER times
 # that). What it prints comes in one piece, whatever runs beside it.
 suite() {
+  if [[ -n ${collecting:-} ]]; then
+    queue+=("$(printf '%q ' "$@")")
+    return
+  fi
   local name=$1 limit=$(($2 * ${SLOWER:-1})) start=$SECONDS status=0
   shift 2
   timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 </dev/null || status=$?
@@ -74,13 +80,36 @@ suite() {
   } 9>"$scratch/printing"
 }
 
-# beside LANE KIND...: runs kinds of tests one after the other, with a log of their own.
-beside() {
-  log=$scratch/log-$1
-  shift
-  local kind
+# side_by_side KIND...: all suites of these kinds, each taken by the next of the workers that is free.
+side_by_side() {
+  local queue=() collecting=yes kind worker workers=()
   for kind in "$@"; do "$kind"; done
+  collecting=
+  echo 0 >"$scratch/next"
+  for ((worker = 0; worker <= cores; ++worker)); do
+    work "$worker" &
+    workers+=($!)
+  done
+  for worker in "${workers[@]}"; do
+    wait "$worker" || echo "0 1" >>"$scratch/counts"
+  done
+}
+work() {
+  log=$scratch/log-$1
+  local next
+  while next=$(take) && ((next < ${#queue[@]})); do
+    eval "suite ${queue[next]}"
+  done
   return 0
+}
+take() { # the number of the next suite, each once
+  {
+    flock 8
+    local next
+    next=$(<"$scratch/next")
+    echo $((next + 1)) >"$scratch/next"
+    echo "$next"
+  } 8>"$scratch/taking"
 }
 
 # untouched: the check of what is the user's, as a suite.
@@ -100,6 +129,14 @@ unit() {
 golden() {
   suite golden_tests 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
     "$BUILD/bin/golden_tests"
+}
+
+# What needs no LibTorch, compiled for aarch64 and run by an emulator of that processor.
+aarch64() {
+  local emulator=(qemu-aarch64-static -L "$root/.deps/aarch64")
+  export SLOWER=6
+  suite "base_tests, aarch64" 900 "${emulator[@]}" "$BUILD/bin/base_tests"
+  suite "fuzz corpora, aarch64" 300 "${emulator[@]}" "$BUILD/bin/fuzz_replay"
 }
 
 # The unit and golden tests of a build with the address and undefined-behaviour sanitizers.
@@ -127,9 +164,9 @@ mpi() {
   local ranks
   for ranks in 1 2 3 4; do
     suite "mpi_tests, $ranks ranks" 600 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
-      mpirun -np $ranks "$BUILD/bin/mpi_tests"
+      "$MPIRUN" -np $ranks "$BUILD/bin/mpi_tests"
     suite "nccl_tests, $ranks ranks" 600 env OMP_NUM_THREADS=$((cores > ranks ? cores / ranks : 1)) \
-      mpirun -np $ranks "$BUILD/bin/nccl_tests"
+      "$MPIRUN" -np $ranks "$BUILD/bin/nccl_tests"
   done
 }
 
@@ -138,7 +175,7 @@ gpu() {
   local ranks devices
   devices=$("$BUILD/bin/gpu_tests" --devices)
   for ((ranks = 1; ranks <= (devices > 1 ? devices : 1); ++ranks)); do
-    suite "gpu_tests, $ranks ranks" 600 mpirun -np $ranks "$BUILD/bin/gpu_tests"
+    suite "gpu_tests, $ranks ranks" 600 "$MPIRUN" -np $ranks "$BUILD/bin/gpu_tests"
   done
   ((devices > 1)) || return 0
   suite "rank_death.sh on GPUs" 900 env DEVICE=cuda \
@@ -159,6 +196,19 @@ slurm() {
   done
 }
 
+# What has to do with ranks, signals and ends of ranks, of a build with Debian's MPICH.
+mpich() {
+  local script
+  export MPIRUN=mpirun.mpich BOVILA_PMI=pmi2
+  mpi
+  for script in bovila check numbers people rank_death resume; do
+    suite "$script.sh" 1200 "$root/tests/cli/$script.sh"
+  done
+  suite "Slurm, jobs.sh" 1200 "$root/tests/slurm/jobs.sh"
+}
+
+bundle() { suite bundle 1200 "$root/tests/bundle/bundle.sh"; }
+
 # shown NAME SECONDS COMMAND: a suite of shell tests whose tables are shown while they grow.
 shown() {
   local start=$SECONDS status=0
@@ -174,17 +224,15 @@ fuzz() { shown fuzz infinity "$root/tests/fuzz/fuzz.sh"; }
 (($#)) || set -- all
 for kind in "$@"; do
   case $kind in
-    unit | golden | mpi | cli | slurm | gpu | soak | fuzz | asan | tsan) $kind ;;
+    unit | golden | mpi | cli | slurm | bundle | gpu | soak | fuzz | asan | tsan | aarch64 | mpich)
+      $kind
+      ;;
     all)
-      beside computing unit golden mpi &
-      computing=$!
-      beside waiting cli slurm &
-      wait "$computing" || echo "0 1" >>"$scratch/counts"
-      wait $! || echo "0 1" >>"$scratch/counts"
+      side_by_side slurm bundle cli mpi golden unit
       ;;
     *)
-      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, gpu, soak, fuzz, asan, tsan or all," \
-        "got '$kind'" >&2
+      echo "tests/run.sh: expected unit, golden, mpi, cli, slurm, bundle, gpu, soak, fuzz, asan, tsan," \
+        "aarch64, mpich or all, got '$kind'" >&2
       echo "0 1" >>"$scratch/counts"
       ;;
   esac

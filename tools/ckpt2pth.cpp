@@ -1,7 +1,6 @@
 // ckpt2pth: a checkpoint's trained parameters as a .pth of the published code's form, for PyTorch
 // and for the published code. Fed by a checkpoint folder or an output folder; bovila itself reads
 // the file with --resume FILE.pth --eval.
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 
@@ -10,25 +9,39 @@
 #include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/output_place.h"
+#include "bovila/files/pth.h"
+#include "src/main/values.h"
 
 using namespace bovila;
 
 namespace {
 
+/// Whether a file has the form of to_published(), which no published checkpoint has.
+bool is_ours(const std::filesystem::path& path) {
+  try {
+    const PthFile file(path);
+    const PickleValue root = file.root();
+    return root.kind() == PickleKind::kDict && root.find("model") && root.find("step") &&
+           root.find("deck");
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
 void convert(const std::string& folder, const std::string& path, bool force) {
   if (std::filesystem::is_directory(path)) {
     throw UserError("{} is a folder; give the name of the .pth file to make", path);
   }
-  if (!force && std::filesystem::exists(path)) {
-    throw UserError("{} is there already; use --force to replace it", path);
-  }
+  const Product product{"a .pth made by ckpt2pth", nullptr, is_ours};
+  const OutputPlace place = output_place(path, product, force, {folder});
   const Checkpoint checkpoint =
       resolve_checkpoint(folder, [](const auto&, const std::string& reason) {
         std::cerr << "ckpt2pth: a checkpoint is passed over: " << reason << "\n";
       });
-  write_file_durably(path, to_published(checkpoint.state));
+  write_file_durably(place.path, to_published(checkpoint.state));
   std::cerr << "step " << checkpoint.state.step << " of " << checkpoint.folder.string() << " in "
-            << path << "\n";
+            << place.shown << "\n";
 }
 
 }  // namespace
@@ -41,9 +54,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.add_option("CHECKPOINT", folder, "a step-... folder, or a run's output folder: its newest")
       ->required();
   app.add_option("FILE", path, "the .pth to make")->required();
-  app.add_flag("--force", force, "replace a file that is there");
+  app.add_flag("--force", force, "replace a file that this program made");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }

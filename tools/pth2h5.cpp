@@ -4,7 +4,6 @@
 // Memory: the largest video.
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,13 +13,16 @@
 #include <set>
 
 #include "bovila/core/build_info.h"
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
 #include "bovila/core/log.h"
+#include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/features/feature_writer.h"
 #include "bovila/features/npy.h"
 #include "bovila/files/pth.h"
+#include "src/main/values.h"
 
 namespace {
 
@@ -139,7 +141,7 @@ bool is_there(const std::string& folder, const std::string& identity, int64_t nu
     const FeatureStore store(folder);
     if (store.source() == identity) {
       if (store.num_shards() == std::min(num_shards, store.num_videos())) return true;
-      problem = fmt::format("it has {} shards", store.num_shards());
+      problem = "it has " + counted(store.num_shards(), "shard");
     }
   } catch (const UserError& error) {
     problem = error.what();
@@ -158,34 +160,36 @@ void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& v
   }
 }
 
-void write(const FeatureSource& source, const std::string& folder, int64_t num_shards, bool force) {
+void write(const FeatureSource& source, const OutputPlace& place, int64_t num_shards, bool force) {
   int64_t total = 0;
   for (const VideoFrames& video : source.videos) {
     total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
   }
   ByteProgress progress("converting", total);
-  write_feature_set(folder, source, num_shards, force, [&](int64_t n) { progress.add(n); });
-  std::cerr << source.videos.size() << " videos in " << folder << "\n";
+  write_feature_set(place.path, source, num_shards, force, [&](int64_t n) { progress.add(n); });
+  std::cerr << counted(source.videos.size(), "video") << " in " << place.shown << "\n";
 }
 
-void say_there(const std::string& folder) {
-  std::cerr << folder << " is there already, made from this file: nothing to do\n";
+void say_there(const OutputPlace& place) {
+  std::cerr << place.shown << " is there already, made from this file: nothing to do\n";
 }
 
-void convert_npy(const std::string& path, const std::string& folder, int64_t num_shards,
+void convert_npy(const std::string& path, const OutputPlace& place, int64_t num_shards,
                  bool force) {
   const FeatureSource source = npy_source(path);
-  if (!force && is_there(folder, source.identity, num_shards)) return say_there(folder);
-  write(source, folder, num_shards, force);
+  if (!force && is_there(place.path, source.identity, num_shards)) return say_there(place);
+  write(source, place, num_shards, force);
 }
 
 void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
-  if (std::filesystem::is_directory(path)) return convert_npy(path, folder, num_shards, force);
+  // Refuses before the work what is no feature set; is_there() tells one set from another.
+  const auto place = output_place(folder, feature_set_product(), /*replace=*/true, {path});
+  if (std::filesystem::is_directory(path)) return convert_npy(path, place, num_shards, force);
   const PthFile file(path);
   const auto videos = file.tensors();
   if (videos.empty()) throw UserError("{}: there are no videos in it", path);
   for (const PthTensor& video : videos) check_video(file, video);
-  if (!force && is_there(folder, file.identity(), num_shards)) return say_there(folder);
+  if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
   verify_shared_storages(file, videos);
   FeatureSource source;
   source.identity = file.identity();
@@ -194,7 +198,7 @@ void convert(const std::string& path, const std::string& folder, int64_t num_sha
   for (const PthTensor& video : videos) source.videos.push_back({video.name, video.shape[0]});
   VideoReader reader(file, source.half);
   source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
-  write(source, folder, num_shards, force);
+  write(source, place, num_shards, force);
 }
 
 void verify(const std::string& folder) {
@@ -203,7 +207,7 @@ void verify(const std::string& folder) {
     if (!progress) progress.emplace("verifying", total);
     progress->show(done);
   });
-  std::cout << folder << ": " << num_videos << " videos, every byte as it was written\n";
+  std::cout << folder << ": " << counted(num_videos, "video") << ", every byte as it was written\n";
 }
 
 void list(const std::string& path) {
@@ -236,7 +240,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.add_option("--verify", verified, "check every byte of a feature set");
   app.add_option("--list", listed, "print names and frame counts of a feature set or .pth");
   try {
-    app.parse(argc, argv);
+    parse_values(app, argc, argv);
     const bool looks = !verified.empty() || !listed.empty();
     if (!looks && (file.empty() || folder.empty())) {
       throw CLI::RequiredError("FILE and DIR, or --verify DIR, or --list DIR");

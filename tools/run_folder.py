@@ -119,7 +119,7 @@ def read_rows(run, name, key, without):
     lines = text.split("\n")
     for number, line in enumerate(lines):
         row = json_object(line)
-        if isinstance(row.get(key), int):
+        if isinstance(row.get(key), int) and is_number(row[key]):
             rows[row[key]] = row
         elif line.strip() and number < len(lines) - 1:  # the last one is being written
             bad += 1
@@ -171,7 +171,15 @@ def read_predictions(run, path):
 
 
 def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Finite: 1e999 in a file is infinite, and an integer may be larger than any float."""
+    largest = sys.float_info.max
+    return (isinstance(value, (int, float)) and not isinstance(value, bool) and
+            -largest <= value <= largest)
+
+
+def counted(number, noun):
+    """"1 epoch", "2 epochs"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def is_letter(value):
@@ -189,7 +197,8 @@ def is_question(row):
 
 def type_name(row):
     """A question's type for people; "" where the data set has none."""
-    return STAR_TYPES.get(row.get("qtype"), "")
+    number = row.get("qtype")
+    return STAR_TYPES.get(number, "") if is_number(number) else ""
 
 
 def run_or_exit(folder):

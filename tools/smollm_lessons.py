@@ -20,6 +20,9 @@ import pickle
 import random
 import sys
 
+sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from output_place import Refused, holds_text, output_place, whole_file  # noqa: E402
+
 DIGITS = "zero one two three four five six seven eight nine".split()
 NAMED = {"Interaction": "Shown is", "Sequence": "Shown last is", "Prediction": "Shown first is",
          "Feasibility": "Never shown is"}
@@ -85,10 +88,12 @@ def write_lessons(data, folder):
                  "words": [f"Shown are {', '.join(shown_digits(one, rng))}." for one in questions]}
         for lesson, texts in facts.items():
             os.makedirs(os.path.join(folder, lesson), exist_ok=True)
-            with open(os.path.join(folder, lesson, f"STAR_{split}.json"), "w",
-                      encoding="utf-8") as file:
-                json.dump([{**question, "question": f"{text} {question['question']}"}
-                           for question, text in zip(questions, texts)], file)
+            told = json.dumps([{**question, "question": f"{text} {question['question']}"}
+                               for question, text in zip(questions, texts)])
+            place = output_place(os.path.join(folder, lesson, f"STAR_{split}.json"),
+                                 "this lesson", lambda path, told=told: holds_text(path, told))
+            with whole_file(place) as file:
+                file.write(told.encode())
 
 
 def read_vocabulary(path):
@@ -130,6 +135,7 @@ def labelled_frames(data):
 
 
 def write_start(data, llama, learnt, start):
+    place = output_place(start, sources=[learnt])
     import torch
     frames, labels = labelled_frames(data)
     words = word_embeddings(llama)[labels]
@@ -143,20 +149,23 @@ def write_start(data, llama, learnt, start):
                           f"{list(shape)}")
     model["visual_proj.weight"] = fit
     model["temporal_emb.weight"] = torch.zeros_like(entry(model, "temporal_emb.weight", learnt))
-    torch.save(checkpoint, start + ".part")
-    os.replace(start + ".part", start)
+    with whole_file(place) as file:
+        torch.save(checkpoint, file)
     print(f"visual_proj fits {len(labels)} frames of training videos to {len(DIGITS)} words")
 
 
 def main(arguments):
     commands = {"questions": (write_lessons, 2), "projection": (write_start, 4)}
     command, count = commands.get(arguments[0] if arguments else "", (None, 0))
-    if command is None or len(arguments) != 1 + count:
+    if arguments == ["--help"]:
+        print(__doc__)
+        return 0
+    if command is None or len(arguments) != 1 + count or not all(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         command(*arguments[1:])
-    except (LessonError, OSError) as error:
+    except (LessonError, Refused, OSError, ImportError) as error:
         print(f"smollm_lessons.py: {error}", file=sys.stderr)
         return 2
     return 0

@@ -2,6 +2,8 @@
 #include "bovila/checkpoint/run_folder.h"
 
 #include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <system_error>
 #include <vector>
@@ -46,9 +48,25 @@ std::optional<fs::path> move_aside(const fs::path& folder) {
   return target;
 }
 
+fs::path settings_file(const Config& config) {
+  return fs::path(config.output.folder) / "config.json";
+}
+
+/// A language model's folder has a config.json, too.
+bool is_of_our_settings(const fs::path& path) {
+  std::ifstream file(path);
+  const auto json = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.contains("train") && json.contains("output");
+}
+
 bool is_within(const fs::path& path, const fs::path& folder) {
   const fs::path inner = fs::weakly_canonical(path), outer = fs::weakly_canonical(folder);
   return std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end()).first == outer.end();
+}
+
+bool is_same(const fs::path& one, const fs::path& two) {
+  std::error_code missing;
+  return fs::equivalent(one, two, missing);
 }
 
 /// A run that starts anew cuts log.txt to nothing: what stands there without a checkpoint to go on
@@ -73,16 +91,23 @@ fs::path checkpoint_root(const Config& config) {
   return fs::path(config.output.folder) / "checkpoints";
 }
 
-void make_run_folder(const Config& config, const std::string& build, bool keep_settings) {
+void make_run_folder(const Config& config) {
   std::error_code error;
   fs::create_directories(config.output.folder, error);
   if (error) throw UserError("output.folder {}: {}", config.output.folder, error.message());
-  const auto write = [&](const char* name, const std::string& text) {
-    const fs::path path = fs::path(config.output.folder) / name;
-    if (!keep_settings || !fs::exists(path)) write_file_durably(path, text);
+  const fs::path settings = settings_file(config);
+  if (fs::exists(settings) && !is_of_our_settings(settings)) {
+    throw UserError("output.folder {} has a config.json that no run wrote: choose another folder",
+                    config.output.folder);
+  }
+}
+
+void write_settings(const Config& config, const std::string& build, bool keep) {
+  const auto write = [&](const fs::path& path, const std::string& text) {
+    if (!keep || !fs::exists(path)) write_file_durably(path, text);
   };
-  write("config.json", to_json(config));
-  write("build.json", build);
+  write(settings_file(config), to_json(config));
+  write(fs::path(config.output.folder) / "build.json", build);
 }
 
 void warn_of_file_system(const Config& config) {
@@ -124,8 +149,8 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
     }
     return std::nullopt;
   }
-  if (!start.resume.empty() && has_checkpoints && !start.eval &&
-      !is_within(start.resume, config.output.folder)) {
+  if (!start.resume.empty() && has_checkpoints && !start.eval && !is_within(start.resume, root) &&
+      !is_same(start.resume, config.output.folder)) {
     throw UserError(
         "{} holds checkpoints already, and --resume names another run's: leave --resume out to go "
         "on "

@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/data/clip.h"
 
@@ -94,22 +95,28 @@ std::vector<std::string> format_report(const DataReport& report) {
   const auto add = [&](const std::string& line) {
     lines.push_back(fmt::format("{}: {}", report.split, line));
   };
-  add(fmt::format("{} questions with {} options about {} videos{}", report.num_questions,
-                  report.num_options, report.num_videos,
+  add(fmt::format("{} with {} options about {}{}", counted(report.num_questions, "question"),
+                  report.num_options, counted(report.num_videos, "video"),
                   report.answers_hidden ? "; the answers are hidden" : ""));
   if (!report.missing.empty()) {
     const auto named =
         std::span(report.missing).first(std::min(report.missing.size(), kMaxNamedVideos));
-    add(fmt::format("{} videos have no features, zeros stand for them: {}{}", report.missing.size(),
-                    fmt::join(named, ", "), named.size() < report.missing.size() ? ", ..." : ""));
+    const bool is_one = report.missing.size() == 1;
+    add(fmt::format("{} {} no features, zeros stand for {}: {}{}",
+                    counted(report.missing.size(), "video"), is_one ? "has" : "have",
+                    is_one ? "it" : "them", fmt::join(named, ", "),
+                    named.size() < report.missing.size() ? ", ..." : ""));
   }
   add(fmt::format("prompts of {} / {} / {} tokens (min / median / max); max_seq_len is {}",
                   report.min_length, report.median_length, report.max_length, report.max_seq_len));
-  if (report.num_cut > 0) add(fmt::format("{} dialogues are cut to fit", report.num_cut));
+  if (report.num_cut > 0)
+    add(counted(report.num_cut, "dialogue") + (report.num_cut == 1 ? " is" : " are") +
+        " cut to fit");
   add(report.num_over_long == 0
           ? "no prompt is over-long"
-          : fmt::format("{} prompts are over-long; the longest is that of question {}",
-                        report.num_over_long, report.longest_question));
+          : fmt::format("{} {} over-long; the longest is that of question {}",
+                        counted(report.num_over_long, "prompt"),
+                        report.num_over_long == 1 ? "is" : "are", report.longest_question));
   return lines;
 }
 

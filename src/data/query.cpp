@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/config/problems.h"
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
 #include "bovila/core/utf8.h"
@@ -74,8 +75,8 @@ void fill_in(Query& query, const QuestionForm& form, const FeatureStore& feature
   if (query.question.empty()) throw UserError("\"question\" is missing or blank");
   if (!query.videos.empty()) return;
   if (features.num_videos() != 1) {
-    throw UserError("\"video\" is missing: the features are those of {} videos",
-                    features.num_videos());
+    throw UserError("\"video\" is missing: the features are those of {}",
+                    counted(features.num_videos(), "video"));
   }
   query.videos = features.names();
 }

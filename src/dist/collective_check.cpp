@@ -72,7 +72,8 @@ void require_equal(const Tensor& got, const Probe& probe, torch::Device device) 
       probe.expected[first].item<float>(), differs.numel(), got.numel(),
       device.is_cuda()
           ? "Look at what NCCL says with NCCL_DEBUG=INFO, and try NCCL_P2P_DISABLE=1"
-          : "Try another transport of MPI (Open MPI: --mca pml ob1 --mca btl tcp,self)");
+          : "Try another transport of MPI (Open MPI: --mca pml ob1 --mca btl tcp,self; MPICH: "
+            "UCX_TLS=tcp,self or FI_PROVIDER=tcp)");
 }
 
 /// Seconds of the slowest rank.

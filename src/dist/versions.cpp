@@ -7,6 +7,7 @@
 #include <nccl.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/build_info.h"
@@ -43,8 +44,12 @@ std::string mpi_text() {
   int length = 0, major = 0, minor = 0;
   MPI_CHECK(MPI_Get_library_version(library, &length));
   MPI_CHECK(MPI_Get_version(&major, &minor));
-  const std::string text(library, static_cast<size_t>(length));
-  return fmt::format("{} (MPI {}.{})", text.substr(0, text.find_first_of(",\n")), major, minor);
+  std::string text(library, static_cast<size_t>(length));
+  text.resize(std::min(text.size(), text.find_first_of(",\n")));
+  std::ranges::replace(text, '\t', ' ');  // MPICH's are columns
+  const auto is_gap = [](char a, char b) { return a == ' ' && b == ' '; };
+  text.erase(std::ranges::unique(text, is_gap).begin(), text.end());
+  return fmt::format("{} (MPI {}.{})", text, major, minor);
 }
 
 std::string hdf5_text() {

@@ -8,6 +8,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
 #include "bovila/core/hdf5.h"
+#include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
 #include "src/features/feature_index.h"
 
@@ -42,36 +43,16 @@ void write_shard(const fs::path& path, const FeatureSource& source, std::span<co
   hdf5::flush(file);
 }
 
-/// The folder to write, seen through a symbolic link, with the folders on its way made.
-fs::path resolve(const fs::path& folder) {
-  std::error_code reason;
-  // Absolute first: a path of one new name would stay without a folder.
-  fs::path path = fs::weakly_canonical(fs::absolute(folder), reason);
-  if (!path.has_filename()) path = path.parent_path();  // a trailing slash
-  if (reason) throw ProgramError("{}: {}", folder.string(), reason.message());
-  fs::create_directories(path.parent_path(), reason);
-  if (reason) throw ProgramError("{}: {}", path.parent_path().string(), reason.message());
-  return path;
+bool is_of_a_set(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name == "index.json" || name == "manifest.json" ||
+         (name.starts_with("shard-") && name.ends_with(".h5"));
 }
 
-/// Replacing removes what is there, so that must be a feature set and nothing else.
-void check_place(const fs::path& folder, bool replace) {
-  if (!fs::exists(folder)) return;
-  if (!fs::is_directory(folder)) {
-    throw UserError("{}: expected a folder to write to, a file is there", folder.string());
-  }
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const bool is_ours = name == "index.json" || name == "manifest.json" ||
-                         (name.starts_with("shard-") && name.ends_with(".h5"));
-    if (!is_ours) {
-      throw UserError(
-          "{}: expected a feature set or nothing, {} is there; name another folder or "
-          "move it away",
-          folder.string(), name);
-    }
-    if (!replace) throw UserError("{}: a feature set is there already", folder.string());
-  }
+void make_folders_to(const fs::path& folder) {
+  std::error_code reason;
+  fs::create_directories(folder.parent_path(), reason);
+  if (reason) throw ProgramError("{}: {}", folder.parent_path().string(), reason.message());
 }
 
 }  // namespace
@@ -95,11 +76,17 @@ std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> vid
   return shards;
 }
 
+const Product& feature_set_product() {
+  static const Product product{"a feature set", "index.json", is_of_a_set};
+  return product;
+}
+
 void write_feature_set(const fs::path& target, const FeatureSource& source, int64_t num_shards,
                        bool replace, const std::function<void(int64_t)>& progress) {
-  const fs::path folder = resolve(target);
+  const auto place = [&] { return output_place(target, feature_set_product(), replace).path; };
+  const fs::path folder = place();
+  make_folders_to(folder);
   remove_leftovers(folder);
-  check_place(folder, replace);
   TempFolder temporary(folder);
   FeatureIndex index{source.half, source.identity, {}, {}};
   for (const auto& videos : balance_shards(source.videos, num_shards)) {
@@ -114,7 +101,7 @@ void write_feature_set(const fs::path& target, const FeatureSource& source, int6
   try {
     temporary.commit(replace);
   } catch (const ProgramError&) {
-    check_place(folder, replace);  // says it better when another conversion was quicker
+    place();  // says it better when another conversion was quicker
     throw;
   }
 }

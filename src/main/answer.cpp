@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/evaluation/answerer.h"
@@ -26,6 +27,7 @@ Deck read_deck_to_answer(const CommandLine& line, bool one_video) {
 Checkpoint find_trained(const Config& config, Start start) {
   start.eval = true;  // the run itself is not touched
   if (auto checkpoint = choose_start(config, start)) return std::move(*checkpoint);
+  if (!config.train.start.empty()) return {config.train.start, {}, /*is_published=*/true};
   throw UserError(
       "no checkpoint in {}: train first, or name another run's with --resume or --set "
       "output.folder=...",
@@ -55,8 +57,14 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
   const auto llama = read_llama_params(config.model.llama, tokenizer->vocab_size());
   Bovila model = make_model(config, llama, /*for_training=*/false, device, host, host, preemption);
-  from_arrays(checkpoint.state, model.parameters());
-  log::info("answering with {}", checkpoint.folder.string());
+  if (checkpoint.is_published) {
+    const std::string file = checkpoint.folder.string();
+    report_published("answering with the published checkpoint", file,
+                     load_published(file, model.parameters()));
+  } else {
+    from_arrays(checkpoint.state, model.parameters());
+    log::info("answering with {}", checkpoint.folder.string());
+  }
   const Answerer answerer(config, features, *tokenizer, model);
   if (!line.query.options.empty()) {
     Query query = line.query;

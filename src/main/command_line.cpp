@@ -8,6 +8,7 @@
 #include "bovila/core/build_info.h"
 #include "bovila/core/system.h"
 #include "src/main/pages.h"
+#include "src/main/values.h"
 
 namespace bovila {
 namespace {
@@ -19,23 +20,20 @@ void add_answer(CLI::App& app, CommandLine& line) {
       "answer questions with a trained model: the one of --option, or of each line of standard "
       "input, {\"video\": ..., \"question\": ..., \"options\": [...]}");
   answer->add_option("DECK", line.deck, "settings of the trained run")->required();
-  answer->add_option("--set", line.overrides, "table.key=value: overrides the deck")
-      ->expected(1)
-      ->take_all();
+  add_values(*answer, "--set", line.overrides, "table.key=value: overrides the deck");
   answer->add_option("--resume", line.start.resume,
-                     "checkpoint: a step-... folder, or the output folder of a run (default: "
-                     "output.folder's newest valid one)");
+                     "checkpoint: a step-... folder, the output folder of a run, or a published "
+                     ".pth (default: output.folder's newest valid one)");
   answer->add_option("--features", line.features,
                      "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
   Query& query = line.query;
-  auto* options = answer->add_option("--option", query.options, "one of the answers to choose from")
-                      ->expected(1)
-                      ->take_all();
+  auto* options =
+      add_values(*answer, "--option", query.options, "one of the answers to choose from");
+  add_values(*answer, "--video", query.videos, "name of the video; several are shown in a row")
+      ->needs(options);
   const auto of_one_question = [&](const char* name, auto& value, const char* what) {
-    return answer->add_option(name, value, what)->needs(options)->expected(1);
+    answer->add_option(name, value, what)->needs(options);
   };
-  of_one_question("--video", query.videos, "name of the video; several are shown in a row")
-      ->take_all();
   of_one_question("--question", query.question, "what is asked");
   of_one_question("--start", query.start_s, "where the clip begins, in seconds");
   of_one_question("--end", query.end_s, "where it ends");
@@ -47,9 +45,7 @@ std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) 
   CommandLine line;
   std::string output, page;
   app.add_option("DECK", line.deck, "settings of the run, TOML (see input/README.md)");
-  app.add_option("--set", line.overrides, "table.key=value: overrides the deck")
-      ->expected(1)
-      ->take_all();
+  add_values(app, "--set", line.overrides, "table.key=value: overrides the deck");
   app.add_option("--output", output, "folder for the results: overrides output.folder");
   auto* resume = app.add_option("--resume", line.start.resume,
                                 "checkpoint to go on from: a step-... folder, or the output folder "
@@ -74,7 +70,7 @@ std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) 
       ->check(CLI::IsMember({"man", "bash-completion"}));
   fresh->excludes(resume)->excludes(eval);
   add_answer(app, line);
-  app.parse(argc, argv);
+  parse_values(app, argc, argv);
   if (!page.empty()) {
     std::cout << (page == "man" ? man_page(app) : bash_completion(app));
     return std::cout.flush() ? ExitCode::kSuccess : ExitCode::kFailure;

@@ -48,7 +48,7 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
     checkpoint = choose_start(config, start);
-    make_run_folder(config, versions_json(versions()), /*keep_settings=*/start.eval);
+    make_run_folder(config);
   });
   const auto folder = ranks.broadcast(checkpoint ? checkpoint->folder.string() : "", 0);
   run_together(ranks, [&] {
@@ -76,6 +76,13 @@ void take_published(std::string_view doing, const std::string& path, Bovila& mod
   if (ranks.rank() == 0) report_published(doing, path, contents);
 }
 
+/// Collective.
+void keep_settings(const Config& config, bool is_eval, Communicator& ranks) {
+  run_together(ranks, [&] {
+    if (ranks.rank() == 0) write_settings(config, versions_json(versions()), /*keep=*/is_eval);
+  });
+}
+
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
 void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
                    Trainer& trainer, Communicator& ranks) {
@@ -89,6 +96,7 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
     if (!checkpoint->is_published) return from_arrays(checkpoint->state, model.parameters());
     take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
+  keep_settings(config, /*is_eval=*/true, ranks);
   const Accuracy accuracy = trainer.evaluate();
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
 }
@@ -100,11 +108,12 @@ void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Tr
   if (trainer.is_done()) {
     if (ranks.rank() != 0) return;
     log::info(
-        "this run is complete, all {} epochs: --eval scores it, a larger train.epochs goes "
-        "on, --fresh starts over",
-        config.train.epochs);
+        "this run is complete, {}: --eval scores it, a larger train.epochs goes on, --fresh starts "
+        "over",
+        config.train.epochs == 1 ? "its epoch" : fmt::format("all {} epochs", config.train.epochs));
     return;
   }
+  keep_settings(config, /*is_eval=*/false, ranks);
   const Accuracy accuracy = trainer.run();
   if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
 }

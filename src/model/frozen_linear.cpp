@@ -4,6 +4,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/autograd.h>
 
+#include "src/model/cpu/processor.h"
+
 namespace bovila {
 namespace {
 
@@ -49,7 +51,7 @@ struct FrozenLinear : torch::autograd::Function<FrozenLinear> {
 }  // namespace
 
 bool uses_onednn() {
-  static const bool uses = !__builtin_cpu_is("intel") && onednn_linear().has_value();
+  static const bool uses = cpu::is_slow_in_mkl() && onednn_linear().has_value();
   return uses;
 }
 

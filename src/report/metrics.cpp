@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
 
@@ -102,8 +103,8 @@ std::string to_text(const Accuracy& accuracy) {
     types.push_back(fmt::format("{} {}", type.name, percent(type)));
   }
   const auto by_type = types.empty() ? "" : fmt::format(" ({})", fmt::join(types, ", "));
-  return fmt::format("{} % of {} questions{}, {}", percent(accuracy.total),
-                     accuracy.total.questions, by_type, certainty);
+  return fmt::format("{} % of {}{}, {}", percent(accuracy.total),
+                     counted(accuracy.total.questions, "question"), by_type, certainty);
 }
 
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {

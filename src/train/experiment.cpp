@@ -165,6 +165,9 @@ void report_missing_videos(const Inputs& inputs) {
     missing.insert(names.begin(), names.end());
   }
   if (missing.empty()) return;
+  if (missing.size() == 1) {
+    return log::warn("1 video has no features and counts as zeros: '{}'", *missing.begin());
+  }
   log::warn("{} videos have no features and count as zeros, '{}' the first", missing.size(),
             *missing.begin());
 }

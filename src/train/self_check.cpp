@@ -20,10 +20,15 @@
 namespace bovila {
 namespace {
 
+const char* fp32_library() {
+  if (uses_onednn()) return "oneDNN";
+  return at::hasMKL() ? "MKL" : "LibTorch's BLAS";
+}
+
 std::string versions_text() {
   Versions all = versions();
-  all.emplace_back("CPU", fmt::format("{}, fp32 products by {}", at::get_cpu_capability(),
-                                      uses_onednn() ? "oneDNN" : "MKL"));
+  all.emplace_back(
+      "CPU", fmt::format("{}, fp32 products by {}", at::get_cpu_capability(), fp32_library()));
   return "versions of rank 0\n" + versions_table(all);
 }
 

@@ -1,14 +1,20 @@
 // Seconds a question, tokens a second, memory: the program's training step and option scoring, or
 // the naive forms of tests/naive/, on a random LLaMA and questions of STAR's lengths.
-// Called by tests/bench/speed.py, which sets shapes, ranks and threads and prints the table.
+// Called by tests/bench/speed.py and tools/gpu-first-light, which set shapes, ranks and threads and
+// print tables.
 //
 //   speed prepare FOLDER --dim 512 --layers 8    writes the LLaMA in Meta's form
 //   speed peak --threads 2                       GFLOP/s of the frozen layers' matrix products
+//   speed peak --device cuda                     GFLOP/s of a large product in bf16
 //   speed run FOLDER --work train [--naive] ...  one JSON line
+//   speed run --dim 4096 --layers 32 --heads 32 --hidden 11008 --bf16 --device cuda ...
+//                                                the same with a LLaMA that is written in memory
 #define DOCTEST_CONFIG_IMPLEMENT  // the builders of test files check with it
 #include <doctest/doctest.h>
 
 #include <ATen/record_function.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -17,12 +23,18 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "bovila/core/error.h"
 #include "bovila/core/random.h"
+#include "bovila/dist/device.h"
+#include "bovila/dist/gpu_checks.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/dist/nccl_communicator.h"
+#include "bovila/dist/threads.h"
 #include "bovila/evaluation/evaluator.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/model/frozen_linear.h"
 #include "bovila/train/train_step.h"
+#include "tests/bench/product_count.h"
 #include "tests/naive/naive_bovila.h"
 #include "tests/unit/model/tiny_llama.h"
 
@@ -37,9 +49,12 @@ constexpr int64_t kFrames = 10, kSlots = 10;
 constexpr int32_t kEos = 2, kNewline = 13;
 
 struct Settings {
-  std::string folder, work = "train";
+  std::string folder, work = "train", device = "cpu";
   bool naive = false, recompute = false, bf16 = false;
-  int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4, threads = 1;
+  int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4;
+  int64_t heads = 0;    // 0: of width 64
+  int64_t hidden = 0;   // SwiGLU's width; 0: LLaMA's rule
+  int64_t threads = 1;  // 0: the program's choice
   int64_t vocab = 32000, max_seq_len = 160, tokens_at_once = -1;
   double length = 1;  // factor on the texts' lengths
 };
@@ -52,8 +67,9 @@ LlamaParams params_of(const Settings& s) {
   LlamaParams params;
   params.dim = s.dim;
   params.n_layers = s.layers;
-  params.n_heads = params.n_kv_heads = s.dim / 64;
+  params.n_heads = params.n_kv_heads = s.heads > 0 ? s.heads : s.dim / 64;
   params.multiple_of = 32;
+  params.given_hidden_dim = s.hidden;
   params.vocab_size = s.vocab;
   return params;
 }
@@ -166,19 +182,40 @@ class Questions {
   int64_t row_ = 0;
 };
 
-Bovila make_model(const Settings& s, const LlamaParams& p) {
+/// Weights that no file holds: norms of one, matrices such that activations stay near 1.
+LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& options) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(11);
+  const auto matrix = [&](int64_t rows, int64_t columns) {
+    return torch::randn({rows, columns}, options).mul_(1 / std::sqrt(static_cast<double>(columns)));
+  };
+  LlamaWeights weights;
+  weights.params = p;
+  weights.tok_embeddings = torch::randn({p.vocab_size, p.dim}, options);
+  for (int64_t l = 0; l < p.n_layers; ++l) {
+    weights.layers.push_back({torch::ones({p.dim}, options), matrix(p.dim + 2 * p.kv_dim(), p.dim),
+                              matrix(p.dim, p.dim), torch::ones({p.dim}, options),
+                              matrix(2 * p.hidden_dim(), p.dim), matrix(p.dim, p.hidden_dim())});
+  }
+  weights.norm = torch::ones({p.dim}, options);
+  weights.output = matrix(p.vocab_size, p.dim);
+  return weights;
+}
+
+Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device) {
+  const auto precision = s.bf16 ? torch::kBFloat16 : torch::kFloat32;
   ModelConfig config;
   config.max_feats = kFrames;
   config.max_seq_len = s.max_seq_len;
   config.adapter_len = kSlots;
   config.adapter_layers = s.adapters;
-  AdapterParameters parameters(p, config, false, /*seed=*/1, torch::kCPU);
+  AdapterParameters parameters(p, config, false, /*seed=*/1, device);
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  return {Llama(load_llama_weights(s.folder, p, s.bf16 ? torch::kBFloat16 : torch::kFloat32),
-                s.recompute),
-          std::move(parameters)};
+  auto weights = s.folder.empty() ? random_weights(p, torch::TensorOptions(device).dtype(precision))
+                                  : load_llama_weights(s.folder, p, precision);
+  return {Llama(std::move(weights), s.recompute), std::move(parameters)};
 }
 
 /// Elements of the frozen matrices of all layers.
@@ -257,7 +294,7 @@ struct Work {
 Work train(const Settings& s, Bovila& model, Communicator& ranks) {
   Questions questions(s);
   auto& parameters = model.parameters();
-  AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, torch::kCPU);
+  AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, model.llama().device());
   LossConfig config;
   if (s.tokens_at_once >= 0) config.tokens_at_once = s.tokens_at_once;
   const auto noise = named_noise(1, 0, s.vocab);
@@ -327,13 +364,37 @@ json shares_of(std::map<std::string, double> parts, double seconds) {
   return shares;
 }
 
+std::string name_of(torch::Device device) {
+  if (!device.is_cuda()) return "CPU";
+  cudaDeviceProp properties;
+  CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index()));
+  return properties.name;
+}
+
+/// What LibTorch's allocator had of the GPU at most, and what there is of it.
+json device_memory(torch::Device device) {
+  const auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(device.index());
+  size_t left = 0, all = 0;
+  CUDA_CHECK(cudaMemGetInfo(&left, &all));
+  return {{"allocated_peak_bytes", stats.allocated_bytes[0].peak},
+          {"reserved_peak_bytes", stats.reserved_bytes[0].peak},
+          {"bytes", all}};
+}
+
 void run(Settings s, int argc, char** argv) {
   const MpiSession session(&argc, &argv);
-  MpiCommunicator ranks(MPI_COMM_WORLD, /*timeout_s=*/600);
+  MpiCommunicator host(MPI_COMM_WORLD, /*timeout_s=*/600);
+  const MpiComm node_ranks = session.node();
+  MpiCommunicator node(node_ranks.get(), /*timeout_s=*/600);
+  if (s.threads == 0) s.threads = choose_threads(node);
   torch::set_num_threads(static_cast<int>(s.threads));
-  const LlamaParams p = read_llama_params(s.folder, s.vocab);
+  const auto device =
+      choose_device(s.device == "cuda" ? DeviceRequest::kCuda : DeviceRequest::kCpu, host, node);
+  const auto nccl = device.is_cuda() ? std::make_unique<NcclCommunicator>(host, device) : nullptr;
+  Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
+  const LlamaParams p = s.folder.empty() ? params_of(s) : read_llama_params(s.folder, s.vocab);
   if (s.adapters == 0) s.adapters = p.n_layers;
-  Bovila model = make_model(s, p);
+  Bovila model = make_model(s, p, device);
   const int64_t loaded = peak_memory_bytes();
   const auto work = [&](int64_t steps) {
     Settings some = s;
@@ -341,7 +402,11 @@ void run(Settings s, int argc, char** argv) {
     return s.work == "train" ? train(some, model, ranks) : evaluate(some, model);
   };
   // Threads, kernels and memory are there from here on, and no parameter has changed before.
-  const auto numbers = work(1).numbers;
+  const auto [first, operations_first] = [&] {
+    const testing::ProductCount products;
+    auto done = work(1);
+    return std::pair(std::move(done), products.operations());
+  }();
   const PartTimes parts;
   ranks.barrier();
   const auto start = Clock::now();
@@ -353,52 +418,81 @@ void run(Settings s, int argc, char** argv) {
   const double operations = s.work == "train" ? 4 : 2;
   if (ranks.rank() != 0) return;
   const auto questions = static_cast<double>(done.questions * ranks.size());
-  std::cout << json{{"dim", p.dim},
-                    {"layers", p.n_layers},
-                    {"work", s.work},
-                    {"precision", s.bf16 ? "bf16" : "fp32"},
-                    {"mode", s.naive       ? "naive"
-                             : s.recompute ? "recompute"
-                                           : "fast"},
-                    {"ranks", ranks.size()},
-                    {"threads", s.threads},
-                    {"batch", s.batch},
-                    {"options", s.options},
-                    {"length", s.length},
-                    {"adapter_layers", s.adapters},
-                    {"tokens_a_prompt",
-                     static_cast<double>(done.tokens) / static_cast<double>(done.questions) /
-                         (s.work == "train" ? 3.0 : static_cast<double>(s.options))},
-                    {"seconds_a_question", seconds / questions},
-                    {"cpu_seconds_a_question", cpu / static_cast<double>(done.questions)},
-                    {"questions_a_second", questions / seconds},
-                    {"tokens_a_second", static_cast<double>(done.tokens * ranks.size()) / seconds},
-                    {"layer_gflops", operations * layer_weights(p) *
-                                         static_cast<double>(done.tokens * ranks.size()) / seconds /
-                                         1e9},
-                    {"parts", shares_of(PartTimes::seconds(), seconds)},
-                    {"loaded_bytes", loaded},
-                    {"peak_bytes", peak_memory_bytes()},
-                    {"numbers", numbers}}
-                   .dump()
-            << "\n";
+  const double products = static_cast<double>(operations_first) * static_cast<double>(done.tokens) /
+                          static_cast<double>(first.tokens);
+  json line{
+      {"dim", p.dim},
+      {"layers", p.n_layers},
+      {"device", name_of(device)},
+      {"work", s.work},
+      {"precision", s.bf16 ? "bf16" : "fp32"},
+      {"mode", s.naive       ? "naive"
+               : s.recompute ? "recompute"
+                             : "fast"},
+      {"ranks", ranks.size()},
+      {"threads", s.threads},
+      {"batch", s.batch},
+      {"options", s.options},
+      {"length", s.length},
+      {"adapter_layers", s.adapters},
+      {"tokens_a_prompt", static_cast<double>(done.tokens) / static_cast<double>(done.questions) /
+                              (s.work == "train" ? 3.0 : static_cast<double>(s.options))},
+      {"seconds_a_question", seconds / questions},
+      {"cpu_seconds_a_question", cpu / static_cast<double>(done.questions)},
+      {"questions_a_second", questions / seconds},
+      {"tokens_a_second", static_cast<double>(done.tokens * ranks.size()) / seconds},
+      {"layer_gflops", operations * layer_weights(p) *
+                           static_cast<double>(done.tokens * ranks.size()) / seconds / 1e9},
+      {"products_a_question", products / static_cast<double>(done.questions)},
+      {"product_gflops_a_rank", products / seconds / 1e9},
+      {"loaded_bytes", loaded},
+      {"peak_bytes", peak_memory_bytes()},
+      {"numbers", first.numbers}};
+  if (device.is_cuda()) {
+    line["device_memory"] = device_memory(device);
+  } else {  // a part of a step on a GPU ends before the GPU does
+    line["parts"] = shares_of(PartTimes::seconds(), seconds);
+  }
+  std::cout << line.dump() << "\n";
 }
 
-/// GFLOP/s of 640 rows times a 4096 x 4096 matrix.
+/// GFLOP/s of a product of two matrices, the best of 12 times `rounds` of them.
+double measure_peak(const std::function<void()>& multiply, double operations, int rounds,
+                    const std::function<void()>& wait) {
+  double best = 1e9;
+  for (int i = 0; i < 12; ++i) {
+    wait();
+    const auto start = Clock::now();
+    for (int round = 0; round < rounds; ++round) multiply();
+    wait();
+    best = std::min(best, seconds_since(start));
+  }
+  return rounds * operations / best / 1e9;
+}
+
+/// On the CPU 640 rows times a 4096 x 4096 matrix, on the first GPU 8192 rows and 8192 x 8192 in
+/// bf16.
 void peak(const Settings& s) {
   torch::set_num_threads(static_cast<int>(s.threads));
   const torch::NoGradGuard no_grad;
-  const auto x = torch::randn({640, 4096});
-  const auto matrix = torch::randn({4096, 4096});
-  double best = 1e9;
-  for (int i = 0; i < 12; ++i) {
-    const auto start = Clock::now();
-    frozen_linear(x, matrix);
-    best = std::min(best, seconds_since(start));
+  if (s.device == "cpu") {
+    const auto x = torch::randn({640, 4096});
+    const auto matrix = torch::randn({4096, 4096});
+    const double gflops = measure_peak([&] { frozen_linear(x, matrix); }, 2 * 640 * 4096.0 * 4096,
+                                       /*rounds=*/1, [] {});
+    std::cout << json{{"threads", s.threads}, {"peak_gflops", gflops}}.dump() << "\n";
+    return;
   }
-  std::cout
-      << json{{"threads", s.threads}, {"peak_gflops", 2 * 640 * 4096.0 * 4096 / best / 1e9}}.dump()
-      << "\n";
+  const RankView view = view_devices("");
+  if (view.devices.empty()) throw UserError("no CUDA device: {}", view.why_none);
+  load_cuda();
+  const torch::Device device(torch::kCUDA, 0);
+  const auto options = torch::TensorOptions(device).dtype(torch::kBFloat16);
+  const auto x = torch::randn({8192, 8192}, options);
+  const auto matrix = torch::randn({8192, 8192}, options);
+  const double gflops = measure_peak([&] { frozen_linear(x, matrix); }, 2 * 8192.0 * 8192 * 8192,
+                                     /*rounds=*/20, [] { c10::cuda::device_synchronize(); });
+  std::cout << json{{"device", name_of(device)}, {"peak_gflops", gflops}}.dump() << "\n";
 }
 
 }  // namespace
@@ -410,13 +504,19 @@ int main(int argc, char** argv) {
   auto* prepare_command = app.add_subcommand("prepare");
   auto* peak_command = app.add_subcommand("peak");
   auto* run_command = app.add_subcommand("run");
+  prepare_command->add_option("FOLDER", s.folder)->required();
+  run_command->add_option("FOLDER", s.folder);
   for (auto* command : {prepare_command, run_command}) {
-    command->add_option("FOLDER", s.folder)->required();
     command->add_option("--vocab", s.vocab);
+    command->add_option("--dim", s.dim);
+    command->add_option("--layers", s.layers);
   }
-  prepare_command->add_option("--dim", s.dim);
-  prepare_command->add_option("--layers", s.layers);
-  for (auto* command : {peak_command, run_command}) command->add_option("--threads", s.threads);
+  run_command->add_option("--heads", s.heads);
+  run_command->add_option("--hidden", s.hidden);
+  for (auto* command : {peak_command, run_command}) {
+    command->add_option("--threads", s.threads);
+    command->add_option("--device", s.device)->check(CLI::IsMember({"cpu", "cuda"}));
+  }
   run_command->add_option("--work", s.work)->check(CLI::IsMember({"train", "eval"}));
   run_command->add_flag("--naive", s.naive);
   run_command->add_flag("--recompute", s.recompute);
@@ -431,8 +531,16 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   doctest::Context checks;
   checks.setAsDefaultForAssertsOutOfTestCases();
-  if (*prepare_command) prepare(s);
-  if (*peak_command) peak(s);
-  if (*run_command) run(s, argc, argv);
+  try {
+    if (*prepare_command) prepare(s);
+    if (*peak_command) peak(s);
+    if (*run_command) run(s, argc, argv);
+  } catch (const c10::Error& error) {
+    std::cerr << "speed: error: " << error.what_without_backtrace() << "\n";
+    return 1;
+  } catch (const std::exception& error) {
+    std::cerr << "speed: error: " << error.what() << "\n";
+    return 1;
+  }
   return 0;
 }

@@ -145,6 +145,28 @@ test_one_question_on_the_command_line() {
   says "--video requires --option"
 }
 
+test_options_and_videos_are_taken_as_they_are_typed_wherever_the_deck_stands() {
+  trained star
+  local more=("${deck[@]:1}")
+  python3 -c 'import json
+for options in [["[laughs]", "b"], ["[two,five]", "{}"], ["a,b", "%%"]]:
+    print(json.dumps({"video": "S0", "question": "-", "options": options}))' >asked
+  answered 0 asked
+  local line=0 first second
+  while read -r first second; do
+    exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer --video S0 --question - \
+      --option "$first" --option "$second" "$deck" "${more[@]}"
+    ((++line))
+    cmp said <(sed -n "${line}p" answers)
+  done <<<$'[laughs] b\n[two,five] {}\na,b %%'
+  exits 2 bovila answer "${deck[@]}" --question - --option a --option b --video "[S0,S1]"
+  says_once 'video "[S0,S1]" has no features'
+  exits 2 bovila answer "${deck[@]}" --video S0 --question - --option The book. --option b
+  says "The following argument was not expected: book."
+  exits 2 bovila answer "${deck[@]}" --video S0 --question - --option --video --option b
+  says "--option: expected a value, got the option --video"
+}
+
 test_another_run_and_other_features_can_be_named() {
   trained star
   deck+=(--set "output.folder=$PWD/none" --set data.features=/nowhere --set data.folder=/nowhere)

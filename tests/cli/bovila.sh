@@ -39,7 +39,7 @@ test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
   says_once "[model]"
   says_once "dataset = \"star\""
   says_once "2 ranks of"
-  says_once "videos have no features and count as zeros"
+  says_once "1 video has no features and counts as zeros"
   says_once "epoch 0 step 1 (8 of 24 questions), loss "
   says "loss_vaq" "loss_aqa" "lr " "gradient norm" "questions/s, ETA"
   says_once "epoch 1 done: mean loss"
@@ -162,7 +162,7 @@ test_ranks_that_share_cores_are_a_warning() {
   exits 0 taskset -c "$core" mpirun --bind-to none -np 2 "$bin/bovila" --self-check
   says_once "warning: host $(hostname): ranks 0-1 compute with 2 threads on 1 core ($core)"
   exits 0 taskset -c "$core" "$bin/bovila" "${deck[@]}" --eval --output alone
-  ! grep -q "warning: host" said
+  ! grep -q " compute with " said
 }
 
 test_the_version_is_told_without_a_deck_and_without_mpi() {
@@ -177,7 +177,7 @@ test_a_gpu_that_is_not_there_is_an_error_of_all_ranks_with_exit_code_2() {
   local start=$SECONDS
   ln -s "$root/input" input
   "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features >/dev/null 2>&1
-  exits 2 env CUDA_VISIBLE_DEVICES= mpirun -np 2 "$bin/bovila" input/demo.toml \
+  exits 2 env CUDA_VISIBLE_DEVICES= "$MPIRUN" -np 2 "$bin/bovila" input/demo.toml \
     --set run.device="cuda"
   says_once "error: "
   says_once 'run.device = "cuda", but no rank sees a CUDA device ('
@@ -293,7 +293,7 @@ test_an_output_folder_that_cannot_be_made_is_refused() {
 test_when_a_rank_is_killed_the_job_ends() {
   inputs star
   # A rank that was left alone would wait for the others for ten minutes.
-  mpirun -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 \
+  "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 \
     --set run.collective_timeout_s=600 >said 2>&1 &
   local job=$! victim start
   for ((i = 0; i < 600; ++i)); do
@@ -301,13 +301,49 @@ test_when_a_rank_is_killed_the_job_ends() {
     sleep 0.1
   done
   says "epoch 1 done"
-  victim=$(pgrep -P "$job" | tail -1)
+  victim=$(rank_pids | tail -1)
   start=$SECONDS
   kill -9 "$victim"
   if wait "$job"; then return 1; fi
   ((SECONDS - start < 120))
-  [[ -z $(pgrep -P "$job") ]]
+  [[ -z $(rank_pids) ]]
   exits 0 bovila "${deck[@]}" --resume out --eval --output again
+}
+
+test_a_value_that_is_missing_or_empty_is_refused_by_every_option_of_every_program() {
+  inputs star
+  local option program
+  for option in --output --resume --set; do
+    for value in "" "=" --eval; do
+      if [[ $value == "=" ]]; then set -- "$option="; else set -- "$option" "$value"; fi
+      exits 2 bovila "$@" "${deck[@]}"
+      says "$option" "expected a value, got"
+    done
+  done
+  for option in --set --resume --features --option --video --question --start --end --dialogue; do
+    exits 2 bovila answer "${deck[@]}" $option ""
+    says "$option: expected a value, got an empty one (a variable that is not set?)"
+  done
+  exits 2 bovila ""
+  says "DECK: expected a value"
+  exits 2 bovila "${deck[@]}" --set output.folder=
+  says "output.folder: expected a string (folder), got string"
+  while read -r program option; do
+    exits 2 "$bin/$program" a b "$option" ""
+    says "$option: expected a value, got an empty one"
+    exits 2 "$bin/$program" a "" --force
+    exits 2 "$bin/$program" "" b --force
+  done <<<$'pth2h5 --verify\npth2h5 --list\nllama2bovila --tokenizer\nllama2bovila --precision'
+  exits 2 "$bin/ckpt2pth" out ""
+  says "FILE: expected a value"
+  [[ -z $(ls -A | grep -vx said) ]]
+}
+
+test_a_setting_and_the_deck_stand_in_any_order() {
+  inputs star
+  exits 0 bovila --set train.epochs=1 "${deck[@]}" --check
+  exits 2 bovila "${deck[@]}" --set train.epochs=1 train.lr=1 --check
+  says "The following argument was not expected: train.lr=1"
 }
 
 run_tests bovila

@@ -73,7 +73,7 @@ test_check_reports_the_data_and_writes_nothing() {
   inputs star
   exits 0 bovila "${deck[@]}" --check
   says "train: 24 questions with 4 options about" "val: 12 questions with 4 options about" \
-    "videos have no features, zeros stand for them" "tokens (min / median / max); max_seq_len is 256" \
+    "1 video has no features, zeros stand for it: S3" "tokens (min / median / max); max_seq_len is 256" \
     "train: no prompt is over-long" "the deck, its data and the weights' files fit together"
   [[ ! -e out ]]
 }

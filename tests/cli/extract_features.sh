@@ -25,7 +25,7 @@ test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_
   cp -r "$work/videos" .
   # A converter that waits: however fast the clips are read, there is no set when the kill comes.
   mkdir waits
-  cp "$root/tools/extract_features.py" waits
+  cp "$root"/tools/{extract_features,output_place}.py waits
   printf '#!/bin/sh\nwhile kill -0 $PPID 2>&1; do sleep 0.1; done\n' >waits/pth2h5
   chmod +x waits/pth2h5
   waits/extract_features.py videos set --model "$work/clip" --batch 1 >log 2>&1 &
@@ -48,6 +48,8 @@ test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_
   says_once "3 of 4 videos are done already"
   lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
   [[ ! -e set.extracting ]]
+  exits 0 extract videos set --model "$work/clip" --shards 1 --force
+  lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
   cp -r set "$work/set"
 }
 
@@ -89,6 +91,9 @@ test_what_cannot_be_extracted_is_refused_with_exit_code_2() {
   mkdir -p videos/a videos/b other
   exits 2 extract nowhere set
   says_once "nowhere: expected a folder of videos"
+  exits 2 extract "" set
+  says "expected a value, got an empty one"
+  exits 2 extract videos ""
   exits 2 extract videos set
   says_once "there are no videos in it"
   touch videos/a/one.mp4 videos/b/one.avi videos/b/._one.mov other/file
@@ -96,7 +101,17 @@ test_what_cannot_be_extracted_is_refused_with_exit_code_2() {
   says_once "have the same name 'one'"
   rm videos/b/one.avi
   exits 2 extract videos other --recursive
-  says_once "other is there already and is no feature set"
+  says_once "other: expected a feature set or nothing, something else is there"
+  exits 2 extract videos other --recursive --force
+  says_once "other: expected a feature set or nothing, something else is there"
+  mkdir -p set.extracting
+  cp videos/a/one.mp4 set.extracting/
+  exits 2 extract set.extracting set --model "$work/clip"
+  says_once "set.extracting is needed for videos that are done, and holds other files"
+  [[ $(ls set.extracting) == one.mp4 ]]
+  rm -r set.extracting
+  exits 2 extract videos videos --recursive --force
+  says_once "videos is read from there, which is never replaced"
   exits 2 extract videos set --recursive --fps 0
   says "--fps: expected at least 0.001, got 0.0"
   exits 2 extract videos set --recursive --model "$root/tests"

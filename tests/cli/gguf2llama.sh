@@ -106,10 +106,34 @@ END
   exits 2 "$bin/perplexity"
 }
 
+test_help_needs_no_packages_and_what_is_missing_is_said() {
+  exits 0 env PYTHONPATH= python3 -S "$root/tools/gguf2llama.py" --help
+  says_once "gguf2llama.py MODEL.gguf FOLDER"
+  exits 2 env PYTHONPATH= python3 -S "$root/tools/gguf2llama.py" model.gguf out
+  says_once "run \`make deps\` and \`tools/deps.sh smollm\`"
+  exits 2 gguf2llama model.gguf ""
+  exits 2 gguf2llama model.gguf
+  converted
+  exits 1 bash -c 'ulimit -f 4; exec "$@"' - \
+    env PYTHONPATH="$root/.deps/test-python:$root/.deps/python" \
+    python3 "$root/tools/gguf2llama.py" "$work/small.gguf" out
+  says "gguf2llama: out cannot be written: "
+  [[ $(ls -A) == said ]]
+}
+
 test_files_that_cannot_be_converted_are_refused_and_leave_nothing() {
   converted
   exits 2 gguf2llama "$work/small.gguf" "$work/llama"
-  says_once "is there already"
+  says_once "is there already; name another one"
+  mkdir -p out.part home
+  touch out.part/thesis.txt home/thesis.txt
+  exits 2 gguf2llama "$work/small.gguf" home
+  ln -s disk-full/out linked
+  exits 0 gguf2llama "$work/small.gguf" linked
+  says_once "linked is a link: $(realpath .)/disk-full/out is written"
+  diff -r disk-full/out "$work/llama"
+  [[ -e out.part/thesis.txt && $(ls home) == thesis.txt && $(ls -A disk-full) == out ]]
+  rm -r out.part home linked disk-full
   echo "no gguf" >bad.gguf
   exits 2 gguf2llama bad.gguf out
   says_once "bad.gguf: expected a GGUF file"

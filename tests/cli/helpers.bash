@@ -1,13 +1,15 @@
 # What the tests of the program bovila share. A script sources this, defines functions test_..., and
 # ends with `run_tests NAME`. Each test runs in a shell of its own that ends at the first command
 # that fails, in a folder of its own, and prints "ok NAME: test" or its output and "FAILED NAME: test".
-# Input: tests/golden/mini, read only; $BUILD/bin. Set by tests/run.sh: Open MPI's settings.
+# Input: tests/golden/mini, read only; $BUILD/bin. Set by tests/run.sh: Open MPI's settings, and
+# MPIRUN, what starts ranks (default: mpirun).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bin=$(realpath "${BUILD:-$root/build}/bin")
 mini=$root/tests/golden/mini
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+MPIRUN=${MPIRUN:-mpirun}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
@@ -38,8 +40,11 @@ bovila() { timeout 300 "$bin/bovila" "$@"; }
 ranks() {
   local number=$1
   shift
-  timeout 300 mpirun -np "$number" "$bin/bovila" "$@"
+  timeout 300 "$MPIRUN" -np "$number" "$bin/bovila" "$@"
 }
+# Process ids of the ranks whose output folder is here, in the order of their starts.
+rank_pids() { pgrep -f "^$bin/bovila .*output.folder=$PWD/out( |\$)"; }
+is_mpich() { "$MPIRUN" --version | grep -q HYDRA; }
 
 # exits STATUS COMMAND...: the command ends with this exit code; all it prints is in the file `said`.
 exits() {

@@ -24,34 +24,46 @@ LONGEST_STOP_S = 20  # a busy machine's; a micro-step of these runs takes some m
 MOST_STOPS = 8  # then a run may reach its end
 
 
+def is_alive(pid):
+    """A dead process has let go of its files when its last thread is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            state = stat.read().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
+
+
 class Run:
-    """One start of the program in a session of its own."""
+    """One start of the program, its processes marked in their environment: MPICH's starter gives
+    each a session of its own."""
 
     def __init__(self, command, out):
         self.out = out
         self.log = open(out + ".said", "a")
         self.log_size = os.path.getsize(out + ".said")
+        mark = f"{os.getpid()} {time.monotonic_ns()}"
+        self.mark = f"BOVILA_TEST_RUN={mark}".encode()
         self.process = subprocess.Popen(
             command + ["--output", out], stdout=self.log, stderr=self.log,
-            stdin=subprocess.DEVNULL, start_new_session=True)
+            stdin=subprocess.DEVNULL, start_new_session=True,
+            env=os.environ | {"BOVILA_TEST_RUN": mark})
+        self.known = {self.process.pid}
 
     def members(self):
-        """Process ids of the session, the started one first. A dead one has let go of its files
-        when its last thread is gone."""
-        found = []
-        for name in os.listdir("/proc"):
+        """Ids of its living processes, the started one first. A dead one's environment is gone
+        before its last thread is."""
+        for name in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{name}/stat") as stat:
-                    fields = stat.read().rsplit(")", 1)[1].split()
-                dead = fields[0] == "Z" and len(os.listdir(f"/proc/{name}/task")) == 1
-                if int(fields[3]) == self.process.pid and not dead:
-                    found.append(int(name))
-            except (OSError, ValueError, IndexError):
+                with open(f"/proc/{name}/environ", "rb") as environment:
+                    if self.mark in environment.read().split(b"\0"):
+                        self.known.add(int(name))
+            except OSError:
                 continue
-        return sorted(found, key=lambda pid: pid != self.process.pid)
+        return sorted(filter(is_alive, self.known), key=lambda pid: pid != self.process.pid)
 
     def ranks(self):
-        """Those of the session that are the program and not its starter."""
+        """Those that are the program and not its starter."""
         found = []
         for pid in self.members():
             try:

@@ -44,7 +44,7 @@ fi
 SCONTROL
 chmod +x "$work/bin/"*
 export PATH=$work/bin:$PATH NOTES=$work/notes JOB_STATE=RUNNING
-unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
+unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_PMI BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
 unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES
 unset NCCL_DEBUG NCCL_SOCKET_IFNAME
 
@@ -99,6 +99,8 @@ job 0 "" "BOVILA_ARGS and SRUN_ARGS are split at blanks" BOVILA=rank DECK=input/
   BOVILA_ARGS="--set train.epochs=5  --check" SRUN_ARGS="--label --cpu-bind=cores" jobs/run.sh
 called "arguments arrive in order" --mpi=pmix --wait=60 --label --cpu-bind=cores rank \
   input/demo.toml --set train.epochs=5 --check "cpus unset"
+job 0 "" "BOVILA_PMI names another PMI" BOVILA=rank DECK=input/demo.toml BOVILA_PMI=pmi2 jobs/run.sh
+called "srun is told of it" --mpi=pmi2 --wait=60 rank input/demo.toml "cpus unset"
 job 0 "" "arguments with a star stay as they are" BOVILA=rank DECK=input/demo.toml \
   BOVILA_ARGS="--output out/*" jobs/run.sh
 called "no file names for the star" --mpi=pmix --wait=60 rank input/demo.toml --output "out/*" \

@@ -330,6 +330,70 @@ test_what_is_no_run_is_refused_with_what_was_expected() {
   done
 }
 
+test_a_file_that_is_no_page_and_no_picture_of_a_run_is_not_written_over() {
+  local tool
+  mkdir run
+  echo '{"step":1,"loss":1}' >run/metrics.jsonl
+  for tool in report.html plot_run.png plot_run.svg plot_run.pdf; do
+    echo thesis >"$tool"
+    exits 2 "$root/tools/${tool%.*}" run --output "$tool"
+    says "error: $tool: expected a p" "of tools/${tool%.*} or nothing, something else is there"
+    [[ $(<"$tool") == thesis ]]
+    rm "$tool"
+    ln -s "run/$tool" "$tool"
+    exits 0 "$root/tools/${tool%.*}" run --output "$tool"
+    says_once "$tool is a link: $(realpath run)/$tool is written"
+    exits 0 "$root/tools/${tool%.*}" run --output "$tool"
+    [[ -L $tool && -s run/$tool ]]
+  done
+}
+
+test_on_a_full_disk_the_old_page_and_picture_stay_and_nothing_half() {
+  local tool
+  mkdir run
+  echo '{"step":1,"loss":1}' >run/metrics.jsonl
+  for tool in report plot_run; do
+    exits 0 "$root/tools/$tool" run
+    cp -r run before
+    exits 1 bash -c 'ulimit -f 4; exec "$@"' - "$root/tools/$tool" run
+    says "cannot be written: File too large"
+    diff -r before run
+    rm -r before
+    exits 2 "$root/tools/$tool" run --output ""
+    says "--output: expected a value, got an empty one"
+    exits 2 "$root/tools/$tool" ""
+  done
+}
+
+test_numbers_that_are_not_finite_cost_their_rows_alone() {
+  mkdir run
+  python3 - >run/questions.jsonl <<'END'
+for number, u in enumerate(["0.5", "0.25", "1e999", "-1e999", "NaN", "Infinity", "1" + "0" * 400]):
+    print('{"qid":%d,"qtype":%s,"pre":"A","ans":"B","u":%s}' % (number, number or [], u))
+END
+  printf '{"step":1,"loss":1}\n{"step":2,"loss":1e999}\n{"step":1%0400d,"loss":1}\n' 0 \
+    >run/metrics.jsonl
+  exits 0 "$root/tools/report" run
+  says "note: questions.jsonl: 5 rows left out" "note: metrics.jsonl: 1 line left out"
+  ! grep -E '[:,](NaN|-?Infinity)' run/report.html
+  exits 0 "$root/tools/plot_run" run
+  sed 's/^/[/; s/$/]/' <(grep '"qid":4' run/questions.jsonl) >run/eval.json
+  rm run/questions.jsonl
+  exits 0 "$root/tools/report" run
+  says "note: eval.json: 1 row left out"
+  exits 0 "$root/tools/plot_run" run
+}
+
+test_one_of_a_thing_is_not_many() {
+  mkdir run
+  echo '{"train": {"epochs": 1}}' >run/config.json
+  echo '{"epoch":0,"val_acc":1}' >run/log.txt
+  echo '{"qid":0,"qtype":1,"pre":"A","ans":"A","u":0.5}' >run/questions.jsonl
+  exits 0 "$root/tools/report" run
+  grep -q "complete, 1 epoch<" run/report.html
+  grep -q "100.00 % of 1 question<" run/report.html
+}
+
 test_plot_run_without_matplotlib_says_what_it_needs() {
   mkdir out
   echo '{"step":1,"loss":1}' >out/metrics.jsonl

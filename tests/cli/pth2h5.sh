@@ -93,6 +93,7 @@ elif kind == "shared":  # all videos are windows on one storage
          [b"\1" * 50 * 768 * 2])
 elif kind == "names":
     videos(path, ["a/b", "with blank", "\u5f71\u7247", "../../up", "tab\there"], 2)
+elif kind == "one": videos(path, ["v"], 2)
 elif kind == "mixed":
     kinds = ("Half", "Float", "Double", "BFloat16")
     save(path, [(k, tensor(i, [2, 768], k)) for i, k in enumerate(kinds)],
@@ -132,6 +133,9 @@ nothing_but "leaves nothing beside a set" "$work/sets" dramaqa how2qa star tvqa 
 make names
 expect "takes any name" 0 "5 videos" "$pth2h5" "$work/names.pth" "$work/sets/names"
 expect "lists a name with a slash" 0 "a/b	2" "$pth2h5" --list "$work/sets/names"
+make one
+expect "one video is not many" 0 "1 video in" "$pth2h5" "$work/one.pth" "$work/sets/one"
+expect "nor when verified" 0 "1 video, every byte" "$pth2h5" --verify "$work/sets/one"
 make mixed
 expect "mixes floating point types" 0 "4 videos" "$pth2h5" "$work/mixed.pth" "$work/sets/mixed"
 make shared
@@ -149,6 +153,18 @@ expect "verifies the replacement" 0 "3 videos" "$pth2h5" --verify "$set"
 mkdir "$work/home" && touch "$work/home/thesis.txt"
 expect "never replaces another folder" 2 "thesis.txt" "$pth2h5" "$star" "$work/home" --force
 nothing_but "keeps another folder" "$work/home" thesis.txt
+cp "$star" "$work/home/sole.pth"
+expect "never replaces its source" 2 "is never replaced" \
+  "$pth2h5" "$work/home/sole.pth" "$work/home/sole.pth" --force
+expect "nor a folder that it is in" 2 "is never replaced" \
+  "$pth2h5" "$work/home/sole.pth" "$work/home" --force
+nothing_but "keeps its source" "$work/home" thesis.txt sole.pth
+mkdir "$work/disk"
+ln -s disk/set "$work/linked"
+expect "follows a link and says so" 0 "linked (a link to $(realpath "$work")/disk/set)" \
+  "$pth2h5" "$star" "$work/linked"
+expect "replaces behind a link" 0 "3 videos" "$pth2h5" "$star" "$work/linked/" --shards 1 --force
+nothing_but "keeps the link" "$work/disk" set
 
 # --- usage --------------------------------------------------------------------------------------
 expect "says how it is used" 0 "--verify" "$pth2h5" --help

@@ -82,6 +82,26 @@ adapter_layer 3, bias 3.5"
   [[ ! -e fp32.pth.ran ]]
 }
 
+test_a_published_checkpoint_that_is_scored_can_be_asked() {
+  trained
+  published fp32.pth float32
+  scored fp32.pth
+  python3 "$root/tests/cli/ask.py" star "$mini" >asked
+  local with
+  for with in "--resume fp32.pth" "--set train.start=fp32.pth --set output.folder=none"; do
+    feed() { bovila answer "${deck[@]}" $with <asked >answers; }
+    exits 2 feed # some clips have no features
+    says_once "answering with the published checkpoint fp32.pth: dataset star, max_feats 6"
+    says_once "fp32.pth lacks scale_proj.weight, scale_proj.bias: their start values stay"
+    holds "all(a['answer'] == load('out/eval.json')[a['id']]['pre']
+               for a in lines('answers') if 'error' not in a)"
+    holds "sum('error' not in a for a in lines('answers')) >= 8"
+  done
+  exits 2 bovila answer "${deck[@]}" --resume fp32.pth --set model.max_feats=5
+  says_once "fp32.pth: the parameter 'temporal_emb.weight' has shape [6, 48]"
+  [[ ! -e none ]]
+}
+
 test_half_precision_gives_the_scores_of_the_same_values_in_fp32() {
   trained
   published half.pth float16
@@ -199,13 +219,30 @@ END
   says_once "1 tensors are not this model's and are left out, 'layers.7.attention.gate1' the first"
 }
 
-test_ckpt2pth_replaces_nothing_unless_forced_and_leaves_nothing_half() {
+test_ckpt2pth_replaces_its_own_when_forced_nothing_else_and_leaves_nothing_half() {
   trained
   local ckpt2pth=$bin/ckpt2pth
   echo precious >file.pth
-  exits 2 "$ckpt2pth" "$work/run" file.pth
-  says_once "file.pth is there already; use --force"
+  exits 2 "$ckpt2pth" "$work/run" file.pth --force
+  says_once "file.pth: expected a .pth made by ckpt2pth or nothing, something else is there"
   [[ $(<file.pth) == precious ]]
+  published published.pth float32
+  local other
+  for other in published.pth "$mini/llama/mini/consolidated.00.pth" /dev/null \
+    "$work/run/checkpoints/step-00000006/state.h5"; do
+    cp "$other" before
+    exits 2 "$ckpt2pth" "$work/run" "$other" --force
+    says_once "something else is there"
+    [[ $other == /dev/null && -c $other ]] || cmp "$other" before
+  done
+  mv file.pth elsewhere
+  mkdir disk
+  ln -s disk/file.pth file.pth
+  exits 0 "$ckpt2pth" "$work/run" file.pth
+  says_once "in file.pth (a link to $(realpath disk)/file.pth)"
+  [[ -L file.pth && -f disk/file.pth ]]
+  exits 2 "$ckpt2pth" "$work/run" file.pth
+  says_once "file.pth (a link to $(realpath disk)/file.pth) is there already; use --force"
   exits 0 "$ckpt2pth" "$work/run/checkpoints/step-00000006" file.pth --force
   says_once "step 6 of"
   cmp file.pth "$work/ours.pth"

@@ -13,8 +13,10 @@ slack=20 # seconds on top of it for the last words, ncclCommAbort (up to 10) and
 DEVICE=${DEVICE:-cpu}
 RANKS=${RANKS:-2 3 4}
 program=rank_death
-come=steps                                       # the ranks have come when they take steps
-let_live="--mca orte_abort_on_non_zero_status 0" # what keeps mpirun from ending the others
+come=steps # the ranks have come when they take steps
+# What keeps mpirun from ending the others when a rank was killed, and mpirun's exit code then.
+let_live="--mca orte_abort_on_non_zero_status 0" kill_code=137
+if is_mpich; then let_live=-disable-auto-cleanup kill_code=9; fi
 
 # start RANKS MPIRUN_OPTION... -- ARGUMENT...: runs the program in the background and waits until all
 # of its ranks have come. Sets `job`, mpirun's process id, and `pids`, the ranks'.
@@ -24,7 +26,7 @@ start() {
   while [[ $1 != -- ]]; do options+=("$1") && shift; done
   shift
   rm -rf pids && mkdir pids
-  mpirun -np "$number" "${options[@]}" "$bin/$program" "$PWD/pids" $limit "$DEVICE" "$@" \
+  "$MPIRUN" -np "$number" "${options[@]}" "$bin/$program" "$PWD/pids" $limit "$DEVICE" "$@" \
     >said 2>&1 </dev/null &
   job=$!
   until [[ $(cat pids/$come-* 2>/dev/null | wc -l) == "$number" ]]; do
@@ -71,14 +73,14 @@ survivors_say() {
 test_mpirun_ends_the_others_when_a_rank_is_killed() {
   for number in $RANKS; do
     start "$number" -- kill 50
-    ends 137
+    ends $kill_code
   done
 }
 
 test_ranks_that_mpirun_lets_live_end_themselves_and_say_why() {
   for number in $RANKS; do
     start "$number" $let_live -- kill 50
-    ends 137 # mpirun's status is that of the first rank that ended, the killed one
+    ends $kill_code
     survivors_say "$number" 50
   done
 }
@@ -98,7 +100,7 @@ killed() {
   start "$1" $let_live --
   sleep "0.$((RANDOM % 5))$((RANDOM % 10))"
   kill -KILL "$(cat "pids/pid-$2")"
-  ends 137
+  ends $kill_code
   [[ $DEVICE == cuda ]] && return
   for ((rank = 0; rank < $1; ++rank)); do
     ((rank == $2)) || grep -qE "rank $rank of $1 \(step [0-9]+\) waited $limit s for the others in an \
@@ -124,7 +126,7 @@ test_a_kill_at_any_of_20_moments_ends_the_others_without_mpiruns_help() {
 test_a_rank_that_dies_or_stops_over_nccl_ends_the_others_who_say_why() {
   program=rank_death_double DEVICE=cpu
   start 3 $let_live -- kill 50
-  ends 137
+  ends $kill_code
   survivors_say 3 50
   start 3 -- stop 50
   ends 1
@@ -134,7 +136,7 @@ test_a_rank_that_dies_or_stops_over_nccl_ends_the_others_who_say_why() {
 test_a_rank_that_dies_or_stops_while_nccl_starts_ends_the_others_who_say_why() {
   local rank word
   program=rank_death_double DEVICE=cpu come=pid
-  for word in "kill 137" "stop 1"; do
+  for word in "kill $kill_code" "stop 1"; do
     start 3 $let_live -- "${word% *}" -1
     ends "${word#* }"
     for rank in 0 1; do

@@ -44,21 +44,21 @@ long=(--set train.epochs=100000 --set checkpoint.every_minutes=0)
 
 test_25_random_kills_inside_and_outside_of_writes_leave_no_trace() {
   inputs star
-  python3 "$root/tests/cli/interrupt.py" killed 25 mpirun -np 2 "$bin/bovila" "${deck[@]}" \
+  python3 "$root/tests/cli/interrupt.py" killed 25 "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" \
     --set checkpoint.every_steps=1 --set train.batch_size=2
 }
 
 test_random_stops_within_accumulations_and_evaluations_leave_no_trace() {
   inputs star
-  python3 "$root/tests/cli/interrupt.py" stopped 3 mpirun -np 2 "$bin/bovila" "${deck[@]}" \
+  python3 "$root/tests/cli/interrupt.py" stopped 3 "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" \
     --set train.batch_size=2 --set train.accum_iter=4 --set eval.batch_size=1 --set eval.ask=true
 }
 
 test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_on() {
   inputs star
-  start mpirun -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
+  start "$MPIRUN" -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
   wait_for "epoch 1 done"
-  kill -USR1 "$(pgrep -P "$job" | tail -1)"
+  kill -USR1 "$(rank_pids | tail -1)"
   ends 75
   says_once "stopped by SIGUSR1 at step"
   says_once "stopped by SIGUSR1: exit code 75, run me again"
@@ -67,11 +67,11 @@ test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_
 
 test_mpirun_passes_a_signal_on_to_all_ranks() {
   inputs star
-  start mpirun -np 2 "$bin/bovila" "${deck[@]}" "${long[@]}"
+  start "$MPIRUN" -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
   wait_for "epoch 0 step 2"
-  kill -USR2 "$job"
-  ends 75
-  says_once "stopped by SIGUSR2 at step"
+  kill -USR1 "$job" # USR2 would end MPICH's mpirun and be lost
+  ends 75           # which loses the exit code of one rank or two after a signal
+  says_once "stopped by SIGUSR1 at step"
 }
 
 test_a_signal_while_loading_ends_with_exit_code_75_and_no_checkpoint() {
@@ -253,6 +253,26 @@ test_a_deck_of_another_run_is_refused_with_every_difference() {
   ! grep -q "  train.epochs: " said
 }
 
+test_a_run_that_is_refused_or_complete_leaves_the_settings_of_the_run_that_is_there() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  cp -r out before
+  exits 2 ranks 2 "${deck[@]}" --set train.seed=1
+  says_once "this checkpoint is of another run:"
+  diff -r before out
+  exits 0 bovila "${deck[@]}" --set train.epochs=1 --set output.log_every_steps=7
+  says_once "this run is complete"
+  diff -r before out
+  exits 0 bovila "${deck[@]}"
+  holds "load('out/config.json')['train']['epochs'] == 2"
+  cp "$mini/llama/mini/params.json" before/config.json
+  cp -r before model
+  exits 2 bovila "${deck[@]}" --output model
+  says_once "output.folder model has a config.json that no run wrote: choose another folder"
+  exits 2 bovila "${deck[@]}" --output model --eval
+  diff -r before model
+}
+
 test_changed_annotations_are_another_run_wherever_they_lie() {
   inputs star
   exits 0 bovila "${deck[@]}"
@@ -272,6 +292,8 @@ test_fresh_moves_the_old_run_aside_and_says_so() {
   same out/previous-1 before
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
   exits 2 bovila "${deck[@]}" --fresh --resume before
+  exits 2 bovila "${deck[@]}" --resume out/previous-1
+  says "holds checkpoints already, and --resume names another run's"
   exits 2 bovila "${deck[@]}" --resume before
   says "holds checkpoints already, and --resume names another run's"
 }

@@ -74,7 +74,28 @@ assert torch.equal(start['adapter_query.weight'], learnt['adapter_query.weight']
 END
 }
 
+test_what_is_there_is_not_written_over() {
+  learnt_model 32
+  cp learnt.pth before.pth
+  exits 2 lessons projection "$data" llama learnt.pth learnt.pth
+  says_once "learnt.pth is read from there, which is never replaced"
+  echo thesis >start.pth
+  exits 2 lessons projection "$data" llama learnt.pth start.pth
+  says_once "start.pth is there already; name another one"
+  cmp learnt.pth before.pth
+  exits 0 lessons questions "$data" out
+  exits 0 lessons questions "$data" out
+  echo thesis >out/words/STAR_val.json
+  exits 2 lessons questions "$data" out
+  says_once "out/words/STAR_val.json: expected this lesson or nothing, something else is there"
+  [[ $(<start.pth) == thesis && $(<out/words/STAR_val.json) == thesis ]]
+}
+
 test_wrong_files_are_named() {
+  exits 0 lessons --help
+  exits 2 lessons questions "$data" ""
+  exits 2 env PYTHONPATH= python3 -S "$root/tools/smollm_lessons.py" projection "$data" a b c
+  says_once "smollm_lessons.py: No module named 'torch'"
   exits 2 lessons
   says "smollm_lessons.py questions DATA FOLDER"
   exits 2 lessons questions nowhere out

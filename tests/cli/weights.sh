@@ -19,7 +19,7 @@ same_losses() { cmp "$1/log.txt" "$2/log.txt" && cmp "$1/epoch1.json" "$2/epoch1
 test_all_forms_give_the_same_training_to_the_bit() {
   to_hugging_face hf
   exits 0 "$bin/llama2bovila" "$mini/llama/mini" own --precision fp32
-  says "own/bovila.safetensors: "
+  says "own: bovila.safetensors, "
   exits 0 "$bin/llama2bovila" hf own-of-hf --precision fp32
   for form in "$mini/llama/mini" hf own own-of-hf; do
     exits 0 trained "$form" "out-$(basename "$form")"
@@ -83,6 +83,42 @@ test_the_converter_leaves_nothing_half_made() {
   says "holds a bovila.safetensors already"
   exits 2 "$bin/llama2bovila" "$mini/llama/mini" new --precision int8
   exits 2 "$bin/llama2bovila" "$mini/llama/mini"
+}
+
+test_force_replaces_what_the_converter_made_and_nothing_else() {
+  local converter=$bin/llama2bovila target
+  cp -r "$mini/llama" llama
+  ln -s llama/mini link
+  for target in llama/mini llama/mini/ llama link link/ .; do
+    exits 2 "$converter" llama/mini "$target" --force
+    says "is read from there, which is never replaced"
+  done
+  mkdir -p run/checkpoints home
+  echo thesis >home/thesis.txt
+  exits 2 "$converter" llama/mini run --force
+  says "run: expected weights made by llama2bovila or nothing, checkpoints is there; name another"
+  exits 2 "$converter" llama/mini home --force
+  says "thesis.txt is there"
+  exits 2 "$converter" llama/mini home/thesis.txt --force
+  says "expected a folder to write to, a file is there"
+  exits 0 "$converter" llama/mini own
+  touch own/notes
+  exits 2 "$converter" llama/mini own --force
+  says "notes is there"
+  rm own/notes
+  exits 0 "$converter" llama/mini own --force
+  diff -r llama "$mini/llama"
+  [[ $(<home/thesis.txt) == thesis && -d run/checkpoints ]]
+}
+
+test_a_link_as_target_is_followed_and_said() {
+  mkdir disk
+  ln -s disk/own own
+  exits 0 "$bin/llama2bovila" "$mini/llama/mini" own --precision fp32
+  says "own (a link to $(realpath disk)/own): bovila.safetensors, "
+  exits 2 "$bin/llama2bovila" "$mini/llama/mini" own
+  exits 0 "$bin/llama2bovila" "$mini/llama/mini" own --precision fp16 --force
+  [[ -L own && $(ls -A disk) == own && $(ls -A disk/own) == $'bovila.safetensors\ntokenizer.model' ]]
 }
 
 run_tests weights

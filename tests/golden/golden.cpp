@@ -33,6 +33,11 @@ std::vector<std::string> runs_of(const std::string& dataset) {
 
 namespace {
 
+/// Where this program and the tools beside it lie.
+std::string program_folder() {
+  return fs::read_symlink("/proc/self/exe").parent_path();
+}
+
 /// Features of a data set, converted once a process by the tool that users have.
 std::string feature_folder(const std::string& dataset) {
   const std::string out =
@@ -42,7 +47,7 @@ std::string feature_folder(const std::string& dataset) {
       fmt::format("{}/data/{}/{}", folder(), dataset,
                   dataset == "how2qa" ? "clipvitl14_split.pth" : "clipvitl14.pth");
   const std::string command =
-      fmt::format("'{}/pth2h5' '{}' '{}' --shards 2 2>/dev/null", BOVILA_BIN_DIR, source, out);
+      fmt::format("'{}/pth2h5' '{}' '{}' --shards 2 2>/dev/null", program_folder(), source, out);
   BOVILA_CHECK(std::system(command.c_str()) == 0, "{}", command);
   static const struct Cleaner {
     ~Cleaner() {

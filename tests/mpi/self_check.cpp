@@ -109,7 +109,12 @@ TEST_CASE("the self-check passes, and every rank stands in its table once") {
     CHECK(std::ranges::count_if(lines, is_row) == 1);
   }
   CHECK(out.str().starts_with(program_text() + "\n"));
-  for (const char* part : {"LibTorch", "NCCL", "Open MPI", "HDF5", "1 KiB", "bf16 on the CPU"}) {
+#ifdef MPICH_VERSION
+  const char* const mpi = "MPICH Version: " MPICH_VERSION " (MPI ";
+#else
+  const char* const mpi = "Open MPI v";
+#endif
+  for (const char* part : {"LibTorch", "NCCL", mpi, "HDF5", "1 KiB", "bf16 on the CPU"}) {
     CHECK(contains(out.str(), part));
   }
   // A busy machine may be too slow for the largest size.
@@ -125,7 +130,8 @@ TEST_CASE("wrong sums fail on every rank with the collective's name") {
   CHECK(failure.message ==
         fmt::format("an all-reduce (sum) of 1 KiB on cpu gave wrong numbers: element 0 is {}, "
                     "expected {} (256 of 256 elements differ). Try another transport of MPI (Open "
-                    "MPI: --mca pml ob1 --mca btl tcp,self)",
+                    "MPI: --mca pml ob1 --mca btl tcp,self; MPICH: UCX_TLS=tcp,self or "
+                    "FI_PROVIDER=tcp)",
                     sum_of_first + 1, sum_of_first));
   CHECK(contains(failure.report, "LibTorch") == (ranks.rank() == 0));
   CHECK_FALSE(contains(failure.report, "passed"));

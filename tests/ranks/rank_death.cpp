@@ -73,6 +73,7 @@ void run(const MpiSession& session, const std::string& folder, double timeout_s,
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGUSR1, SIG_IGN);  // by it MPICH's mpirun tells the others that a rank has died
   const MpiSession session(&argc, &argv);
   set_up_log(session.rank());
   torch::set_num_threads(1);

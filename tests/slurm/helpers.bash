@@ -17,7 +17,7 @@ end_script() {
 }
 trap end_script EXIT
 trap 'exit 143' TERM INT
-unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS
+unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_RESTARTS SRUN_ARGS # BOVILA_PMI: tests/run.sh
 for variable in $(compgen -e | grep -E '^(SLURM|SBATCH|SRUN)_'); do unset "$variable"; done
 export OMP_NUM_THREADS=1
 

@@ -85,7 +85,7 @@ END
 test_16_ranks_on_one_machine_start_train_and_end() {
   inputs star
   deck+=(--set run.threads_per_rank=1) # as 16 ranks have it
-  exits 0 timeout 600 mpirun -np 16 "$bin/bovila" "${deck[@]}" --set train.batch_size=1
+  exits 0 timeout 600 "$MPIRUN" -np 16 "$bin/bovila" "${deck[@]}" --set train.batch_size=1
   says_once "16 ranks of 1 thread on the CPU"
   holds "[r['questions'] for r in lines('out/metrics.jsonl')] == [16, 8, 16, 8]"
   exits 0 bovila "${deck[@]}" --set train.batch_size=1 --eval --output again --resume out

@@ -114,7 +114,7 @@ def wrong_links():
 def source_texts():
     """Texts that the program may print, with {} for what is filled in."""
     for folder in ("src", "tools"):
-        for path in (ROOT / folder).rglob("*.cpp"):
+        for path in [*(ROOT / folder).rglob("*.cpp"), *(ROOT / folder).rglob("*.h")]:
             for literals in re.findall(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*',
                                        path.read_text(encoding="utf-8")):
                 joined = re.sub(r'(?<!\\)"\s*(?<!\\)"', "", literals)[1:-1]

@@ -15,11 +15,14 @@ namespace bovila {
 /// output.folder/checkpoints
 std::filesystem::path checkpoint_root(const Config& config);
 
-/// Makes output.folder where it is missing and writes to it the resolved settings, config.json, and
-/// `build`, build.json; with `keep_settings` each only where there is none, as --eval does in a
-/// trained run's folder.
-/// @throws UserError when it cannot be made, ProgramError when nothing can be written to it.
-void make_run_folder(const Config& config, const std::string& build, bool keep_settings);
+/// Makes output.folder where it is missing. @throws UserError when it cannot be made, or has a
+/// config.json that is not a run's.
+void make_run_folder(const Config& config);
+
+/// Writes the resolved settings, config.json, and `build`, build.json, when nothing refuses the run
+/// any more; with `keep` each only where there is none, as --eval does in a trained run's folder.
+/// @throws ProgramError.
+void write_settings(const Config& config, const std::string& build, bool keep);
 
 /// Says in the log when checkpoints would lie on a file system that may lose them.
 void warn_of_file_system(const Config& config);

@@ -1,6 +1,6 @@
 // Which bovila this is: its version, and how it was compiled.
-// Fed by the build (CMakeLists.txt, cmake/git_commit.cmake); feeds dist/versions.h, which adds the
-// libraries, and the start-up line.
+// Fed by the build (CMakeLists.txt, tools/cmake/git_commit.cmake); feeds dist/versions.h, which
+// adds the libraries, and the start-up line.
 #pragma once
 
 #include <string>

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "bovila/core/output_place.h"
+
 namespace bovila {
 
 struct VideoFrames {
@@ -32,11 +34,14 @@ struct FeatureSource {
 std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
                                                 int64_t num_shards);
 
+/// Its files, to tell a set from what else a folder may hold.
+const Product& feature_set_product();
+
 /// Writes the set to `folder`, which with `replace` may hold an old one; until the new one is whole
-/// the old one stays. A folder with other files in it is never replaced. Left-overs of killed
-/// writers are removed. `progress` hears each video's bytes. Memory: the largest video. @throws
-/// what `read` throws, UserError when the place is taken, and ProgramError with the system's
-/// reason; then nothing of the new set is left.
+/// the old one stays. A link is followed; a folder with other files in it is never replaced.
+/// Left-overs of killed writers are removed. `progress` hears each video's bytes. Memory: the
+/// largest video. @throws what `read` throws, UserError when the place is taken, and ProgramError
+/// with the system's reason; then nothing of the new set is left.
 void write_feature_set(const std::filesystem::path& folder, const FeatureSource& source,
                        int64_t num_shards, bool replace,
                        const std::function<void(int64_t)>& progress);

@@ -1,10 +1,10 @@
 // The product with a matrix of the frozen LLaMA: no gradient of it, nothing saved for one.
 // Fed by weights/llama_weights.h; feeds model/llama.h.
 //
-// On the CPU in fp32 the product runs in oneDNN rather than in MKL where the processor is not
-// Intel's: MKL keeps its AVX-512 kernels to Intel, and oneDNN was measured at up to three times its
-// speed there. The choice depends on the processor alone, so a run repeats bit for bit on equal
-// machines.
+// On the CPU in fp32 the product runs in oneDNN rather than in MKL where the processor is an x86-64
+// that is not Intel's: MKL keeps its AVX-512 kernels to Intel, and oneDNN was measured at up to
+// three times its speed there. On other architectures it runs in what LibTorch takes. The choice
+// depends on the processor alone, so a run repeats bit for bit on equal machines.
 #pragma once
 
 #include "bovila/dist/libtorch.h"

@@ -149,19 +149,44 @@ TEST_CASE("a job that Slurm starts again goes on, whatever its command line said
 
 TEST_CASE("settings and build are written to a folder that is made when missing") {
   const Folder folder({});
-  make_run_folder(folder.config, "one", true);
+  make_run_folder(folder.config);
+  CHECK_FALSE(fs::exists(folder / "config.json"));
+  write_settings(folder.config, "one", true);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
   CHECK(read_text(folder / "build.json") == "one");
   Config other = folder.config;
   other.train.epochs = 11;
-  make_run_folder(other, "two", true);
+  write_settings(other, "two", true);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 10"));
   CHECK(read_text(folder / "build.json") == "one");
-  make_run_folder(other, "two", false);
+  write_settings(other, "two", false);
   CHECK(contains(read_text(folder / "config.json"), "\"epochs\": 11"));
   CHECK(read_text(folder / "build.json") == "two");
   Config config;
   put(folder / "file", "");
   config.output.folder = (folder / "file/out").string();
-  CHECK(contains(error_of([&] { make_run_folder(config, "", false); }), "output.folder"));
+  CHECK(contains(error_of([&] { make_run_folder(config); }), "output.folder"));
+}
+
+TEST_CASE("a config.json that no run wrote, a language model's, is not written over") {
+  const Folder folder({});
+  make_run_folder(folder.config);
+  for (const char* text : {R"({"model_type": "llama", "vocab_size": 32000})", "not JSON", "[]"}) {
+    put(folder / "config.json", text);
+    CHECK(contains(error_of([&] { make_run_folder(folder.config); }), "that no run wrote"));
+  }
+  write_settings(folder.config, "", false);
+  make_run_folder(folder.config);
+}
+
+TEST_CASE("--resume of a run that was moved aside does not go on among another run's checkpoints") {
+  const Folder folder({3});
+  Config old = folder.config;
+  old.output.folder = folder / "previous-1";
+  save_checkpoint(checkpoint_root(old), make_state(9));
+  const Start resume{folder / "previous-1", false, false, false};
+  CHECK(contains(error_of([&] { folder.step(resume); }), "--resume names another run's"));
+  CHECK(folder.step({folder.config.output.folder + "/.", false, false, false}) == 3);
+  fs::remove_all(checkpoint_root(folder.config));
+  CHECK(folder.step(resume) == 9);
 }

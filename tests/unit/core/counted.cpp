@@ -1,10 +1,10 @@
-// One thing and several.
+// One of a thing, and many.
 #include "bovila/core/counted.h"
 
 #include <doctest/doctest.h>
 
-TEST_CASE("one thing has no s, none and several have") {
-  CHECK(bovila::counted(1, "rank") == "1 rank");
-  CHECK(bovila::counted(0, "rank") == "0 ranks");
-  CHECK(bovila::counted(12, "CUDA device") == "12 CUDA devices");
+TEST_CASE("one of a thing has no s") {
+  CHECK(bovila::counted(0, "video") == "0 videos");
+  CHECK(bovila::counted(1, "video") == "1 video");
+  CHECK(bovila::counted(12, "video") == "12 videos");
 }

@@ -82,6 +82,7 @@ TEST_CASE("report: cut dialogues are counted and hidden answers are said") {
   const int64_t longest = report_on(samples, 500).max_length;
   const DataReport report = report_on(samples, longest - 1);
   CHECK(report.num_cut == 1);
+  CHECK(contains(format_report(report)[2], "1 dialogue is cut to fit"));
   CHECK(report.num_over_long == 0);
   CHECK(report.answers_hidden);
   CHECK(
@@ -94,6 +95,8 @@ TEST_CASE("report: missing videos are counted and the first are named") {
   CHECK(contains(format_report(report)[1],
                  "6 videos have no features, zeros stand for them: "
                  "a, b, c, d, e, ..."));
+  report.missing = {"a"};
+  CHECK(contains(format_report(report)[1], "1 video has no features, zeros stand for it: a"));
 }
 
 TEST_CASE("report: an error in one thread reaches the caller") {

@@ -1,6 +1,6 @@
 # Writes the commit that is compiled as a header, which changes only when the commit does: run at
 # each build, it costs nothing while there is no new one.
-#   cmake -D SOURCE=FOLDER -D HEADER=FILE -P cmake/git_commit.cmake
+#   cmake -D SOURCE=FOLDER -D HEADER=FILE -P tools/cmake/git_commit.cmake
 # Outside of git, in an exported tarball or without the program, it is "unknown". A repository that
 # merely holds the source folder somewhere below it is not asked.
 get_filename_component(above "${SOURCE}" DIRECTORY)

@@ -17,7 +17,7 @@ foreach(file ${files})
 endforeach()
 file(INSTALL "${source}/jobs/run.sh" DESTINATION "${jobs}" USE_SOURCE_PERMISSIONS)
 
-file(READ "${source}/cmake/modulefile.in" text)
+file(READ "${source}/tools/cmake/modulefile.in" text)
 string(REPLACE "@prefix@" "${prefix}" text "${text}")
 string(REPLACE "@version@" "${version}" text "${text}")
 file(WRITE "${made}/${version}" "${text}")
