@@ -16,13 +16,7 @@ inside() {
     set -e
     debian=$0
     ip link set lo up
-    mount -t tmpfs tmpfs "$debian/dev"
-    mkdir "$debian/dev/shm"
-    for device in null zero random urandom; do
-      touch "$debian/dev/$device"
-      mount --bind /dev/$device "$debian/dev/$device"
-    done
-    ln -s /proc/self/fd "$debian/dev/fd"
+    mount --rbind /dev "$debian/dev"
     mount -t proc proc "$debian/proc"
     mount --rbind /sys "$debian/sys"
     mount -t tmpfs tmpfs "$debian/tmp"
