@@ -1,7 +1,7 @@
 // The one file that a new commit, version or compiler has compiled again.
 #include "bovila/core/build_info.h"
 
-#include <bovila_git.h>  // made by cmake/git_commit.cmake
+#include <bovila_git.h>  // made by tools/cmake/git_commit.cmake
 
 namespace bovila {
 
