@@ -9,6 +9,8 @@ bin=$(realpath "${BUILD:-$root/build}/bin")
 mini=$root/tests/golden/mini
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+export HOME=$work/home # where the browser and matplotlib keep things
+mkdir "$HOME"
 MPIRUN=${MPIRUN:-mpirun}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}

@@ -10,7 +10,7 @@ share=$prefix/share/bovila
 version=$(sed -n 's/^project(bovila VERSION \([0-9.]*\) .*/\1/p' "$root/CMakeLists.txt")
 cmake --install "$bin/.." --prefix "$prefix" >"$work/installed" 2>&1 || cat "$work/installed"
 
-clean() { env -i PATH=/usr/bin:/bin PYTHONPATH="$PYTHONPATH" "$@"; }
+clean() { env -i HOME="$HOME" PATH=/usr/bin:/bin PYTHONPATH="$PYTHONPATH" "$@"; }
 
 test_all_tools_decks_jobs_and_pages_are_there() {
   local file
