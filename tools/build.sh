@@ -7,10 +7,11 @@ cd "$(dirname "$0")/.."
 
 BUILD=${BUILD:-build}
 JOBS=${JOBS:-$(nproc)}
-seconds_per_step=12 # of one core of a machine of 2020, in the mean
+seconds_per_step=16 # of one core of a machine of 2020, in the mean
 
-# ninja -n lists what is to be done: "[1/87] Building CXX object ..."
-steps=$(ninja -C "$BUILD" -n "$@" | grep -c '^\[[0-9/]*\] Building' || true)
+# Objects that are not there yet. (ninja -n would say no more than that it looks for new files first.)
+steps=$(ninja -C "$BUILD" -t commands "$@" | grep -oP ' -o \K\S+\.(o|gch)(?= )' | sort -u |
+  while read -r object; do [[ -e $BUILD/$object ]] || echo "$object"; done | wc -l)
 if ((steps > 0)); then
   echo "build: compiling ${*:-everything}: $steps steps, $JOBS at a time," \
     "about $((steps * seconds_per_step / JOBS / 60 + 1)) min"
