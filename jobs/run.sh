@@ -17,10 +17,10 @@
 #   BOVILA_PAUSE     seconds before a restart, doubled by each that saved nothing new (10)
 set -uo pipefail
 
-readonly job=${SLURM_JOB_ID:-none}
-# A task of an array by its own name: the number of one of them is that of all to Slurm.
-readonly job_name=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID:-0}}
-readonly job_text=${job_name:-$job}
+# Of an array's task: one of them has the whole array's SLURM_JOB_ID.
+job=${SLURM_JOB_ID:-none}
+[[ -n ${SLURM_ARRAY_JOB_ID:-} ]] && job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+readonly job
 
 here=${0%/*}
 [[ $here == "$0" ]] && here=.
@@ -61,7 +61,7 @@ launch() { "$@"; }
 
 # RUNNING, ...; nothing where Slurm does not answer.
 job_state() {
-  scontrol --oneliner show job "$job_text" 2>&1 | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p'
+  scontrol --oneliner show job "$job" 2>&1 | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p'
 }
 
 # Slurm may be ending the job: it was cancelled, or another one needs its nodes.
@@ -70,7 +70,7 @@ may_go_on() {
   [[ $job == none ]] && return
   state=$(job_state)
   [[ -z $state || $state == RUNNING ]] && return
-  say "the ranks are not started again: Slurm ends job $job_text ($state)"
+  say "the ranks are not started again: Slurm ends job $job ($state)"
   return 1
 }
 
@@ -85,11 +85,11 @@ requeue() {
   fi
   state=$(job_state)
   if [[ -n $state && $state != RUNNING ]]; then
-    say "job $job_text is not put back into the queue by this script: Slurm ends it ($state)"
-  elif reason=$(trap '' TERM && scontrol requeue "$job_text" 2>&1); then
-    say "job $job_text was stopped before its end and is put back into the queue"
+    say "job $job is not put back into the queue by this script: Slurm ends it ($state)"
+  elif reason=$(trap '' TERM && scontrol requeue "$job" 2>&1); then
+    say "job $job was stopped before its end and is put back into the queue"
   else
-    say "job $job_text was stopped before its end and cannot be requeued: ${reason:-no reason given}"
+    say "job $job was stopped before its end and cannot be requeued: ${reason:-no reason given}"
     say "to go on from its last checkpoint, submit the same job again"
   fi
 }

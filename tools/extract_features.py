@@ -24,7 +24,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
-from output_place import Refused, given, output_place, whole_file  # noqa: E402
+from output_place import Refused, given, output_place, path_of, whole_file  # noqa: E402
 
 FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
@@ -41,10 +41,6 @@ def counted(number, noun):
 
 def say(text):
     print("extract_features:", text, file=sys.stderr, flush=True)
-
-
-def path_of(text):
-    return pathlib.Path(given(text))
 
 
 def read_arguments():
