@@ -1,6 +1,7 @@
 // The inputs opened as for training, the weights' shapes, the data's report.
 #include "src/main/check.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
@@ -9,8 +10,14 @@
 #include "bovila/data/data_report.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/experiment.h"
+#include "bovila/train/memory_need.h"
 
 namespace bovila {
+namespace {
+
+constexpr int64_t kRanksOfAJob = 8;  // what jobs/*.slurm ask for on a node
+
+}  // namespace
 
 void check(const Config& config, Communicator& ranks, int num_threads,
            const Preemption& preemption) {
@@ -24,12 +31,20 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
     const Dataset* over_long = nullptr;
+    MemoryInputs memory{inputs.llama, fit.num_trained()};
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {
       const auto report =
           make_data_report(data->split(), data->samples(), data->prompts(), inputs.features.get(),
                            config.model.max_seq_len, num_threads);
       for (const std::string& text : format_report(report)) std::cout << text << "\n";
+      if (data == &*inputs.train) {
+        memory.longest_prompt = std::min(report.max_length, config.model.max_seq_len);
+      }
       if (report.num_over_long > 0 && config.data.over_long == OverLong::kError) over_long = data;
+    }
+    for (const std::string& text :
+         format_memory(config, memory, ranks.size() > 1 ? ranks.size() : kRanksOfAJob)) {
+      std::cout << text << "\n";
     }
     if (over_long != nullptr) {
       throw UserError(

@@ -101,4 +101,10 @@ test_a_run_in_another_container_of_the_same_host_is_not_taken_for_dead() {
   says "looking for 15 s whether it still runs"
 }
 
+test_a_small_dev_shm_is_named_where_nccl_fails() {
+  exits 0 unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=64m tmpfs /dev/shm &&
+    exec "$0" --test-case="NCCL*small /dev/shm*" --success' "$bin/torch_tests"
+  says "CHECK( is_small == (here < 1024 * kMegabyte) ) is correct!" "values: CHECK( true == true )"
+}
+
 run_tests containers
