@@ -153,7 +153,7 @@ start_ranks() {
 # was_stopped STATUS: 75, or that of a stop signal that came while the program was being loaded.
 was_stopped() {
   case $1 in
-    "$kPreempted" | 138 | 140 | 143) return 0 ;; # 128 + USR1, USR2, TERM
+    "$kPreempted" | 129 | 138 | 140 | 143) return 0 ;; # 128 + HUP, USR1, USR2, TERM
     *) return 1 ;;
   esac
 }
