@@ -16,7 +16,10 @@
 set -uo pipefail
 
 readonly kPreempted=75
-readonly job=${SLURM_JOB_ID:-none}
+# Of an array's task: one of them has the whole array's SLURM_JOB_ID.
+job=${SLURM_JOB_ID:-none}
+[[ -n ${SLURM_ARRAY_JOB_ID:-} ]] && job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+readonly job
 home=$(cd "$(dirname "$0")/.." && pwd) # has jobs/ and input/: the source, or PREFIX/share/bovila
 readonly home
 arguments=() # of the program
