@@ -124,13 +124,17 @@ std::optional<OptionBatch> next_batch(Prefetcher<OptionBatch>& batches) {
 }
 
 /// An option without a score would win or lose unseen: comparisons with NaN are all false.
-void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
+void require_finite(const Bovila& model, const Dataset& data,
+                    std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
     if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
     throw ProgramError(
-        "question '{}' of the split '{}' has an option whose score is not finite: the "
-        "trained parameters are not finite, or too large. A smaller lr may help",
-        data.sample(score.row).question_id, data.split());
+        "question '{}' of the split '{}' has an option whose score is not finite. {}",
+        data.sample(score.row).question_id, data.split(),
+        advice_for_non_finite(
+            model,
+            "The trained parameters are too large for model.precision, or for any: "
+            "a run with a smaller lr may help"));
   }
 }
 
@@ -233,7 +237,7 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
       const auto batch = next_batch(batches);
       if (!batch) return;  // other ranks have one batch more
       auto scored = score_options(model, *batch, config.loss);
-      require_finite(data, scored);
+      require_finite(model, data, scored);
       std::ranges::move(scored, std::back_inserter(scores));
       progress(std::ssize(scores), total);
     });

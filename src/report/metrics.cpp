@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -67,6 +68,10 @@ std::vector<std::pair<std::string, double>> EpochMeans::values() const {
   return out;
 }
 
+bool Accuracy::is_like_guessing() const {
+  return known() && static_cast<double>(total.right) <= guessed + 2 * std::sqrt(guessed_variance);
+}
+
 double Accuracy::Group::value() const {
   return questions > 0 ? static_cast<double>(right) / static_cast<double>(questions) : 0;
 }
@@ -80,6 +85,9 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
     const int64_t chosen = score.prediction();
     accuracy.mean_uncertainty += score.uncertainty[static_cast<size_t>(chosen)];
     if (!sample.answer) continue;
+    const double chance = 1 / static_cast<double>(sample.options.size());
+    accuracy.guessed += chance;
+    accuracy.guessed_variance += chance * (1 - chance);
     const int64_t right = chosen == *sample.answer ? 1 : 0;
     const auto count = [&](Accuracy::Group& group) {
       group.right += right;

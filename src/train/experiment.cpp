@@ -1,6 +1,8 @@
 // Opening what a deck names.
 #include "bovila/train/experiment.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -187,6 +189,15 @@ void from_arrays(const TrainState& state, AdapterParameters& parameters) {
   for (const NamedParameter& entry : parameters.names()) {
     const NamedArray* array = state.find(entry.name);
     if (array == nullptr) throw UserError("the checkpoint lacks the parameter '{}'", entry.name);
+    const auto spoilt =
+        std::ranges::count_if(array->values, [](float v) { return !std::isfinite(v); });
+    if (spoilt > 0) {
+      throw UserError(
+          "the checkpoint of step {} holds numbers that are not finite, {} of the parameter '{}': "
+          "its "
+          "run had diverged. Name an earlier one with --resume",
+          state.step, spoilt, entry.name);
+    }
     parameters.assign(entry.name, torch::tensor(array->values).view(array->shape));
   }
 }

@@ -49,11 +49,6 @@ void add_sample(const Sample& sample, FieldHash& hash) {
   }
 }
 
-std::string file_identity(const std::string& path) {
-  return fmt::format("{} bytes, SHA-256 {}", std::filesystem::file_size(path),
-                     sha256_of_file(path));
-}
-
 /// A tokenizer.json's begin and end of a text may stand in the file beside it.
 std::string tokenizer_identity(const std::string& path) {
   const auto beside = std::filesystem::path(path).replace_filename("tokenizer_config.json");
@@ -66,21 +61,33 @@ std::string tokenizer_identity(const std::string& path) {
 
 }  // namespace
 
+std::string file_identity(const std::string& path) {
+  return fmt::format("{} bytes, SHA-256 {}", std::filesystem::file_size(path),
+                     sha256_of_file(path));
+}
+
 std::string samples_identity(std::span<const Sample> samples) {
   FieldHash hash;
   for (const Sample& sample : samples) add_sample(sample, hash);
   return fmt::format("{} questions, SHA-256 {}", samples.size(), hash.finish());
 }
 
+std::map<std::string, std::string> model_identity(const Config& config,
+                                                  const Interrupt& interrupt) {
+  return {{"model.llama",
+           llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
+          {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))}};
+}
+
+std::string features_identity(const FeatureStore& features) {
+  return fmt::format("{} videos, SHA-256 {}", features.num_videos(), features.source());
+}
+
 std::map<std::string, std::string> make_identity(const Config& config, const Inputs& inputs,
                                                  const Interrupt& interrupt) {
-  std::map<std::string, std::string> identity = {
-      {"model.llama",
-       llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
-      {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))},
-      {"data.features", fmt::format("{} videos, SHA-256 {}", inputs.features->num_videos(),
-                                    inputs.features->source())},
-      {"data.val_split", samples_identity(inputs.val->samples())}};
+  auto identity = model_identity(config, interrupt);
+  identity["data.features"] = features_identity(*inputs.features);
+  identity["data.val_split"] = samples_identity(inputs.val->samples());
   if (inputs.train) identity["data.train_split"] = samples_identity(inputs.train->samples());
   if (!config.train.start.empty()) identity["train.start"] = file_identity(config.train.start);
   return identity;

@@ -139,6 +139,9 @@ test_one_question_on_the_command_line() {
   exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option "b, c" --start 1 --end 4
   cmp said answers
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b
+  says_once "error: standard output cannot be written to"
   exits 2 bovila answer "${deck[@]}" --video S1000 --question "what is it" --option a --option b
   says_once 'video "S1000" has no features'
   exits 2 bovila answer "${deck[@]}" --video S0

@@ -78,6 +78,12 @@ test_check_reports_the_data_and_writes_nothing() {
   [[ ! -e out ]]
 }
 
+test_a_report_that_cannot_be_written_is_an_error() {
+  inputs star
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" "${deck[@]}" --check
+  says_once "error: standard output cannot be written to"
+}
+
 test_check_on_two_ranks_reports_once() {
   inputs star
   exits 0 ranks 2 "${deck[@]}" --check

@@ -42,8 +42,12 @@ struct Accuracy {
   std::vector<Group> types;
   Group total;
   double mean_uncertainty = 0;  ///< of the chosen options
+  double guessed = 0;           ///< right answers to expect of guessing, and their variance
+  double guessed_variance = 0;
 
   bool known() const { return total.questions > 0; }
+  /// Not more than two standard deviations above guessing.
+  bool is_like_guessing() const;
 };
 Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
 /// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"

@@ -74,6 +74,22 @@ TEST_CASE("accuracy is exact, in all and by the types that the split has") {
         "mean uncertainty 0.300");
 }
 
+TEST_CASE("an accuracy that guessing reaches is known as such") {
+  const SmallStar star(four_questions());
+  const auto with_right = [&](int64_t right) {
+    std::vector<OptionScores> scores;
+    for (int64_t row = 0; row < 4; ++row) {
+      scores.push_back(choosing(row, static_cast<size_t>(row < right ? row : (row + 1) % 4)));
+    }
+    return measure(*star.data, scores);
+  };
+  CHECK(with_right(0).guessed == 1);
+  CHECK(with_right(0).guessed_variance == 0.75);
+  CHECK(with_right(2).is_like_guessing());  // 1 + 2 * 0.87
+  CHECK_FALSE(with_right(3).is_like_guessing());
+  CHECK_FALSE(Accuracy().is_like_guessing());
+}
+
 TEST_CASE("a split that hides its answers has no accuracy, but an uncertainty") {
   const SmallStar star(json::array({star_question("Sequence_1", -1)}));
   const Accuracy accuracy = measure(*star.data, std::vector{choosing(0, 1)});
