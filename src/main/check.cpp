@@ -7,10 +7,23 @@
 #include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
 #include "bovila/data/data_report.h"
+#include "bovila/data/prompt_limits.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/experiment.h"
 
 namespace bovila {
+namespace {
+
+/// Only of the split that is trained on: an evaluation scores over-long prompts whole.
+void require_lengths(const DataReport& train, const Config& config) {
+  if (train.over_long.empty() || config.data.over_long == OverLong::kSkip) return;
+  throw UserError(
+      "the split '{}' has over-long prompts; raise model.max_seq_len or set data.over_long = "
+      "\"skip\"; {}",
+      train.split, limits_text(train.over_long, config.model.max_seq_len));
+}
+
+}  // namespace
 
 void check(const Config& config, Communicator& ranks, int num_threads,
            const Preemption& preemption) {
@@ -23,20 +36,18 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
-    const Dataset* over_long = nullptr;
+    std::vector<DataReport> reports;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {
-      const auto report =
-          make_data_report(data->split(), data->samples(), data->prompts(), inputs.features.get(),
-                           config.model.max_seq_len, num_threads);
-      for (const std::string& text : format_report(report)) std::cout << text << "\n";
-      if (report.num_over_long > 0 && config.data.over_long == OverLong::kError) over_long = data;
+      reports.push_back(make_data_report(data->split(), data->samples(), data->prompts(),
+                                         inputs.features.get(), config.data.subtitles,
+                                         config.model.max_seq_len, num_threads));
+      for (const std::string& text : format_report(reports.back())) std::cout << text << "\n";
     }
-    if (over_long != nullptr) {
-      throw UserError(
-          "the split '{}' has over-long prompts; raise model.max_seq_len or set "
-          "data.over_long = \"skip\"",
-          over_long->split());
+    for (const DataReport& report : reports) {
+      require_features(report.coverage, *inputs.features, config.data.max_missing,
+                       config.data.features);
     }
+    require_lengths(reports.front(), config);
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
 }

@@ -83,6 +83,14 @@ void keep_settings(const Config& config, bool is_eval, Communicator& ranks) {
   });
 }
 
+void report_accuracy(const Accuracy& accuracy, const Communicator& ranks) {
+  if (ranks.rank() != 0) return;
+  log::info("accuracy {}", to_text(accuracy));
+  log::info("letters: {}", letters_text(accuracy));
+  if (const auto warning = lopsided_text(accuracy.right); !warning.empty())
+    log::warn("{}", warning);
+}
+
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
 void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
                    Trainer& trainer, Communicator& ranks) {
@@ -97,8 +105,7 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
     take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
   keep_settings(config, /*is_eval=*/true, ranks);
-  const Accuracy accuracy = trainer.evaluate();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  report_accuracy(trainer.evaluate(), ranks);
 }
 
 /// Collective.
@@ -114,8 +121,7 @@ void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Tr
     return;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
-  const Accuracy accuracy = trainer.run();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  report_accuracy(trainer.run(), ranks);
 }
 
 }  // namespace
@@ -145,11 +151,11 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   for (const auto& [name, text] : versions()) identity.build[name] = text;
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
+    if (ranks.rank() == 0) report_coverage(config, *inputs);
     if (with_train && ranks.rank() == 0) {
       identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
     }
   });
-  if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });

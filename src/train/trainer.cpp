@@ -200,7 +200,7 @@ void Trainer::train_epoch() {
 
 void Trainer::finish_epoch() {
   ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_));
-  auto [scores, stopped] = score_validation(progress_of("evaluating"));
+  auto [scores, stopped, num_over_long] = score_validation(progress_of("evaluating"));
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();
   if (stopped || asked.stopped) {
@@ -208,6 +208,7 @@ void Trainer::finish_epoch() {
     stop(stopped ? stopped : asked.stopped);
   }
   accuracy_ = measure(*inputs_.val, scores);
+  accuracy_.num_over_long = num_over_long;
   if (is_root()) {
     results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
                        predictions_text(*inputs_.val, scores),
@@ -256,7 +257,7 @@ AskedQuestions Trainer::ask_validation() {
 }
 
 Accuracy Trainer::evaluate() {
-  const auto [scores, stopped] = score_validation(
+  const auto [scores, stopped, num_over_long] = score_validation(
       [this, show = progress_of("evaluating")](int64_t done, int64_t total) mutable {
         profile_.step_begins();
         show(done, total);
@@ -272,7 +273,9 @@ Accuracy Trainer::evaluate() {
     write_file_durably(folder / "questions.jsonl",
                        questions_text(*inputs_.val, scores, asked.text));
   });
-  return measure(*inputs_.val, scores);
+  Accuracy accuracy = measure(*inputs_.val, scores);
+  accuracy.num_over_long = num_over_long;
+  return accuracy;
 }
 
 }  // namespace bovila

@@ -5,6 +5,7 @@
 
 using namespace bovila;
 using nlohmann::json;
+using testing::contains;
 using testing::SmallStar;
 using testing::star_question;
 
@@ -72,6 +73,21 @@ TEST_CASE("accuracy is exact, in all and by the types that the split has") {
   CHECK(to_text(accuracy) ==
         "75.00 % of 4 questions (In 50.00, Seq 100.00, Feas 100.00), "
         "mean uncertainty 0.300");
+}
+
+TEST_CASE(
+    "letters of right and chosen answers, and prompts over the limit, stand by the accuracy") {
+  const SmallStar star(four_questions());
+  Accuracy accuracy = measure(*star.data, three_right());
+  CHECK(accuracy.right.total() == 4);
+  CHECK(accuracy.chosen.of('D') == 1 + accuracy.right.of('D'));
+  CHECK(letters_text(accuracy) == fmt::format("right answers: {}; chosen: {}",
+                                              accuracy.right.text(), accuracy.chosen.text()));
+  accuracy.num_over_long = 1;
+  CHECK(contains(to_text(accuracy), "; 1 prompt longer than model.max_seq_len, scored whole"));
+  accuracy.right = {};
+  accuracy.total = {};
+  CHECK(contains(letters_text(accuracy), "right answers: hidden; chosen: "));
 }
 
 TEST_CASE("a split that hides its answers has no accuracy, but an uncertainty") {
