@@ -130,7 +130,7 @@ std::optional<Checkpoint> choose_start(const Config& config, const Start& start)
   const bool has_checkpoints = !list_checkpoints(root).empty();
   if (start.is_restarted && has_checkpoints && !start.eval) {
     if (start.fresh || !start.resume.empty()) {
-      log::info("this is a restart by Slurm: --fresh and --resume counted for the first start");
+      log::info("this is a restart: --fresh and --resume counted for the first start");
     }
     return find_newest_valid(root, say_skipped);
   }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
+#include <cstdio>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -33,6 +34,7 @@ struct Holder {
   std::string host;
   int64_t pid = 0;
   std::string started;  // the machine's boot and the process's start since then
+  std::string space;    // the process numbers that `pid` is one of: a container has its own
   std::string job;      // Slurm's
   int64_t restarts = 0;
 };
@@ -42,6 +44,12 @@ std::string read_text(const fs::path& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+/// "pid:[4026531836]".
+std::string process_space() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/ns/pid", ignored).string();
 }
 
 /// Empty when there is no such process.
@@ -67,16 +75,18 @@ int64_t to_number(const std::string& text) {
 }
 
 Holder this_process() {
-  return {host_name(), getpid(), start_of(getpid()), environment("SLURM_JOB_ID"),
+  return {host_name(),
+          getpid(),
+          start_of(getpid()),
+          process_space(),
+          environment("SLURM_JOB_ID"),
           to_number(environment("SLURM_RESTART_COUNT"))};
 }
 
 std::string to_json(const Holder& holder) {
-  const nlohmann::ordered_json json = {{"host", holder.host},
-                                       {"pid", holder.pid},
-                                       {"started", holder.started},
-                                       {"slurm_job", holder.job},
-                                       {"slurm_restarts", holder.restarts}};
+  const nlohmann::ordered_json json = {
+      {"host", holder.host},   {"pid", holder.pid},       {"started", holder.started},
+      {"space", holder.space}, {"slurm_job", holder.job}, {"slurm_restarts", holder.restarts}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -84,8 +94,8 @@ std::string to_json(const Holder& holder) {
 Holder read_holder(const fs::path& path) {
   const auto json = nlohmann::json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
   try {
-    return {json.at("host"), json.at("pid"), json.at("started"), json.at("slurm_job"),
-            json.at("slurm_restarts")};
+    return {json.at("host"),         json.at("pid"),       json.at("started"),
+            json.value("space", ""), json.at("slurm_job"), json.at("slurm_restarts")};
   } catch (const nlohmann::json::exception&) {
     return {};
   }
@@ -134,7 +144,7 @@ bool is_in_use(const fs::path& path, Kernel kernel, const Holder& holder, const 
                Milliseconds beat) {
   if (kernel == Kernel::kAnothers) return true;
   if (kernel == Kernel::kOurs && (holder.host.empty() || holder.host == me.host)) return false;
-  if (holder.host == me.host) {
+  if (holder.host == me.host && holder.space == me.space) {
     return !holder.started.empty() && start_of(holder.pid) == holder.started;
   }
   return beats(path, holder, beat);
@@ -177,9 +187,9 @@ int try_to_take(const fs::path& path, const Holder& me, Milliseconds beat) {
                       is_in_use(path, kernel, holder, me, beat);
   // A dead node's lock that a file server keeps for a while stays with the old file.
   const bool needs_new = ours_before && kernel == Kernel::kAnothers;
-  if (needs_new) unlink(path.c_str());
   if (!in_use && !needs_new && is_still_there(path, file)) return file;
   close(file);
+  if (needs_new) unlink(path.c_str());
   if (in_use) refuse(path, holder);
   return -1;
 }
@@ -215,8 +225,13 @@ RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "ru
 RunLock::~RunLock() {
   heart_.request_stop();
   heart_.join();
-  if (is_still_there(path_, descriptor_)) unlink(path_.c_str());
+  // Under another name before it is free, so that nobody takes it in between; closed before it is
+  // removed, which NFS would otherwise put off.
+  const fs::path released = path_.parent_path() / ".run.lock.released";
+  const bool renamed =
+      is_still_there(path_, descriptor_) && rename(path_.c_str(), released.c_str()) == 0;
   close(descriptor_);
+  if (renamed) unlink(released.c_str());
 }
 
 void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {

@@ -52,6 +52,12 @@ RowSelection select_rows(hid_t where, const std::string& path, Type type, int64_
   return selection;
 }
 
+/// HDF5 takes flock() for itself and fails where there is none, as on many shared file systems.
+/// Nothing here writes to a file that is read, or to another writer's.
+void go_without_locks(const Handle& access, const std::string& what) {
+  check(H5Pset_file_locking(access.get(), false, true), what);
+}
+
 }  // namespace
 
 Handle open_file(const std::string& path) {
@@ -61,8 +67,7 @@ Handle open_file(const std::string& path) {
     throw UserError("{}: expected an HDF5 file, there is none", path);
   }
   const Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
-  // Shared file systems often come without locks, and nothing here writes to a file being read.
-  check(H5Pset_file_locking(access.get(), false, true), path);
+  go_without_locks(access, path);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
   if (id < 0) throw UserError("{}: expected an HDF5 file ({})", path, reason());
   return {id, H5Fclose};
@@ -72,6 +77,7 @@ Handle access_to_make() {
   const Lock lock;
   Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "a new file");
   check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18), "a new file");
+  go_without_locks(access, "a new file");
   return access;
 }
 

@@ -1,6 +1,7 @@
 // The inputs opened as for training, the weights' shapes, the data's report.
 #include "src/main/check.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
@@ -10,9 +11,12 @@
 #include "bovila/data/prompt_limits.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/train/experiment.h"
+#include "bovila/train/memory_need.h"
 
 namespace bovila {
 namespace {
+
+constexpr int64_t kRanksOfAJob = 8;  // what jobs/*.slurm ask for on a node
 
 /// Only of the split that is trained on: an evaluation scores over-long prompts whole.
 void require_lengths(const DataReport& train, const Config& config) {
@@ -42,6 +46,11 @@ void check(const Config& config, Communicator& ranks, int num_threads,
                                          inputs.features.get(), config.data.subtitles,
                                          config.model.max_seq_len, num_threads));
       for (const std::string& text : format_report(reports.back())) std::cout << text << "\n";
+    }
+    const int64_t longest = std::min(reports.front().max_length, config.model.max_seq_len);
+    for (const std::string& text : format_memory(config, {inputs.llama, fit.num_trained(), longest},
+                                                 ranks.size() > 1 ? ranks.size() : kRanksOfAJob)) {
+      std::cout << text << "\n";
     }
     for (const DataReport& report : reports) {
       require_features(report.coverage, *inputs.features, config.data.max_missing,

@@ -77,8 +77,9 @@ std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) 
   }
   line.answer = app.got_subcommand("answer");
   if (line.deck.empty() && !line.self_check && !line.build_info) throw CLI::RequiredError("DECK");
-  const std::string restarts = environment("SLURM_RESTART_COUNT");
-  line.start.is_restarted = !restarts.empty() && restarts != "0";
+  const auto counts = [](const std::string& text) { return !text.empty() && text != "0"; };
+  line.start.is_restarted = counts(environment("SLURM_RESTART_COUNT")) ||
+                            counts(environment("BOVILA_RESTARTED"));  // by jobs/restarts.bash
   if (profile) line.overrides.push_back("run.profile_steps=5");
   if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;

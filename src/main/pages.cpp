@@ -18,7 +18,8 @@ constexpr std::pair<const char*, const char*> kTools[] = {
     {"gguf2llama.py", "a LLaMA in a GGUF file in Meta's form"},
     {"ckpt2pth", "a checkpoint as a .pth for PyTorch and the published code"},
     {"bovila-report", "a run as one page for a browser"},
-    {"bovila-plot-run", "curves of a run as PNG, SVG or PDF"}};
+    {"bovila-plot-run", "curves of a run as PNG, SVG or PDF"},
+    {"bovila-sweep", "many runs from one file, resumed by themselves, and a table of them"}};
 
 constexpr const char* kManHead = R"(.TH BOVILA 1 "" "bovila @VERSION@" "User Commands"
 .SH NAME

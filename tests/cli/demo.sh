@@ -48,10 +48,21 @@ test_words_that_the_demo_scripts_do_not_know_are_refused_and_help_does_nothing()
     says_once "demo: expected --fresh, --set KEY=VALUE, --help or nothing, got: --frsh"
     exits 2 tools/$script.sh --fresh now
     exits 2 tools/$script.sh --set
+    exits 2 tools/$script.sh --set epochs=1
+    says_once "demo: --set: expected table.key=value, got: epochs=1"
   done
   exits 2 tools/demo_smollm.sh --set train.epochs=1
   says_once "demo: --set is for tools/demo.sh"
   [[ ! -e output ]]
+}
+
+test_make_takes_no_empty_folder_and_deps_no_word_that_it_does_not_know() {
+  exits 2 make -C "$root" BUILD= configure
+  says "BUILD= is empty (a variable of the shell that is not set?)"
+  exits 2 make -C "$root" PREFIX= install
+  exits 0 make -C "$root" help
+  exits 2 "$root/tools/deps.sh" test
+  says_once "deps: expected tests, lint, smollm, fuzz, bundle, mpich, aarch64 or nothing, got: test"
 }
 
 test_the_demo_with_a_language_model_starts_over_beside_what_was_trained() {

@@ -16,7 +16,7 @@ test_all_tools_decks_jobs_and_pages_are_there() {
   local file
   ! grep -iE "warning|error" "$work/installed"
   for file in bin/{bovila,pth2h5,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
-    bin/bovila-{report,plot-run} share/bovila/jobs/{run.sh,star.slurm,tvqa.slurm} \
+    bin/bovila-{report,plot-run,sweep} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,star.slurm,tvqa.slurm} \
     share/bovila/input/{star.toml,demo.toml,keys.md,demo/data/star/clipvitl14.pth} \
     share/man/man1/bovila.1 share/bash-completion/completions/bovila \
     share/modulefiles/bovila/"$version" share/doc/bovila/CHANGELOG.md; do
@@ -52,7 +52,10 @@ test_tools_in_python_run_from_a_path_with_python_alone() {
   [[ -s out/report.html ]]
   exits 0 clean "$prefix/bin/bovila-plot-run" out
   [[ -s out/plot.png ]]
-  for tool in bovila-report bovila-plot-run extract_features.py; do
+  cp -r "$share/input" .
+  exits 0 clean "$prefix/bin/bovila-sweep" input/sweeps/demo.toml --list
+  says "mpirun -np 2 $prefix/bin/bovila input/demo.toml --output output/sweeps/demo/demo/full/seed0-"
+  for tool in bovila-report bovila-plot-run bovila-sweep extract_features.py; do
     exits 0 clean "$prefix/bin/$tool" --help
     says "usage: $tool"
   done

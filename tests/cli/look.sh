@@ -330,6 +330,20 @@ test_what_is_no_run_is_refused_with_what_was_expected() {
   done
 }
 
+test_a_tilde_and_variables_in_paths_are_what_a_shell_makes_of_them() {
+  mkdir "$HOME/run"
+  echo '{"step":1,"loss":1}' >"$HOME/run/metrics.jsonl"
+  # shellcheck disable=SC2016,SC2088 # for the tools to replace
+  {
+    exits 0 "$root/tools/report" '~/run' --output='$HOME/page.html'
+    exits 0 "$root/tools/plot_run" '${HOME}/run' --output='~/run/p.svg'
+    exits 2 "$root/tools/report" '$BOVILA_NONE/run'
+  }
+  [[ -s $HOME/page.html && -s $HOME/run/p.svg ]]
+  says "the variable BOVILA_NONE is not set"
+  rm -r "$HOME/run" "$HOME/page.html"
+}
+
 test_a_file_that_is_no_page_and_no_picture_of_a_run_is_not_written_over() {
   local tool
   mkdir run
@@ -398,7 +412,7 @@ test_plot_run_without_matplotlib_says_what_it_needs() {
   mkdir out
   echo '{"step":1,"loss":1}' >out/metrics.jsonl
   exits 1 env PYTHONPATH= python3 -S "$root/tools/plot_run" out
-  says "plot_run needs matplotlib: pip install matplotlib"
+  says "plot_run needs matplotlib: apt-get install python3-matplotlib, or pip install matplotlib"
   exits 0 env PYTHONPATH= python3 -S "$root/tools/report" out
 }
 

@@ -24,6 +24,11 @@ stand_in() {
   export PATH=$PWD/bin:$PATH
 }
 
+# shorten_sweep: an epoch and a seed.
+shorten_sweep() {
+  sed -i 's/^train.epochs = .*/train.epochs = 1/; s/^seeds = .*/seeds = [0]/' input/sweeps/demo.toml
+}
+
 # here: this folder is like the repository, with few questions.
 here() {
   local demo=$root/input/demo split
@@ -39,6 +44,7 @@ here() {
   cp "$demo/data/star/clipvitl14.pth" data/star/
   cp "$demo/llama/tokenizer.model" data/llama/
   cp "$demo"/llama/demo/* data/llama/7B/
+  shorten_sweep
   stand_in sbatch 'while [[ $1 == --* ]]; do shift; done; exec bash "$@"'
   stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
   stand_in mpirun "[[ \$2 == 8 ]] && shift 2 && exec \"\$@\"; exec $(command -v mpirun) \"\$@\""
@@ -61,9 +67,11 @@ follow() {
 test_the_first_page_and_that_of_the_demo() {
   here
   commands README.md >page
-  follow 7 val0000
+  follow 9 val0000
   cp said-3 said
   says '"answer":' '"uncertainty":'
+  cp said-9 said
+  says "| all | full | 1 |"
   rm -r output
   commands input/demo/README.md | grep -vx 'make demo-smollm' >page
   follow 4 val0000
@@ -95,7 +103,7 @@ test_the_page_for_star_on_slurm() {
 # LLaMAs, and one rank of this machine for mpirun's and Slurm's. What stands for bovila adds small
 # sizes to the command line.
 there() {
-  local hide='import json, sys
+  local split hide='import json, sys
 for line in sys.stdin:
     question = json.loads(line)
     del question[sys.argv[1]]
@@ -117,6 +125,11 @@ for line in sys.stdin:
   cp shards/shard-00000.h5 holiday.h5 # of one video
   echo '{"video": "holiday", "question": "what is it", "options": ["a", "b"]}' >questions.jsonl
   echo "what is it" >text.txt
+  shorten_sweep
+  for split in train:24 val:12; do
+    shorten "$root/input/demo/data/star/STAR_${split%:*}.json" \
+      "input/demo/data/star/STAR_${split%:*}.json" "${split#*:}"
+  done
   stand_in bovila "exec $bin/bovila \"\$@\" --set model.max_seq_len=256 --set train.epochs=1 \
     --set train.warmup_epochs=0.5 --set run.threads_per_rank=1"
   stand_in mpirun 'shift 2; exec "$@"'

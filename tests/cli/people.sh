@@ -37,7 +37,7 @@ test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on() {
 test_a_killed_run_leaves_no_lock_behind_that_counts_with_and_without_the_kernels_locks() {
   inputs star
   local with
-  for with in "" "LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=1"; do
+  for with in "" "LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=37"; do
     rm -rf out
     start
     kill -KILL "$job"
@@ -50,8 +50,8 @@ test_a_killed_run_leaves_no_lock_behind_that_counts_with_and_without_the_kernels
 
 test_without_the_kernels_locks_a_living_run_is_known_by_its_process() {
   inputs star
-  local preload="env LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=1"
-  LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=1 start
+  local preload="env LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=37"
+  LD_PRELOAD=$bin/libfaults.so BOVILA_NO_FLOCK=37 start
   exits 2 $preload "$bin/bovila" "${deck[@]}"
   says_once "is in use by another run: process $job on"
   kill -KILL "$job"

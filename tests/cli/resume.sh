@@ -313,7 +313,7 @@ test_a_job_that_slurm_restarts_goes_on_though_fresh_was_typed() {
   inputs star
   exits 0 bovila "${deck[@]}"
   exits 0 env SLURM_RESTART_COUNT=1 "$bin/bovila" "${deck[@]}" --fresh
-  says_once "this is a restart by Slurm"
+  says_once "this is a restart: --fresh and --resume counted for the first start"
   [[ ! -e out/previous-1 ]]
 }
 

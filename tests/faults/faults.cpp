@@ -7,11 +7,15 @@
 //                        kill-after, hold (SIGSTOP before it), full (ENOSPC), readonly (EROFS),
 //                        io (EIO), short (half of it is written)
 //   BOVILA_FAULTS_LOG    a file: gets a line a counted call, "write /path"
-//   BOVILA_NO_FLOCK      set: flock() is not to be had (ENOLCK)
+//   BOVILA_NO_FLOCK      an errno: flock() is not to be had (37 ENOLCK, 95 EOPNOTSUPP, 524 of DVS)
+//   BOVILA_NFS           set: a file that is removed while this process has it open stays as
+//                        .nfsNUMBER (NFS removes it when it is closed, here it stays to be seen),
+//                        and such a file cannot be removed (EBUSY)
 //   BOVILA_CLOCK_JUMPS   set: each look at the wall clock is up to a year off, at a steady one not
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -101,6 +105,37 @@ size_t allowed(const std::string& action, size_t size) {
   return action == "short" && size > 1 ? size / 2 : size;
 }
 
+bool is_open(const struct stat& file) {
+  for (int number = 0; number < 1024; ++number) {
+    struct stat mine {};
+    if (fstat(number, &mine) == 0 && mine.st_ino == file.st_ino && mine.st_dev == file.st_dev) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether NFS has seen to the removal of a file; `result` is what the call returns then.
+bool removed_as_nfs(int folder, const char* path, int* result) {
+  struct stat file {};
+  if (getenv("BOVILA_NFS") == nullptr || fstatat(folder, path, &file, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(file.st_mode)) {
+    return false;
+  }
+  const std::string text = path;
+  const size_t slash = text.rfind('/');
+  const size_t name = slash == std::string::npos ? 0 : slash + 1;
+  if (text.compare(name, 4, ".nfs") == 0) {
+    errno = EBUSY;
+    *result = -1;
+    return true;
+  }
+  if (!is_open(file)) return false;
+  const std::string kept = text.substr(0, name) + ".nfs" + std::to_string(file.st_ino);
+  *result = renameat(folder, path, folder, kept.c_str());
+  return true;
+}
+
 }  // namespace
 
 extern "C" {
@@ -138,9 +173,27 @@ int renameat2(int from_folder, const char* from, int to_folder, const char* to,
   });
 }
 
+int unlink(const char* path) {
+  int result = 0;
+  if (removed_as_nfs(AT_FDCWD, path, &result)) return result;
+  return real<decltype(unlink)>("unlink")(path);
+}
+
+int unlinkat(int folder, const char* path, int flags) {
+  int result = 0;
+  if ((flags & AT_REMOVEDIR) == 0 && removed_as_nfs(folder, path, &result)) return result;
+  return real<decltype(unlinkat)>("unlinkat")(folder, path, flags);
+}
+
+int remove(const char* path) {
+  int result = 0;
+  if (removed_as_nfs(AT_FDCWD, path, &result)) return result;
+  return real<decltype(remove)>("remove")(path);
+}
+
 int flock(int file, int operation) {
-  if (getenv("BOVILA_NO_FLOCK") != nullptr) {
-    errno = ENOLCK;
+  if (const char* reason = getenv("BOVILA_NO_FLOCK")) {
+    errno = atoi(reason);
     return -1;
   }
   return real<decltype(flock)>("flock")(file, operation);

@@ -39,7 +39,7 @@ struct Start {
   std::string resume;         ///< --resume PATH, or ""; a file is a published checkpoint's
   bool fresh = false;         ///< --fresh
   bool eval = false;          ///< --eval
-  bool is_restarted = false;  ///< Slurm runs the same command line again (SLURM_RESTART_COUNT)
+  bool is_restarted = false;  ///< the same command line is run again, by Slurm or jobs/
 };
 
 /// The checkpoint to start from; nothing means the start values. A restarted job goes on with what

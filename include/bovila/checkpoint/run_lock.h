@@ -16,9 +16,10 @@ namespace bovila {
 ///   - the kernel drops flock() with the process that holds it, so on one host, and on file systems
 ///     that share locks among hosts (NFS, Lustre with -o flock, ...), nobody's lock is a dead one;
 ///   - where flock() is not to be had, a process of this host is looked up by number and start
-///   time;
-///   - the file of another host is alive when its time changes: its run touches it every `beat`.
-///     It is watched for three beats, on no clock but that of the watcher;
+///     time;
+///   - the file of another host, or of a container with process numbers of its own, is alive when
+///     its time changes: its run touches it every `beat`. It is watched for three beats, on no clock
+///     but that of the watcher;
 ///   - a requeued Slurm job takes over from its own former life at once, whatever else says.
 class RunLock {
  public:
