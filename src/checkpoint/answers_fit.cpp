@@ -27,7 +27,7 @@ constexpr std::string_view kNotOfAnswers[] = {
     // Where files lie; what is in them is compared.
     "model.llama", "model.tokenizer", "data.folder", "data.features",
     // What is asked, said by the command; what is left out is said beside the result.
-    "data.train_split", "data.val_split", "data.over_long"};
+    "data.train_split", "data.val_split", "data.over_long", "data.max_missing"};
 
 /// What the shapes of trained parameters follow from.
 constexpr std::string_view kShapes[] = {"model.max_feats", "model.adapter_len",

@@ -23,7 +23,7 @@ constexpr std::string_view kMayChange[] = {
     // Length, and what is only looked at.
     "train.epochs", "data.val_split", "eval.", "output.", "run.", "checkpoint.",
     // What happens when something goes wrong.
-    "train.non_finite", "train.max_skipped_steps",
+    "train.non_finite", "train.max_skipped_steps", "data.max_missing",
     // Where files lie; what is in them is compared by identity.
     "model.llama", "model.tokenizer", "data.folder", "data.features", "train.start",
     // The same numbers in less memory.
@@ -164,12 +164,30 @@ std::string allow_same_steps(const TrainState& saved, const RunIdentity& current
   return "";
 }
 
+/// Where prompts have no dialogue to be cut and none is left out, each fits both limits, or the run
+/// ends before it begins: model.max_seq_len may change.
+void allow_other_limit(const TrainState& saved, const RunIdentity& current, Fit& fit) {
+  const auto found = std::ranges::find(fit.forbidden, "model.max_seq_len", &Difference::key);
+  if (found == fit.forbidden.end()) return;
+  const KeyValues defaults = flatten_deck(to_toml(Config{}), "the default deck");
+  const KeyValues decks[] = {flatten_deck(saved.deck, "the checkpoint's deck.toml"),
+                             flatten_deck(current.deck, "the resolved deck")};
+  for (const char* key : {"data.subtitles", "data.over_long"}) {
+    for (const KeyValues& deck : decks) {
+      if (value_of(deck, defaults, key) != defaults.at(key)) return;
+    }
+  }
+  fit.allowed.push_back(std::move(*found));
+  fit.forbidden.erase(found);
+}
+
 }  // namespace
 
 std::vector<Difference> require_fit(const std::string& folder, const TrainState& saved,
                                     const RunIdentity& current) {
   Fit fit = compare_decks(saved.deck, current.deck);
   const std::string hint = allow_same_steps(saved, current, fit);
+  allow_other_limit(saved, current, fit);
   Fit contents = compare_identities(saved.identity, current.identity);
   for (auto [from, to] : {std::pair(&contents.allowed, &fit.allowed),
                           std::pair(&contents.forbidden, &fit.forbidden)}) {

@@ -12,7 +12,7 @@ namespace bovila {
 namespace {
 
 constexpr std::pair<const char*, const char*> kTools[] = {
-    {"pth2h5", "a .pth of features, or a folder of .npy files, as a feature set"},
+    {"pth2h5", "a .pth of features, a folder of .npy files or an HDF5 file, as a feature set"},
     {"extract_features.py", "a feature set of a folder of videos"},
     {"llama2bovila", "LLaMA's weights as the file that ranks map"},
     {"gguf2llama.py", "a LLaMA in a GGUF file in Meta's form"},

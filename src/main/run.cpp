@@ -155,6 +155,14 @@ void warn_of_guessing(const Accuracy& accuracy, const std::string& checkpoint) {
       2 * std::sqrt(accuracy.guessed_variance), checkpoint);
 }
 
+void report_accuracy(const Accuracy& accuracy, const Communicator& ranks) {
+  if (ranks.rank() != 0) return;
+  log::info("accuracy {}", to_text(accuracy));
+  log::info("letters: {}", letters_text(accuracy));
+  if (const auto warning = lopsided_text(accuracy.right); !warning.empty())
+    log::warn("{}", warning);
+}
+
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none. `record` is
 /// rank 0's.
 void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
@@ -171,9 +179,8 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
   });
   keep_settings(config, /*is_eval=*/true, ranks);
   const Accuracy accuracy = trainer.evaluate(record);
-  if (ranks.rank() != 0) return;
-  log::info("accuracy {}", to_text(accuracy));
-  if (checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
+  report_accuracy(accuracy, ranks);
+  if (ranks.rank() == 0 && checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
 }
 
 /// Collective.
@@ -189,8 +196,7 @@ void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Tr
     return;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
-  const Accuracy accuracy = trainer.run();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  report_accuracy(trainer.run(), ranks);
 }
 
 }  // namespace
@@ -224,10 +230,10 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
     if (ranks.rank() != 0) return;
+    report_coverage(config, *inputs);
     identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
     if (!with_train) record = make_record(checkpoint, identity, config, line.start.despite);
   });
-  if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });

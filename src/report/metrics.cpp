@@ -84,10 +84,12 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
     const Sample& sample = data.sample(score.row);
     const int64_t chosen = score.prediction();
     accuracy.mean_uncertainty += score.uncertainty[static_cast<size_t>(chosen)];
+    accuracy.chosen.add(sample, static_cast<int>(chosen));
     if (!sample.answer) continue;
     const double chance = 1 / static_cast<double>(sample.options.size());
     accuracy.guessed += chance;
     accuracy.guessed_variance += chance * (1 - chance);
+    accuracy.right.add(sample, *sample.answer);
     const int64_t right = chosen == *sample.answer ? 1 : 0;
     const auto count = [&](Accuracy::Group& group) {
       group.right += right;
@@ -104,7 +106,11 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
 }
 
 std::string to_text(const Accuracy& accuracy) {
-  const auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  if (accuracy.num_over_long > 0) {
+    certainty += fmt::format("; {} longer than model.max_seq_len, scored whole",
+                             counted(accuracy.num_over_long, "prompt"));
+  }
   if (!accuracy.known()) return "unknown (the split hides its answers), " + certainty;
   std::vector<std::string> types;
   for (const Accuracy::Group& type : accuracy.types) {
@@ -113,6 +119,11 @@ std::string to_text(const Accuracy& accuracy) {
   const auto by_type = types.empty() ? "" : fmt::format(" ({})", fmt::join(types, ", "));
   return fmt::format("{} % of {}{}, {}", percent(accuracy.total),
                      counted(accuracy.total.questions, "question"), by_type, certainty);
+}
+
+std::string letters_text(const Accuracy& accuracy) {
+  return fmt::format("right answers: {}; chosen: {}",
+                     accuracy.known() ? accuracy.right.text() : "hidden", accuracy.chosen.text());
 }
 
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {

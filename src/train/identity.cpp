@@ -41,6 +41,7 @@ void add_sample(const Sample& sample, FieldHash& hash) {
   hash.add(sample.question_type);
   hash.add(static_cast<int64_t>(sample.about_dialogue));
   hash.add(sample.dialogue);
+  for (const int option : sample.order) hash.add(option);
   hash.add(std::ssize(sample.clip));
   for (const FrameSpan& span : sample.clip) {
     hash.add(span.video);

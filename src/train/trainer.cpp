@@ -245,7 +245,7 @@ void Trainer::train_epoch() {
 
 void Trainer::finish_epoch() {
   ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_ + 1));
-  auto [scores, stopped] = score_validation(progress_of("evaluating"));
+  auto [scores, stopped, num_over_long] = score_validation(progress_of("evaluating"));
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();
   if (stopped || asked.stopped) {
@@ -253,6 +253,7 @@ void Trainer::finish_epoch() {
     stop(stopped ? stopped : asked.stopped);
   }
   accuracy_ = measure(*inputs_.val, scores);
+  accuracy_.num_over_long = num_over_long;
   if (is_root()) {
     results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
                        predictions_text(*inputs_.val, scores),
@@ -301,7 +302,7 @@ AskedQuestions Trainer::ask_validation() {
 }
 
 Accuracy Trainer::evaluate(const EvalRecord& record) {
-  const auto [scores, stopped] = score_validation(
+  const auto [scores, stopped, num_over_long] = score_validation(
       [this, show = progress_of("evaluating")](int64_t done, int64_t total) mutable {
         profile_.step_begins();
         show(done, total);
@@ -310,7 +311,8 @@ Accuracy Trainer::evaluate(const EvalRecord& record) {
   if (!stopped) asked = ask_validation();
   const StopReason reason = stopped ? stopped : asked.stopped;
   if (reason) throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
-  const Accuracy accuracy = measure(*inputs_.val, scores);
+  Accuracy accuracy = measure(*inputs_.val, scores);
+  accuracy.num_over_long = num_over_long;
   run_together(ranks_, [&, &scores = scores] {
     if (!is_root()) return;
     const std::filesystem::path folder = config_.output.folder;

@@ -39,7 +39,7 @@ test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
   says_once "[model]"
   says_once "dataset = \"star\""
   says_once "2 ranks of"
-  says_once "1 video has no features and counts as zeros"
+  says_once "train: 1 video has no features, zeros stand for it: S3"
   says_once "epoch 1 step 1 (8 of 24 questions), loss "
   says "loss_vaq" "loss_aqa" "lr " "gradient norm" "questions/s, ETA"
   says_once "epoch 2 done: mean loss"
@@ -212,7 +212,8 @@ test_over_long_questions_stop_a_run_or_are_left_out_as_the_deck_says() {
   exits 2 ranks 2 "${deck[@]}" --set model.max_seq_len=80
   says_once "prompts longer than model.max_seq_len, the longest is question"
   exits 0 ranks 2 "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip
-  says_once "they are not trained on"
+  says_once "they are not trained on; model.max_seq_len = "
+  says "longer than model.max_seq_len, scored whole"
   holds "len(load('out/epoch1.json')) == 12"
 }
 

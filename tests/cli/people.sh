@@ -110,7 +110,7 @@ END
   cp "$root/input/star.toml" "$odd/a deck.toml"
   exits 0 ranks 2 "$odd/a deck.toml" "${sizes[@]}" --set "model.llama=$odd/llama/mini" \
     --set "data.folder=$odd/data" --set "data.features=$odd/features" --output "$out"
-  says_once "1 video has no features and counts as zeros: 'S3'"
+  says_once "train: 1 video has no features, zeros stand for it: S3"
   exits 0 ranks 2 "${deck[@]}" --output plain
   cmp plain/log.txt "$out/log.txt"
   cmp plain/checkpoints/step-00000006/state.h5 "$out/checkpoints/step-00000006/state.h5"

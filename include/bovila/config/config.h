@@ -45,7 +45,9 @@ struct DataConfig {
   std::string train_split = "train";
   std::string val_split = "val";
   bool subtitles = false;
+  bool shuffle_options = false;
   OverLong over_long = OverLong::kError;
+  double max_missing = 0.5;  // of a split's videos
 };
 
 struct TrainConfig {

@@ -105,6 +105,27 @@ TEST_CASE("a run that fits gives what has changed, the number of ranks among it"
   CHECK(changed[2].text() == "number of ranks: 2 in the checkpoint, 4 now");
 }
 
+TEST_CASE("max_seq_len may change where no prompt is cut or left out") {
+  const auto with = [](std::vector<std::string> overrides, const char* limit) {
+    overrides.push_back(limit);
+    return parse_deck(kMinimal, "d.toml", overrides).resolved;
+  };
+  const auto changed = [&](const std::vector<std::string>& before,
+                           const std::vector<std::string>& now) {
+    TrainState saved;
+    saved.deck = with(before, "model.max_seq_len=160");
+    saved.num_ranks = 1;
+    return require_fit("step-1", saved, {with(now, "model.max_seq_len=512"), {}, 1});
+  };
+  CHECK(keys_of(changed({}, {})) == Keys{"model.max_seq_len"});
+  const std::vector<std::string> skip = {"data.over_long=skip"};
+  const std::vector<std::string> dialogues = {"data.dataset=vlep", "data.subtitles=true"};
+  const std::string other = "model.max_seq_len: 160 in the checkpoint, 512 now";
+  CHECK(contains(error_of([&] { changed(skip, skip); }), other));
+  CHECK(contains(error_of([&] { changed({}, skip); }), other));
+  CHECK(contains(error_of([&] { changed(dialogues, dialogues); }), other));
+}
+
 TEST_CASE("accum_iter may change with the number of ranks when steps stay what they are") {
   TrainState saved;
   saved.deck = resolved("train.accum_iter = 2\n");
