@@ -1,11 +1,8 @@
 // Numbers into files and lines.
 #include "bovila/report/metrics.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -13,6 +10,7 @@
 
 #include "bovila/core/counted.h"
 #include "bovila/core/durable_file.h"
+#include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
 
 namespace bovila {
@@ -193,7 +191,11 @@ std::string clock_text(double seconds) {
 }
 
 Progress::Progress(int64_t every, bool quiet)
-    : every_(every), quiet_(quiet), live_(isatty(STDERR_FILENO) != 0) {}
+    : every_(every), quiet_(quiet), live_(live_line::is_possible()) {}
+
+Progress::~Progress() {
+  if (live_ && !quiet_) live_line::clear();
+}
 
 void Progress::update(const std::string& text, int64_t questions, int64_t remaining, bool last) {
   questions_ += questions;
@@ -201,15 +203,12 @@ void Progress::update(const std::string& text, int64_t questions, int64_t remain
   if (quiet_ || (!live_ && !last && calls_ % every_ != 0)) return;
   const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
   const double rate = static_cast<double>(questions_) / std::max(elapsed, 1e-9);
-  const auto line = fmt::format("{}, {:.1f} questions/s, ETA {}", text, rate,
+  const auto pace = fmt::format("{:.1f} questions/s, ETA {}", rate,
                                 clock_text(static_cast<double>(remaining) / std::max(rate, 1e-9)));
-  if (!live_) {
-    log::info("{}", line);
-    return;
-  }
-  constexpr const char* kClearLine = "\r\033[K";
-  std::fprintf(stderr, "%s%s", kClearLine, last ? "" : line.c_str());
-  if (last) log::info("{}", line);
+  // A narrow terminal cuts the end off.
+  if (live_ && !last) return live_line::show(fmt::format("{}, {}", pace, text));
+  if (live_) live_line::clear();
+  log::info("{}, {}", text, pace);
 }
 
 }  // namespace bovila

@@ -282,12 +282,12 @@ void Trainer::report_memory() {
 }
 
 EvaluationProgress Trainer::progress_of(const std::string& what) const {
-  return
-      [what, before = int64_t{0}, progress = Progress(config_.output.log_every_steps, !is_root())](
-          int64_t done, int64_t total) mutable {
-        progress.update(what, done - before, total - done, done == total);
-        before = done;
-      };
+  // Shared: a function can be copied, the line cannot.
+  const auto progress = std::make_shared<Progress>(config_.output.log_every_steps, !is_root());
+  return [what, before = int64_t{0}, progress](int64_t done, int64_t total) mutable {
+    progress->update(what, done - before, total - done, done == total);
+    before = done;
+  };
 }
 
 Evaluation Trainer::score_validation(const EvaluationProgress& progress) {

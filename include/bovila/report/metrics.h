@@ -90,7 +90,12 @@ class Progress {
  public:
   /// `every`: steps between log lines when standard error is no terminal.
   Progress(int64_t every, bool quiet);
-  /// The line "`text` 12.3 questions/s, ETA 1:02:03"; `remaining` questions follow in this loop.
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  /// Takes the line away.
+  ~Progress();
+  /// The line "`text`, 12.3 questions/s, ETA 1:02:03", in place the other way round, since its end
+  /// may not fit (core/live_line.h); `remaining` questions follow in this loop.
   void update(const std::string& text, int64_t questions, int64_t remaining, bool last);
 
  private:
