@@ -165,7 +165,7 @@ memory_ran_out() {
 is_worth_a_restart() {
   case $status in
     0 | 2 | 126 | 127 | 130) return 1 ;; # done; the user's mistake; no program; the interrupt key
-    "$kPreempted" | 138 | 140 | 143) return 1 ;;
+    "$kPreempted" | 129 | 138 | 140 | 143) return 1 ;;
     1) [[ $(newest_checkpoint) != "$last" ]] ;;
     *) ! memory_ran_out || [[ $(newest_checkpoint) != "$last" ]] ;;
   esac
@@ -174,7 +174,7 @@ is_worth_a_restart() {
 # was_stopped: 75, or that of a stop signal that came while the program was being loaded.
 was_stopped() {
   case $status in
-    "$kPreempted" | 138 | 140 | 143) return 0 ;; # 128 + USR1, USR2, TERM
+    "$kPreempted" | 129 | 138 | 140 | 143) return 0 ;; # 128 + HUP, USR1, USR2, TERM
     *) return 1 ;;
   esac
 }

@@ -96,6 +96,7 @@ put(start=1000, end=1001)
 put(start="1", end=2)
 put(dialogue="hello")
 put(qustion="typed wrong")
+put(candidates=["a", "b"], options=..., video="S0.mp4")
 put(question="word " * 400)
 put(question="x" * 1100000)
 sys.stdout.flush()
@@ -104,9 +105,9 @@ put(question="the last, without a newline", id=[1])
 END
   truncate -s -1 asked
   answered 2 asked
-  says_once "18 of the lines could not be answered"
-  holds "['error' in a for a in lines('answers')] == [False] + [True] * 18 + [False]"
-  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 21))"
+  says_once "19 of the lines could not be answered"
+  holds "['error' in a for a in lines('answers')] == [False] + [True] * 19 + [False]"
+  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 22))"
   holds "lines('answers')[-1]['id'] == [1]"
   cat >expected <<'END'
 not JSON: 
@@ -123,7 +124,8 @@ expected 0 <= "start" <= "end" in seconds, got 3 to 1
 the clip starts at 1000 s, video "S0" has 
 "start": expected a number of seconds, got string
 a "dialogue" is given, and data.subtitles of the deck is false
-unknown key "qustion"; a question has video, question, options
+unknown key "qustion", is "question" meant?; a question has video, question, options
+unknown key "candidates", is "options" meant?; a question has video, question, options, start, end, dialogue, id; "options": expected 2 to 26 texts, got 0; video "S0.mp4" has no features; is "S0" meant?
 the prompt has 
 the line has more than 1048576 bytes
 not JSON: 
@@ -139,6 +141,9 @@ test_one_question_on_the_command_line() {
   exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option "b, c" --start 1 --end 4
   cmp said answers
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b
+  says_once "error: standard output cannot be written to"
   exits 2 bovila answer "${deck[@]}" --video S1000 --question "what is it" --option a --option b
   says_once 'video "S1000" has no features'
   exits 2 bovila answer "${deck[@]}" --video S0

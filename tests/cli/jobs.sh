@@ -140,7 +140,7 @@ for status in 0 1 2 126 130; do
     SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
   called "exit code $status is not requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset"
 done
-for status in 75 138 140 143; do
+for status in 75 129 138 140 143; do
   job 75 "is put back into the queue" "requeues after $status" BOVILA=rank EXIT_WITH=$status \
     SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
   called "exit code $status is requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset" \

@@ -53,7 +53,7 @@ test_a_job_comes_back_when_a_node_fails() {
 test_a_cancelled_job_saves_and_does_not_come_back() {
   site "$endless"
   submit jobs/star.slurm
-  wait_job 120 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 1 step 1"
   scancel "$job"
   ends CANCELLED 75:0
   log_says "job $job is not put back into the queue"
@@ -135,7 +135,7 @@ test_each_task_of_an_array_that_is_preempted_comes_back_on_its_own() {
 test_a_job_that_may_not_be_requeued_says_what_to_do() {
   site "$endless"
   submit --no-requeue jobs/star.slurm
-  wait_job 120 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 1 step 1"
   scancel --signal=USR2 "$job"
   ends FAILED 75:0
   log_says "cannot be requeued: .*disabled"
