@@ -87,7 +87,7 @@ test_a_run_in_another_container_of_the_same_host_is_not_taken_for_dead() {
   job=$!
   trap 'kill -KILL $job 2>/dev/null || true' EXIT
   for ((i = 0; i < 1200; ++i)); do
-    grep -qs "epoch 0 step 3 " first && break
+    grep -qs "epoch 1 step 3 " first && break
     sleep 0.05
   done
   exits 2 faults BOVILA_NO_FLOCK=37 "${container[@]}" \
