@@ -1,6 +1,7 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
 #include <cmath>
 #include <iostream>
+#include <utility>
 
 #include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
@@ -73,6 +74,19 @@ void report_places(Communicator& ranks, torch::Device device) {
   if (ranks.rank() != 0) return;
   for (const auto& text : start_up_lines(program_text(), places)) log::info("{}", text);
   for (const auto& text : placement_concerns(places)) log::warn("{}", text);
+}
+
+/// Adapters that a new run starts from are of the weights that they were trained with.
+void warn_of_other_weights(const std::string& path, const RunIdentity& current) {
+  TrainState origin;
+  read_origin(path, origin);
+  for (const char* key : {"model.llama", "model.tokenizer"}) {
+    const auto before = std::as_const(origin.identity).find(key), now = current.identity.find(key);
+    if (before == origin.identity.end() || now == current.identity.end()) continue;
+    if (before->second == now->second) continue;
+    log::warn("{} was trained with another {}: {} there, {} here", path, key, before->second,
+              now->second);
+  }
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -236,7 +250,10 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   });
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
-    run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
+    run_together(ranks, [&] {
+      if (ranks.rank() == 0) warn_of_other_weights(config.train.start, identity);
+      take_published("starting from", config.train.start, model, ranks);
+    });
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
   if (line.start.eval) {

@@ -61,6 +61,9 @@ END
   asked 0 --set model.llama=llama/mini --despite-differences
   says_once "warning: other answers than those of the run: model.llama (contents): "
   [[ ! -e out/eval.json ]]
+  exits 0 "$bin/ckpt2pth" run ours.pth
+  exits 0 bovila "${deck[@]}" --set model.llama=llama/mini --set train.start=ours.pth --output new
+  says_once "warning: ours.pth was trained with another model.llama: "
   exits 2 bovila "${deck[@]}" --despite-differences
   says "--despite-differences requires --eval"
 }

@@ -40,7 +40,7 @@ test_before_its_time_limit_a_job_saves_and_is_requeued() {
 test_a_job_comes_back_when_a_node_fails() {
   site "$endless"
   submit jobs/star.slurm
-  wait_job 120 "a first epoch" logged "epoch 1 step"
+  wait_job 120 "a first epoch" logged "epoch 2 step"
   scontrol update NodeName=n2 State=DOWN Reason=test
   wait_job 90 "the requeued job" is_requeued 1
   scontrol update NodeName=n2 State=RESUME || true # unless it came back by itself
