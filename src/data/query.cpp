@@ -10,7 +10,7 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
-#include "bovila/core/utf8.h"
+#include "bovila/core/json_reason.h"
 #include "bovila/data/annotations.h"
 #include "bovila/text/text.h"
 
@@ -19,8 +19,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kKeys[] = {"video", "question", "options", "start",
-                                      "end",   "dialogue", "id"};
+constexpr std::string_view kKeys[] = {"video", "question", "options",       "start",
+                                      "end",   "dialogue", "allow_missing", "id"};
 constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
 constexpr double kMaxClipSeconds = 1e7;
 
@@ -32,8 +32,7 @@ json parse_object(std::string_view text) {
   try {
     fields = json::parse(text);
   } catch (const json::exception& error) {
-    const std::string_view what = error.what();
-    throw UserError("not JSON: {}", to_valid_utf8(what.substr(what.find("] ") + 2)));
+    throw UserError("not JSON: {}", json_reason(error.what(), /*is_one_line=*/true));
   }
   if (fields.is_object()) return fields;
   throw UserError("expected an object ({{...}}), got {}", fields.type_name());
@@ -63,6 +62,11 @@ double seconds(const json& value, const char* key) {
   throw UserError("\"{}\": expected a number of seconds, got {}", key, value.type_name());
 }
 
+bool flag(const json& value, const char* key) {
+  if (value.is_boolean()) return value.get<bool>();
+  throw UserError("\"{}\": expected true or false, got {}", key, value.type_name());
+}
+
 void check_keys(const json& fields) {
   for (const auto& [key, value] : fields.items()) {
     if (std::ranges::count(kKeys, key) > 0) continue;
@@ -81,15 +85,23 @@ void fill_in(Query& query, const QuestionForm& form, const FeatureStore& feature
   query.videos = features.names();
 }
 
-void check_videos(const std::vector<std::string>& videos, const FeatureStore& features) {
-  const auto is_there = [&](const std::string& video) {
-    return features.num_frames(video).has_value();
-  };
-  if (std::ranges::any_of(videos, is_there)) return;
+/// Fills in query.missing. @throws UserError when that is all of them, or some and not allowed.
+void find_missing(Query& query, const FeatureStore& features) {
+  std::ranges::copy_if(
+      query.videos, std::back_inserter(query.missing),
+      [&](const std::string& video) { return !features.num_frames(video).has_value(); });
+  if (query.missing.empty()) return;
+  const bool all = query.missing.size() == query.videos.size();
+  if (!all && query.allow_missing) return;
+  const auto& first = query.missing.front();
   const auto names = features.names();
-  const auto near = nearest(videos.front(), {names.begin(), names.end()});
-  throw UserError("video \"{}\" has no features{}", videos.front(),
-                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near));
+  const auto near = nearest(first, {names.begin(), names.end()});
+  throw UserError("video \"{}\" has no features{}{}", first,
+                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near),
+                  all ? ""
+                      : fmt::format(" ({} of the {} videos; with \"allow_missing\": true, or "
+                                    "--allow-missing, zeros stand for such)",
+                                    query.missing.size(), query.videos.size()));
 }
 
 /// All frames of the videos, or those of the clip, of which there must be one.
@@ -142,6 +154,8 @@ void parse_query(std::string_view line, Query& query) {
   if (const json* start = given(fields, "start")) query.start_s = seconds(*start, "start");
   if (const json* end = given(fields, "end")) query.end_s = seconds(*end, "end");
   if (const json* said = given(fields, "dialogue")) query.dialogue = text(*said, "dialogue");
+  if (const json* allow = given(fields, "allow_missing"))
+    query.allow_missing = flag(*allow, "allow_missing");
 }
 
 Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& features) {
@@ -151,7 +165,7 @@ Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& f
     throw UserError("\"options\": expected {} to {} texts, got {}", kMinOptions, kMaxOptions,
                     query.options.size());
   }
-  check_videos(query.videos, features);
+  find_missing(query, features);
   Sample sample;
   sample.video_id = fmt::format("{}", fmt::join(query.videos, " "));
   sample.question = normalize_question(query.question);

@@ -11,6 +11,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
+#include "bovila/core/json_reason.h"
 #include "bovila/core/utf8.h"
 #include "bovila/files/csv.h"
 #include "bovila/text/text.h"
@@ -37,13 +38,6 @@ std::ifstream open_annotation_file(const std::string& path) {
 
 std::string too_deep() {
   return fmt::format("lists or objects more than {} deep in one another", kMaxJsonDepth);
-}
-
-/// nlohmann's message without its "[json.exception...]" mark.
-std::string reason(const json::exception& error) {
-  const std::string what = error.what();
-  const size_t end = what.find("] ");
-  return to_valid_utf8(end == std::string::npos ? what : what.substr(end + 2));
 }
 
 /// Gives the objects of a list to `use` as they are completed, and drops them.
@@ -92,7 +86,7 @@ void read_json_line(std::string_view line, int64_t place, FileProblems& problems
   try {
     fields = json::parse(line);
   } catch (const json::exception& error) {
-    problems.add(place, "not JSON: " + reason(error));
+    problems.add(place, "not JSON: " + json_reason(error.what(), /*is_one_line=*/true));
     return;
   }
   if (!fields.is_object()) {
@@ -127,7 +121,8 @@ void read_json_list(FileProblems& problems, const std::vector<std::string>& keys
   try {
     const json parsed = json::parse(in, ListParser(problems, keys, use));
   } catch (const json::exception& error) {
-    throw UserError("{}: not JSON: {}. Is it complete? {}", problems.file(), reason(error), kHint);
+    throw UserError("{}: not JSON: {}. Is it complete? {}", problems.file(),
+                    json_reason(error.what(), /*is_one_line=*/false), kHint);
   }
 }
 
