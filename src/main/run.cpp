@@ -1,19 +1,22 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
-#include <iostream>
-
 #include "bovila/checkpoint/published.h"
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/checkpoint/run_lock.h"
 #include "bovila/core/build_info.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/cpu_types.h"
 #include "bovila/dist/placement.h"
+#include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/trainer.h"
+#include "bovila/train/training_plan.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
+#include "src/main/summary.h"
 
 namespace bovila {
 namespace {
@@ -55,7 +58,8 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
     if (folder.empty()) return;
     if (!checkpoint) checkpoint = reopen_start(folder);
     if (ranks.rank() == 0 && !checkpoint->is_published) {
-      log::info("going on from {}{}", folder, writer_text(checkpoint->state));
+      log::info("{} {}{}", start.eval ? "scoring" : "going on from", folder,
+                writer_text(checkpoint->state));
     }
   });
   return checkpoint;
@@ -67,6 +71,18 @@ void report_places(Communicator& ranks, torch::Device device) {
   if (ranks.rank() != 0) return;
   for (const auto& text : start_up_lines(program_text(), places)) log::info("{}", text);
   for (const auto& text : placement_concerns(places)) log::warn("{}", text);
+}
+
+void warn_of_precision(const Config& config) {
+  const auto concern = precision_concern(config.model.precision, read_cpu_info());
+  if (!concern.empty()) log::warn("{}", concern);
+}
+
+/// What the training will do. @throws UserError when that is nothing.
+void report_plan(const Config& config, const Inputs& inputs, int64_t ranks) {
+  const auto plan = plan_training(config.train, inputs.train->size(), ranks);
+  for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
+  log::info("{}", to_text(plan));
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -84,8 +100,8 @@ void keep_settings(const Config& config, bool is_eval, Communicator& ranks) {
 }
 
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none.
-void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
-                   Trainer& trainer, Communicator& ranks) {
+Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                       Bovila& model, Trainer& trainer, Communicator& ranks) {
   if (!checkpoint && config.train.start.empty() && ranks.rank() == 0) {
     log::warn(
         "the output folder has no checkpoint: untrained start values are scored; a trained run "
@@ -97,25 +113,23 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
     take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
   keep_settings(config, /*is_eval=*/true, ranks);
-  const Accuracy accuracy = trainer.evaluate();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  return trainer.evaluate();
 }
 
-/// Collective.
-void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Trainer& trainer,
-           Communicator& ranks) {
+/// Collective. Nothing for a run that is complete already.
+std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                              Trainer& trainer, Communicator& ranks) {
   if (checkpoint) trainer.restore(*checkpoint);
   if (trainer.is_done()) {
-    if (ranks.rank() != 0) return;
+    if (ranks.rank() != 0) return std::nullopt;
     log::info(
         "this run is complete, {}: --eval scores it, a larger train.epochs goes on, --fresh starts "
         "over",
         config.train.epochs == 1 ? "its epoch" : fmt::format("all {} epochs", config.train.epochs));
-    return;
+    return std::nullopt;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
-  const Accuracy accuracy = trainer.run();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  return trainer.run();
 }
 
 }  // namespace
@@ -128,16 +142,23 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   preemption.configure(config.run);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
+  const bool with_train = !line.start.eval;
+  run_together(host, [&] {
+    check_threads(config.run.threads_per_rank, node.size(), machine_cores());
+    if (with_train) check_rates(config.train, host.size());
+  });
   const int threads = set_up_threads(config.run, node);
-  if (line.check) return check(config, host, threads, preemption);
+  if (line.check) return check(config, host, node, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
   settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
-  if (ranks.rank() == 0) std::cerr << deck.resolved << std::flush;
   report_places(ranks, device);
-  const bool with_train = !line.start.eval;
+  if (ranks.rank() == 0) {
+    for (const auto& text : opening_lines(line, config)) log::info("{}", text);
+    if (device.is_cpu()) warn_of_precision(config);
+  }
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = find_start(config, line.start, ranks);
   std::unique_ptr<Inputs> inputs;
@@ -149,16 +170,27 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
       identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
     }
   });
+  run_together(ranks, [&] {
+    const auto memory = least_memory(config, *inputs, ranks.size(), device.is_cuda());
+    check_memory(memory, node.size(), machine_memory());
+    if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
+  });
   if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
-  if (line.start.eval) {
-    evaluate_only(config, checkpoint, model, trainer, ranks);
-  } else {
-    train(config, checkpoint, trainer, ranks);
+  const auto accuracy = with_train ? train(config, checkpoint, trainer, ranks)
+                                   : evaluate_only(config, checkpoint, model, trainer, ranks);
+  if (!accuracy || ranks.rank() != 0) return;
+  const bool was_better =
+      with_train && accuracy->known() && trainer.best_accuracy() > accuracy->total.value();
+  const auto best =
+      was_better ? BestEvaluation{trainer.best_accuracy(), trainer.best_step()} : BestEvaluation{};
+  for (const auto& text :
+       closing_lines(line, config, to_text(*accuracy), best, with_train ? trainer.step() : -1)) {
+    log::info("{}", text);
   }
 }
 
