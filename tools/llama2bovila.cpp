@@ -48,7 +48,8 @@ void convert(const CommandLine& line) {
   config.tokenizer = line.tokenizer;
   const std::string tokenizer = find_tokenizer(config);
   const auto place = output_place(line.target, kProduct, line.force, {line.folder, tokenizer});
-  const auto params = read_llama_params(line.folder, load_tokenizer(tokenizer)->vocab_size());
+  const auto params =
+      read_llama_params(line.folder, load_tokenizer(tokenizer)->prompt_vocab_size());
   const auto start = std::chrono::steady_clock::now();
   remove_leftovers(place.path);
   TempFolder folder(place.path);

@@ -112,6 +112,7 @@ class Reader {
     const std::string_view value = trim(std::string_view(assignment).substr(equals + 1));
     const Key* key = find_key(path);
     if (key == nullptr) return problems_.add(place, unknown_path(path));
+    overridden_.emplace(key->path);
     read_override_value(*key, value, place);
   }
 
@@ -124,7 +125,11 @@ class Reader {
     problems_.throw_if_any();
   }
 
-  const Config& config() const { return config_; }
+  Deck deck() const {
+    Deck::Keys given;
+    for (const auto& [path, place] : origins_.places) given.emplace(path);
+    return {config_, to_toml(config_), find_warnings(config_), std::move(given), overridden_};
+  }
 
  private:
   Place place_at(const toml::source_region& region) const {
@@ -213,6 +218,7 @@ class Reader {
   }
 
   Config config_;
+  Deck::Keys overridden_;
   Origins origins_;
   Problems problems_;
   std::map<std::string, Place, std::less<>> table_places_;
@@ -224,7 +230,7 @@ Deck parse(std::string_view text, const std::string& source,
   reader.read_text(text);
   for (const std::string& assignment : overrides) reader.read_override(assignment);
   reader.check(with_files);
-  return {reader.config(), to_toml(reader.config()), find_warnings(reader.config())};
+  return reader.deck();
 }
 
 /// The whole file; pipes are welcome, so its size is not asked for beforehand.

@@ -94,8 +94,12 @@ constexpr Key kKeys[] = {
     KEY(data.val_split, .doc = "split that is evaluated"),
     KEY(data.subtitles, .doc = "put the clip's dialogue into the prompt; vlep and tvqa only",
         .published = "sub"),
+    KEY(data.shuffle_options,
+        .doc = "each question's options get letters by chance, the same in every epoch and evaluation; false is as published"),
     KEY(data.over_long,
-        .doc = "a prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+        .doc = "a training prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+    KEY(data.max_missing, .range = {0, 1},
+        .doc = "share of a split's videos that may have no features; zeros stand for those, more are an error"),
 
     KEY(train.start, .text = Text::kFile,
         .doc = ".pth with trained parameters that a new run starts from, published or by tools/ckpt2pth; \"\" = random start values"),

@@ -70,8 +70,9 @@ OptionScores Answerer::answer(Query& query) const {
   auto scores = score_options(model_, std::span(&question, 1), config_.loss).front();
   if (!std::ranges::all_of(scores.loss, is_finite)) {
     throw ProgramError(
-        "the score of an option is not finite: the checkpoint's parameters are not "
-        "finite, or too large for model.precision");
+        "the score of an option is not finite. {}",
+        advice_for_non_finite(
+            model_, "The trained parameters are too large for model.precision, or for any"));
   }
   return scores;
 }

@@ -1,4 +1,4 @@
-// The options of `bovila DECK` and of `bovila answer DECK`.
+// The options of `bovila DECK` and of its commands.
 #include "src/main/command_line.h"
 
 #include <CLI/CLI.hpp>
@@ -15,6 +15,11 @@
 namespace bovila {
 namespace {
 
+constexpr const char* kDespite =
+    "go on though settings or files differ from those that the checkpoint was trained with, so "
+    "that "
+    "it gives other answers; each difference is a warning";
+
 /// `bovila answer`.
 void add_answer(CLI::App& app, CommandLine& line) {
   auto* answer = app.add_subcommand(
@@ -26,6 +31,7 @@ void add_answer(CLI::App& app, CommandLine& line) {
   add_path(*answer, "--resume", line.start.resume,
            "checkpoint: a step-... folder, the output folder of a run, or a published "
            ".pth (default: output.folder's newest valid one)");
+  answer->add_flag("--despite-differences", line.start.despite, kDespite);
   add_path(*answer, "--features", line.features,
            "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
   Query& query = line.query;
@@ -69,6 +75,15 @@ std::string hints_of_options(const CLI::App& app, int argc, char** argv) {
   return hints;
 }
 
+/// `bovila stop`.
+void add_stop(CLI::App& app, CommandLine& line) {
+  auto* stop = app.add_subcommand("stop",
+                                  "end the run that trains in a folder, on whatever host: it saves "
+                                  "its state and ends with exit "
+                                  "code 75");
+  add_path(*stop, "FOLDER", line.stop, "output folder of the run")->required();
+}
+
 /// @throws CLI::ParseError, --help among it.
 std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) {
   CommandLine line;
@@ -84,6 +99,8 @@ std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) 
                              "start over: what an old run left in output.folder is moved to "
                              "previous-N/ in it");
   auto* eval = app.add_flag("--eval", line.start.eval, "score the validation split and end");
+  app.add_flag("--despite-differences", line.start.despite, std::string("with --eval: ") + kDespite)
+      ->needs(eval);
   auto* check = app.add_flag("--check", line.check, "check deck, data and weights, report and end");
   bool profile = false;
   app.add_flag("--profile", profile,
@@ -102,15 +119,18 @@ std::variant<CommandLine, ExitCode> parse(CLI::App& app, int argc, char** argv) 
       ->check(CLI::IsMember({"man", "bash-completion"}));
   fresh->excludes(resume)->excludes(eval);
   add_answer(app, line);
+  add_stop(app, line);
   parse_values(app, argc, argv);
   if (!page.empty()) {
     std::cout << (page == "man" ? man_page(app) : bash_completion(app));
     return std::cout.flush() ? ExitCode::kSuccess : ExitCode::kFailure;
   }
   line.answer = app.got_subcommand("answer");
-  if (line.deck.empty() && !line.self_check && !line.build_info) throw CLI::RequiredError("DECK");
-  const std::string restarts = environment("SLURM_RESTART_COUNT");
-  line.start.is_restarted = !restarts.empty() && restarts != "0";
+  const bool needs_deck = !line.self_check && !line.build_info && line.stop.empty();
+  if (line.deck.empty() && needs_deck) throw CLI::RequiredError("DECK");
+  const auto counts = [](const std::string& text) { return !text.empty() && text != "0"; };
+  line.start.is_restarted = counts(environment("SLURM_RESTART_COUNT")) ||
+                            counts(environment("BOVILA_RESTARTED"));  // by jobs/restarts.bash
   if (profile) line.overrides.push_back("run.profile_steps=5");
   if (!output.empty()) line.overrides.push_back("output.folder=" + quote(output));
   return line;

@@ -1,4 +1,7 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
+#include <cmath>
+
+#include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/checkpoint/run_lock.h"
@@ -21,12 +24,14 @@
 namespace bovila {
 namespace {
 
-/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains.
+/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains, and
+/// ears for `bovila stop`.
 std::unique_ptr<RunLock> lock_folder(const Config& config, Communicator& ranks) {
   std::unique_ptr<RunLock> lock;
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
-    lock = std::make_unique<RunLock>(config.output.folder);
+    lock = std::make_unique<RunLock>(config.output.folder, RunLock::kBeat,
+                                     [] { Preemption::request({StopReason::kCommand}); });
     warn_of_file_system(config);
   });
   return lock;
@@ -44,7 +49,8 @@ std::string writer_text(const TrainState& state) {
   return fmt::format(", saved by bovila {} (git {})", of("version"), of("git"));
 }
 
-/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
+/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it. Of a .pth, what it
+/// tells of its run.
 std::optional<Checkpoint> find_start(const Config& config, const Start& start,
                                      Communicator& ranks) {
   std::optional<Checkpoint> checkpoint;
@@ -57,6 +63,7 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   run_together(ranks, [&] {
     if (folder.empty()) return;
     if (!checkpoint) checkpoint = reopen_start(folder);
+    if (checkpoint->is_published) read_origin(folder, checkpoint->state);
     if (ranks.rank() == 0 && !checkpoint->is_published) {
       log::info("{} {}{}", start.eval ? "scoring" : "going on from", folder,
                 writer_text(checkpoint->state));
@@ -99,9 +106,83 @@ void keep_settings(const Config& config, bool is_eval, Communicator& ranks) {
   });
 }
 
-/// Collective: --eval. Scores the checkpoint, or the start values where there is none.
+/// Collective: what the command leaves open is as the checkpoint was trained.
+void settle_open(const Checkpoint& checkpoint, Deck& deck, Communicator& ranks) {
+  std::string resolved;
+  run_together(ranks, [&] {
+    if (ranks.rank() != 0 || checkpoint.state.deck.empty()) return;
+    const std::string folder = checkpoint.folder.string();
+    for (const std::string& text : take_open_settings(checkpoint.state.deck, folder, deck)) {
+      log::info("as the checkpoint was trained: {}", text);
+    }
+    resolved = deck.resolved;
+  });
+  resolved = ranks.broadcast(resolved, 0);
+  if (ranks.rank() != 0 && !resolved.empty()) deck = parse_deck(resolved, "rank 0's deck");
+}
+
+/// What --eval will have scored. Compares it with what the checkpoint was trained with.
+/// @throws UserError.
+EvalRecord make_record(const std::optional<Checkpoint>& checkpoint, const RunIdentity& current,
+                       const Config& config, bool despite) {
+  EvalRecord record;
+  record.deck = current.deck;
+  record.identity = current.identity;
+  record.build = current.build;
+  record.num_ranks = current.num_ranks;
+  const bool has_start_values = !checkpoint || checkpoint->is_published;
+  for (const auto& [key, value] : flatten_deck(current.deck, "the resolved deck")) {
+    const bool is_of_start = key == "train.seed" || key.starts_with("model.");
+    const bool counts = changes_answers(key) || key == "data.val_split";
+    const bool is_path = key == "model.llama" || key == "model.tokenizer";
+    if (counts || (has_start_values && is_of_start && !is_path)) record.settings[key] = value;
+  }
+  if (!checkpoint) return record;
+  record.checkpoint = checkpoint->folder.string();
+  record.contents =
+      file_identity(checkpoint->is_published ? record.checkpoint
+                                             : (checkpoint->folder / "manifest.json").string());
+  const TrainState& state = checkpoint->state;
+  if (state.deck.empty()) {  // the published code's
+    for (const std::string& text : compare_published_args(record.checkpoint, config)) {
+      log::warn("{}: {}", record.checkpoint, text);
+      record.differences.push_back(text);
+    }
+    return record;
+  }
+  record.step = state.step;
+  const KeyValues saved = flatten_deck(state.deck, record.checkpoint);
+  if (const auto split = saved.find("data.val_split");
+      split != saved.end() && split->second != record.settings["data.val_split"]) {
+    log::info("scoring the split {}, in the run it was {}", record.settings["data.val_split"],
+              split->second);
+  }
+  record.differences =
+      require_same_answers(record.checkpoint, {state.deck, state.identity}, current, despite);
+  return record;
+}
+
+void warn_of_guessing(const Accuracy& accuracy, const std::string& checkpoint) {
+  if (!accuracy.is_like_guessing()) return;
+  log::warn(
+      "{} of {} right is what guessing gives ({:.1f}, give or take {:.1f}). If {} was trained "
+      "well, "
+      "then not with these weights, features or settings",
+      accuracy.total.right, accuracy.total.questions, accuracy.guessed,
+      2 * std::sqrt(accuracy.guessed_variance), checkpoint);
+}
+
+void report_letters(const Accuracy& accuracy) {
+  log::info("letters: {}", letters_text(accuracy));
+  if (const auto warning = lopsided_text(accuracy.right); !warning.empty())
+    log::warn("{}", warning);
+}
+
+/// Collective: --eval. Scores the checkpoint, or the start values where there is none. `record` is
+/// rank 0's.
 Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
-                       Bovila& model, Trainer& trainer, Communicator& ranks) {
+                       const EvalRecord& record, Bovila& model, Trainer& trainer,
+                       Communicator& ranks) {
   if (!checkpoint && config.train.start.empty() && ranks.rank() == 0) {
     log::warn(
         "the output folder has no checkpoint: untrained start values are scored; a trained run "
@@ -113,7 +194,9 @@ Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& ch
     take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
   keep_settings(config, /*is_eval=*/true, ranks);
-  return trainer.evaluate();
+  const Accuracy accuracy = trainer.evaluate(record);
+  if (ranks.rank() == 0 && checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
+  return accuracy;
 }
 
 /// Collective. Nothing for a run that is complete already.
@@ -151,6 +234,8 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   if (line.check) return check(config, host, node, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
+  const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
+  if (scored) settle_open(*scored, deck, host);
   settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
@@ -160,30 +245,33 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     if (device.is_cpu()) warn_of_precision(config);
   }
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
-  const auto checkpoint = find_start(config, line.start, ranks);
+  const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
   std::unique_ptr<Inputs> inputs;
   RunIdentity identity{deck.resolved, {}, ranks.size()};
   for (const auto& [name, text] : versions()) identity.build[name] = text;
+  EvalRecord record;
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
-    if (with_train && ranks.rank() == 0) {
-      identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
-    }
+    if (ranks.rank() != 0) return;
+    report_coverage(config, *inputs);
+    identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
+    if (!with_train) record = make_record(checkpoint, identity, config, line.start.despite);
   });
   run_together(ranks, [&] {
     const auto memory = least_memory(config, *inputs, ranks.size(), device.is_cuda());
     check_memory(memory, node.size(), machine_memory());
     if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
   });
-  if (ranks.rank() == 0) report_missing_videos(*inputs);
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
-  const auto accuracy = with_train ? train(config, checkpoint, trainer, ranks)
-                                   : evaluate_only(config, checkpoint, model, trainer, ranks);
+  const auto accuracy = with_train
+                            ? train(config, checkpoint, trainer, ranks)
+                            : evaluate_only(config, checkpoint, record, model, trainer, ranks);
   if (!accuracy || ranks.rank() != 0) return;
+  report_letters(*accuracy);
   const bool was_better =
       with_train && accuracy->known() && trainer.best_accuracy() > accuracy->total.value();
   const auto best =

@@ -2,6 +2,7 @@
 #include "bovila/report/metrics.h"
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -65,6 +66,10 @@ std::vector<std::pair<std::string, double>> EpochMeans::values() const {
   return out;
 }
 
+bool Accuracy::is_like_guessing() const {
+  return known() && static_cast<double>(total.right) <= guessed + 2 * std::sqrt(guessed_variance);
+}
+
 double Accuracy::Group::value() const {
   return questions > 0 ? static_cast<double>(right) / static_cast<double>(questions) : 0;
 }
@@ -77,7 +82,12 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
     const Sample& sample = data.sample(score.row);
     const int64_t chosen = score.prediction();
     accuracy.mean_uncertainty += score.uncertainty[static_cast<size_t>(chosen)];
+    accuracy.chosen.add(sample, static_cast<int>(chosen));
     if (!sample.answer) continue;
+    const double chance = 1 / static_cast<double>(sample.options.size());
+    accuracy.guessed += chance;
+    accuracy.guessed_variance += chance * (1 - chance);
+    accuracy.right.add(sample, *sample.answer);
     const int64_t right = chosen == *sample.answer ? 1 : 0;
     const auto count = [&](Accuracy::Group& group) {
       group.right += right;
@@ -94,7 +104,11 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
 }
 
 std::string to_text(const Accuracy& accuracy) {
-  const auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  if (accuracy.num_over_long > 0) {
+    certainty += fmt::format("; {} longer than model.max_seq_len, scored whole",
+                             counted(accuracy.num_over_long, "prompt"));
+  }
   if (!accuracy.known()) return "unknown (the split hides its answers), " + certainty;
   std::vector<std::string> types;
   for (const Accuracy::Group& type : accuracy.types) {
@@ -103,6 +117,11 @@ std::string to_text(const Accuracy& accuracy) {
   const auto by_type = types.empty() ? "" : fmt::format(" ({})", fmt::join(types, ", "));
   return fmt::format("{} % of {}{}, {}", percent(accuracy.total),
                      counted(accuracy.total.questions, "question"), by_type, certainty);
+}
+
+std::string letters_text(const Accuracy& accuracy) {
+  return fmt::format("right answers: {}; chosen: {}",
+                     accuracy.known() ? accuracy.right.text() : "hidden", accuracy.chosen.text());
 }
 
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {

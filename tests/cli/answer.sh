@@ -108,6 +108,7 @@ put(dialogue="hello")
 put(qustion="typed wrong")
 put(video=["S0", "S00"])
 put(allow_missing=1)
+put(candidates=["a", "b"], options=..., video="S0.mp4")
 put(question="word " * 400)
 put(question="x" * 1100000)
 sys.stdout.flush()
@@ -116,9 +117,9 @@ put(question="the last, without a newline", id=[1])
 END
   truncate -s -1 asked
   answered 2 asked
-  says_once "20 of the lines could not be answered"
-  holds "['error' in a for a in lines('answers')] == [False] + [True] * 20 + [False]"
-  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 23))"
+  says_once "21 of the lines could not be answered"
+  holds "['error' in a for a in lines('answers')] == [False] + [True] * 21 + [False]"
+  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 24))"
   holds "lines('answers')[-1]['id'] == [1]"
   cat >expected <<'END'
 not JSON: 
@@ -135,9 +136,10 @@ expected 0 <= "start" <= "end" in seconds, got 3 to 1
 the clip starts at 1000 s, video "S0" has 
 "start": expected a number of seconds, got string
 a "dialogue" is given, and data.subtitles of the deck is false
-unknown key "qustion"; a question has video, question, options
+unknown key "qustion", is "question" meant?; a question has video, question, options
 video "S00" has no features; is "S0
 "allow_missing": expected true or false, got number
+unknown key "candidates", is "options" meant?; a question has video, question, options, start, end, dialogue, allow_missing, id; "options": expected 2 to 26 texts, got 0; video "S0.mp4" has no features; is "S0" meant?
 the prompt has 
 the line has more than 1048576 bytes
 not JSON: 
@@ -153,6 +155,9 @@ test_one_question_on_the_command_line() {
   exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option "b, c" --start 1 --end 4
   cmp said answers
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b
+  says_once "error: standard output cannot be written to"
   exits 2 bovila answer "${deck[@]}" --video S1000 --question "what is it" --option a --option b
   says_once 'video "S1000" has no features'
   exits 2 bovila answer "${deck[@]}" --video S0

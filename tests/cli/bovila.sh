@@ -40,14 +40,14 @@ test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
   says_once "$deck: star, results go to $PWD/out, all settings are in its config.json"
   says_once "11 keys are not at their defaults"
   says_once "2 epochs of 3 steps of 8 questions, the learning rate rises to 0.01"
-  says_once "1 video has no features and counts as zeros"
-  says_once "epoch 0 step 1 (8 of 24 questions), loss "
+  says_once "train: 1 video has no features, zeros stand for it: S3"
+  says_once "epoch 1 step 1 (8 of 24 questions), loss "
   says "loss_vaq" "loss_aqa" "lr " "gradient norm" "questions/s, ETA"
-  says_once "epoch 1 done: mean loss"
+  says_once "epoch 2 done: mean loss"
   says "accuracy" "(In "
   # What was read is in the folder, whole; what is said before the first step is short.
   holds "load('out/config.json')['train']['lr'] == 0.01 and load('out/config.json')['data']['dataset'] == 'star'"
-  (($(grep -n "epoch 0 step 1" said | cut -d: -f1) <= 12))
+  (($(grep -n "epoch 1 step 1" said | cut -d: -f1) <= 12))
 }
 
 # next_command: the last line of `last`, typed with a question in the place of its words.
@@ -256,7 +256,8 @@ test_over_long_questions_stop_a_run_or_are_left_out_as_the_deck_says() {
   exits 2 ranks 2 "${deck[@]}" --set model.max_seq_len=80
   says_once "prompts longer than model.max_seq_len, the longest is question"
   exits 0 ranks 2 "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip
-  says_once "they are not trained on"
+  says_once "they are not trained on; model.max_seq_len = "
+  says "longer than model.max_seq_len, scored whole"
   holds "len(load('out/epoch1.json')) == 12"
 }
 
@@ -266,6 +267,8 @@ test_a_checkpoint_that_is_not_there_or_of_another_model_is_refused() {
   says "nowhere"
   train out --set model.max_feats=5
   exits 2 ranks 2 "${deck[@]}" --resume out --eval --output other
+  says_once "  model.max_feats: 5 in the checkpoint, 6 now"
+  exits 2 ranks 2 "${deck[@]}" --resume out --eval --output other --despite-differences
   says_once "the parameter 'temporal_emb.weight' has shape [5, 48], this model's has [6, 48]"
 }
 
@@ -306,12 +309,39 @@ test_parameters_that_are_not_finite_are_neither_scored_nor_trained_on() {
   deck+=(--set model.attention_bias=123.45678 --set train.lr=1e-30 --set train.weight_decay=0)
   train out
   spoil out/checkpoints/step-00000006
-  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --eval --output other
-  says_once "has an option whose score is not finite: the trained parameters are not finite"
-  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --output other
-  says_once "is nan (from questions "
-  says_once "training stopped on all ranks before the update"
+  local eval
+  for eval in "" --eval; do
+    exits 2 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --output other $eval
+    says_once "the checkpoint of step 6 holds numbers that are not finite, "
+    says_once "of the parameter 'layers.0.attention.gate2': its run had diverged. Name an earlier one"
+    ! grep -q "lr may help" said
+  done
+  exits 2 bovila answer "${deck[@]}" --resume out/checkpoints/step-00000006 </dev/null
+  says_once "the checkpoint of step 6 holds numbers that are not finite"
+  exits 0 "$bin/ckpt2pth" out/checkpoints/step-00000006 spoilt.pth
+  exits 2 bovila "${deck[@]}" --eval --resume spoilt.pth --output other
+  says_once "spoilt.pth: the parameter 'layers.0.attention.gate2' holds numbers that are not finite"
   [[ ! -e other/eval.json && ! -e other/log.txt && ! -e other/checkpoints ]]
+}
+
+test_weights_that_are_not_finite_are_named_and_no_smaller_rate_is_recommended() {
+  inputs star
+  cp -r "$mini/llama" .
+  python3 - "$mini/llama/mini/consolidated.00.pth" llama/mini/consolidated.00.pth <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as whole, zipfile.ZipFile(sys.argv[2], 'w') as spoilt:
+    for name in whole.namelist():
+        data = whole.read(name)
+        if name.endswith('/data/1'): data = b'\x00\x00\xc0\x7f' + data[4:]  # a NaN
+        spoilt.writestr(name, data)
+END
+  deck+=(--set model.llama=llama/mini)
+  exits 1 ranks 2 "${deck[@]}"
+  says_once "training stopped on all ranks before the update"
+  says_once "The files of model.llama hold it: "
+  exits 1 ranks 2 "${deck[@]}" --eval
+  says_once "whose score is not finite. The files of model.llama hold it: "
+  ! grep -q "smaller lr" said
 }
 
 test_a_damaged_frame_ends_all_ranks_with_exit_code_2() {
@@ -342,10 +372,10 @@ test_when_a_rank_is_killed_the_job_ends() {
     --set run.collective_timeout_s=600 >said 2>&1 &
   local job=$! victim start
   for ((i = 0; i < 600; ++i)); do
-    grep -q "epoch 1 done" said && break
+    grep -q "epoch 2 done" said && break
     sleep 0.1
   done
-  says "epoch 1 done"
+  says "epoch 2 done"
   victim=$(rank_pids | tail -1)
   start=$SECONDS
   kill -9 "$victim"

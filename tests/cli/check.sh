@@ -98,6 +98,12 @@ test_check_reports_the_data_and_writes_nothing() {
   [[ ! -e out ]]
 }
 
+test_a_report_that_cannot_be_written_is_an_error() {
+  inputs star
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" "${deck[@]}" --check
+  says_once "error: standard output cannot be written to"
+}
+
 test_check_on_two_ranks_reports_once() {
   inputs star
   exits 0 ranks 2 "${deck[@]}" --check
@@ -290,7 +296,8 @@ test_check_refuses_a_folder_that_is_no_feature_set() {
 test_check_refuses_over_long_prompts_and_names_the_longest() {
   inputs star
   refused "prompts are over-long; the longest is that of question" \
-    "raise model.max_seq_len or set data.over_long = \"skip\"" -- --set model.max_seq_len=80
+    "raise model.max_seq_len or set data.over_long = \"skip\"; model.max_seq_len = " \
+    "fits all (" -- --set model.max_seq_len=80
   exits 0 bovila "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip --check
   says "prompts are over-long"
 }

@@ -69,9 +69,26 @@ TEST_CASE("a question's line may leave out, or set to null, all but its options"
 
 TEST_CASE("a line that is wrong keeps its id") {
   Query asked;
-  CHECK(contains(error_of([&] { parse_query(R"({"id": 7, "videos": "V1"})", asked); }),
-                 "unknown key \"videos\""));
+  parse_query(R"({"id": 7, "videos": "V1"})", asked);
+  CHECK(contains(asked.problems.at(0), "unknown key \"videos\", is \"video\" meant?"));
   CHECK(asked.id == "7");
+}
+
+TEST_CASE("all that is wrong with a line is said at once, with what is meant") {
+  const TwoVideos videos;
+  Query asked;
+  parse_query(R"({"video": "v1.mp4", "question": "q", "candidates": ["a", "b"], "start": "1"})",
+              asked);
+  const auto message = error_of([&] { make_sample(asked, data("star"), videos.store()); });
+  CHECK(contains(message, "unknown key \"candidates\", is \"options\" meant?"));
+  CHECK(contains(message, "\"start\": expected a number of seconds, got string"));
+  CHECK(contains(message, "\"options\": expected 2 to 26 texts, got 0"));
+  CHECK(contains(message, "video \"v1.mp4\" has no features; is \"V1\" meant?"));
+  Query typed;
+  parse_query(R"({"video": 7, "question": [], "options": ["a", 3]})", typed);
+  CHECK(error_of([&] { make_sample(typed, data("star"), videos.store()); }) ==
+        "\"video\": expected a text, got number; \"question\": expected a text, got array; "
+        "\"options\": expected a text, got number");
 }
 
 TEST_CASE("a line with lists without end in one another is an error, not the end of the stack") {

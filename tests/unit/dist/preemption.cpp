@@ -28,7 +28,7 @@ TEST_CASE("no signal and no limit is no reason to stop") {
 }
 
 TEST_CASE("each of the deck's signals is a request and has its name") {
-  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2}) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) {
     const Preemption preemption;
     std::raise(signal);
     CHECK(preemption.requested().code == signal);
@@ -58,6 +58,40 @@ TEST_CASE("only the signals that the deck names are caught, and all are given ba
   sigaction(SIGHUP, nullptr, &after);
   CHECK((after.sa_handler == SIG_DFL));
   std::signal(SIGUSR1, SIG_DFL);
+}
+
+TEST_CASE("a signal that came before the object counts, and is given back as it was before") {
+  catch_stop_signals_early();
+  std::raise(SIGUSR2);
+  std::raise(SIGHUP);
+  {
+    const Preemption preemption;
+    CHECK(preemption.requested().code == SIGHUP);
+  }
+  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) {
+    struct sigaction after {};
+    sigaction(signal, nullptr, &after);
+    CHECK((after.sa_handler == SIG_DFL));
+  }
+  CHECK_FALSE(Preemption().requested());
+}
+
+TEST_CASE("a hangup that is ignored stays so, early and later") {
+  std::signal(SIGHUP, SIG_IGN);
+  catch_stop_signals_early();
+  const Preemption preemption;
+  std::raise(SIGHUP);
+  CHECK_FALSE(preemption.requested());
+  std::signal(SIGHUP, SIG_DFL);
+}
+
+TEST_CASE("a command asks as a signal does, and a reader that is gone does not end the program") {
+  const Preemption preemption;
+  std::raise(SIGPIPE);
+  CHECK_FALSE(preemption.requested());
+  Preemption::request({StopReason::kCommand});
+  CHECK(preemption.requested().text() == "`bovila stop`");
+  CHECK_THROWS_AS(preemption.check(), StopRequested);
 }
 
 TEST_CASE("a limit is stopped for in time, and the earlier of two counts") {
