@@ -3,8 +3,6 @@
 // --verify proves one, --list shows one (or a .pth).
 // Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
 // Memory: the largest video.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -17,6 +15,7 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
+#include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
 #include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
@@ -40,7 +39,7 @@ class ByteProgress {
   ByteProgress(const ByteProgress&) = delete;
   ByteProgress& operator=(const ByteProgress&) = delete;
   ~ByteProgress() {
-    if (line_is_open_) std::fputc('\n', stderr);  // an error's message starts its own line
+    if (live_) live_line::clear();  // an error's message starts its own line
   }
 
   void add(int64_t bytes) { show(done_ + bytes); }
@@ -53,11 +52,12 @@ class ByteProgress {
     shown_ = now;
     const double rate = static_cast<double>(done_) / std::max(seconds(now - start_), 1e-3);
     const double left = static_cast<double>(total_ - done_) / std::max(rate, 1.0);
-    std::fprintf(stderr, "%s%s: %.1f of %.1f MB, %.0f MB/s, ETA %.0f s%s", live_ ? "\r" : "",
-                 what_.c_str(), static_cast<double>(done_) / kMegabyte,
-                 static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left,
-                 live_ && !last ? "\033[K" : "\n");
-    line_is_open_ = live_ && !last;
+    const auto text = fmt::format("{}: {:.1f} of {:.1f} MB, {:.0f} MB/s, ETA {:.0f} s", what_,
+                                  static_cast<double>(done_) / kMegabyte,
+                                  static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left);
+    if (live_ && !last) return live_line::show(text);
+    if (live_) live_line::clear();
+    std::fprintf(stderr, "%s\n", text.c_str());
   }
 
  private:
@@ -69,8 +69,7 @@ class ByteProgress {
   std::string what_;
   int64_t total_;
   int64_t done_ = 0;
-  bool live_ = isatty(STDERR_FILENO) != 0;
-  bool line_is_open_ = false;
+  bool live_ = live_line::is_possible();
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = start_;
 };
@@ -237,17 +236,16 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   std::string file, folder, verified, listed;
   int64_t shards = 8;
   bool force = false;
-  app.add_option(
-      "FILE", file,
-      "features: a .pth dict of name -> [frames, 768], a folder of NAME.npy files, or an HDF5 "
-      "file with a dataset a video");
-  app.add_option("DIR", folder, "feature set to make");
+  add_path(app, "FILE", file,
+           "features: a .pth dict of name -> [frames, 768], a folder of NAME.npy files, or an HDF5 "
+           "file with a dataset a video");
+  add_path(app, "DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));
   app.add_flag("--force", force, "replace a feature set that is there");
-  app.add_option("--verify", verified, "check every byte of a feature set");
-  app.add_option("--list", listed,
-                 "print names and frame counts of a feature set, a .pth or an HDF5 file");
+  add_path(app, "--verify", verified, "check every byte of a feature set");
+  add_path(app, "--list", listed,
+           "print names and frame counts of a feature set, a .pth or an HDF5 file");
   try {
     parse_values(app, argc, argv);
     const bool looks = !verified.empty() || !listed.empty();

@@ -38,6 +38,7 @@ bool is_listed(std::string_view key, std::span<const std::string_view> list) {
 }
 
 std::string to_text(const toml::node& node) {
+  if (const auto* number = node.as_floating_point()) return float_text(number->get());
   std::ostringstream text;
   node.visit([&](const auto& value) { text << value; });
   return text.str();

@@ -11,6 +11,7 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
+#include "bovila/core/json_reason.h"
 #include "bovila/core/utf8.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/video_names.h"
@@ -21,8 +22,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kKeys[] = {"video", "question", "options", "start",
-                                      "end",   "dialogue", "id"};
+constexpr std::string_view kKeys[] = {"video", "question", "options",       "start",
+                                      "end",   "dialogue", "allow_missing", "id"};
 struct OtherName {
   std::string_view theirs, ours;
 };
@@ -55,8 +56,7 @@ json parse_object(std::string_view text) {
   try {
     fields = json::parse(text);
   } catch (const json::exception& error) {
-    const std::string_view what = error.what();
-    throw UserError("not JSON: {}", to_valid_utf8(what.substr(what.find("] ") + 2)));
+    throw UserError("not JSON: {}", json_reason(error.what(), /*is_one_line=*/true));
   }
   if (fields.is_object()) return fields;
   throw UserError("expected an object ({{...}}), got {}", fields.type_name());
@@ -99,6 +99,12 @@ class LineReader {
     if (value == nullptr) return;
     if (!value->is_number()) return expected(key, "a number of seconds", *value);
     out = value->get<double>();
+  }
+  void read_flag(const char* key, bool& out) {
+    const json* value = given(fields_, key);
+    if (value == nullptr) return;
+    if (!value->is_boolean()) return expected(key, "true or false", *value);
+    out = value->get<bool>();
   }
   void check_keys() {
     for (const auto& [key, value] : fields_.items()) {
@@ -164,16 +170,23 @@ void check_options(Query& query) {
       fmt::format("\"options\": expected {} to {} texts, got {}", kMinOptions, kMaxOptions, count));
 }
 
-void check_videos(Query& query, const FeatureStore& features) {
-  const auto is_there = [&](const std::string& video) {
-    return features.num_frames(video).has_value();
-  };
-  if (query.videos.empty() || std::ranges::any_of(query.videos, is_there)) return;
+/// Fills in query.missing: a problem when that is all of the videos, or some and not allowed.
+void find_missing(Query& query, const FeatureStore& features) {
+  std::ranges::copy_if(
+      query.videos, std::back_inserter(query.missing),
+      [&](const std::string& video) { return !features.num_frames(video).has_value(); });
+  if (query.missing.empty()) return;
+  const bool all = query.missing.size() == query.videos.size();
+  if (!all && query.allow_missing) return;
   const auto names = features.names();
-  const auto near = similar_name(query.videos.front(), names);
+  const auto near = similar_name(query.missing.front(), names);
   query.problems.push_back(
-      fmt::format("video \"{}\" has no features{}", query.videos.front(),
-                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near)));
+      fmt::format("video \"{}\" has no features{}{}", query.missing.front(),
+                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near),
+                  all ? ""
+                      : fmt::format(" ({} of the {} videos; with \"allow_missing\": true, or "
+                                    "--allow-missing, zeros stand for such)",
+                                    query.missing.size(), query.videos.size())));
 }
 
 /// What is wrong with the times of a clip, or "".
@@ -217,13 +230,14 @@ void parse_query(std::string_view line, Query& query) {
   reader.read_seconds("start", query.start_s);
   reader.read_seconds("end", query.end_s);
   reader.read_text("dialogue", query.dialogue);
+  reader.read_flag("allow_missing", query.allow_missing);
 }
 
 Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& features) {
   const QuestionForm& form = *find_annotation_reader(config.dataset).form;
   fill_in(query, form, features);
   check_options(query);
-  check_videos(query, features);
+  find_missing(query, features);
   if (auto problem = times_problem(query, form.frames_per_second, features); !problem.empty()) {
     query.problems.push_back(std::move(problem));
   }

@@ -79,11 +79,12 @@ std::optional<Seconds> time_to_stop(const RunConfig& config, std::string_view sl
   const char* text_end = slurm_end.data() + slurm_end.size();
   const auto parsed = std::from_chars(slurm_end.data(), text_end, end);
   if (parsed.ec == std::errc() && parsed.ptr == text_end && end > 0) {
-    const Seconds until = std::chrono::seconds(end) - now.time_since_epoch();
+    const Seconds until = Seconds(static_cast<double>(end)) - now.time_since_epoch();
     left = left ? std::min(*left, until) : until;
   }
   if (!left) return std::nullopt;
-  const Seconds limit = std::max(*left, Seconds(0));
+  constexpr Seconds kFar(1e9);  // a deadline in nanoseconds has room for it
+  const Seconds limit = std::clamp(*left, Seconds(0), kFar);
   return limit - std::min(Seconds(config.stop_before_limit_s), limit / 2);
 }
 

@@ -83,6 +83,7 @@ std::string answer_text(const Query& query, const OptionScores& scores) {
   put_id(object, query);
   object["video"] =
       query.videos.size() == 1 ? ordered_json(query.videos.front()) : ordered_json(query.videos);
+  if (!query.missing.empty()) object["missing"] = query.missing;
   object["question"] = query.question;
   object["options"] = query.options;
   object["answer"] = std::string(1, static_cast<char>('A' + chosen));

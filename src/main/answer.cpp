@@ -1,11 +1,15 @@
 // bovila answer: a trained model, and questions from the command line or standard input.
+#include <unistd.h>
+
 #include <filesystem>
 #include <iostream>
 
 #include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/threads.h"
 #include "bovila/evaluation/answerer.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/identity.h"
@@ -79,6 +83,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   const Config& config = deck.config;
   MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
   preemption.stand_down();
+  run_together(host, [&] { check_threads(config.run.threads_per_rank, 1, machine_cores()); });
   set_up_threads(config.run, host);
   const torch::Device device = set_up_device(config.run, host, host);
   const Checkpoint checkpoint = settle_trained(deck, line.start);
@@ -103,6 +108,11 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
     const OptionScores scores = answerer.answer(query);
     std::cout << answer_text(query, scores) << std::endl;
     return;
+  }
+  if (isatty(STDIN_FILENO) != 0) {
+    log::info(
+        "each line typed here is a question, {{\"video\": ..., \"question\": ..., \"options\": "
+        "[...]}}; Ctrl-D ends");
   }
   const int64_t refused = answer_lines(std::cin, std::cout, answerer);
   if (refused > 0) throw UserError("{} of the lines could not be answered", refused);

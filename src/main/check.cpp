@@ -6,12 +6,16 @@
 #include <iostream>
 
 #include "bovila/checkpoint/published.h"
+#include "bovila/core/counted.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/data/data_report.h"
 #include "bovila/data/prompt_limits.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/placement.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/memory_need.h"
+#include "bovila/train/training_plan.h"
 
 namespace bovila {
 namespace {
@@ -29,14 +33,20 @@ void require_lengths(const DataReport& train, const Config& config) {
 
 }  // namespace
 
-void check(const Config& config, Communicator& ranks, int num_threads,
+void check(const Config& config, Communicator& ranks, const Communicator& node, int num_threads,
            const Preemption& preemption) {
+  const auto places = gather_places(ranks, torch::kCPU);
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
+    for (const auto& text : placement_concerns(places)) log::warn("{}", text);
     const auto start = std::chrono::steady_clock::now();
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
+    const auto memory = least_memory(config, inputs, ranks.size(), /*on_gpu=*/false);
+    check_memory(memory, node.size(), machine_memory());
+    const auto plan = plan_training(config.train, inputs.train->size(), ranks.size());
+    for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
@@ -57,6 +67,7 @@ void check(const Config& config, Communicator& ranks, int num_threads,
                        config.data.features);
     }
     require_lengths(reports.front(), config);
+    std::cout << fmt::format("with {}: {}\n", counted(ranks.size(), "rank"), to_text(plan));
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
 }

@@ -1,6 +1,5 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
 #include <cmath>
-#include <iostream>
 #include <utility>
 
 #include "bovila/checkpoint/answers_fit.h"
@@ -9,14 +8,19 @@
 #include "bovila/checkpoint/run_lock.h"
 #include "bovila/core/build_info.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/cpu_types.h"
 #include "bovila/dist/placement.h"
+#include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/trainer.h"
+#include "bovila/train/training_plan.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
+#include "src/main/summary.h"
 
 namespace bovila {
 namespace {
@@ -62,7 +66,8 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
     if (!checkpoint) checkpoint = reopen_start(folder);
     if (checkpoint->is_published) read_origin(folder, checkpoint->state);
     if (ranks.rank() == 0 && !checkpoint->is_published) {
-      log::info("going on from {}{}", folder, writer_text(checkpoint->state));
+      log::info("{} {}{}", start.eval ? "scoring" : "going on from", folder,
+                writer_text(checkpoint->state));
     }
   });
   return checkpoint;
@@ -87,6 +92,18 @@ void warn_of_other_weights(const std::string& path, const RunIdentity& current) 
     log::warn("{} was trained with another {}: {} there, {} here", path, key, before->second,
               now->second);
   }
+}
+
+void warn_of_precision(const Config& config) {
+  const auto concern = precision_concern(config.model.precision, read_cpu_info());
+  if (!concern.empty()) log::warn("{}", concern);
+}
+
+/// What the training will do. @throws UserError when that is nothing.
+void report_plan(const Config& config, const Inputs& inputs, int64_t ranks) {
+  const auto plan = plan_training(config.train, inputs.train->size(), ranks);
+  for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
+  log::info("{}", to_text(plan));
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -169,9 +186,7 @@ void warn_of_guessing(const Accuracy& accuracy, const std::string& checkpoint) {
       2 * std::sqrt(accuracy.guessed_variance), checkpoint);
 }
 
-void report_accuracy(const Accuracy& accuracy, const Communicator& ranks) {
-  if (ranks.rank() != 0) return;
-  log::info("accuracy {}", to_text(accuracy));
+void report_letters(const Accuracy& accuracy) {
   log::info("letters: {}", letters_text(accuracy));
   if (const auto warning = lopsided_text(accuracy.right); !warning.empty())
     log::warn("{}", warning);
@@ -179,8 +194,9 @@ void report_accuracy(const Accuracy& accuracy, const Communicator& ranks) {
 
 /// Collective: --eval. Scores the checkpoint, or the start values where there is none. `record` is
 /// rank 0's.
-void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
-                   const EvalRecord& record, Bovila& model, Trainer& trainer, Communicator& ranks) {
+Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                       const EvalRecord& record, Bovila& model, Trainer& trainer,
+                       Communicator& ranks) {
   if (!checkpoint && config.train.start.empty() && ranks.rank() == 0) {
     log::warn(
         "the output folder has no checkpoint: untrained start values are scored; a trained run "
@@ -193,24 +209,24 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
   });
   keep_settings(config, /*is_eval=*/true, ranks);
   const Accuracy accuracy = trainer.evaluate(record);
-  report_accuracy(accuracy, ranks);
   if (ranks.rank() == 0 && checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
+  return accuracy;
 }
 
-/// Collective.
-void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Trainer& trainer,
-           Communicator& ranks) {
+/// Collective. Nothing for a run that is complete already.
+std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                              Trainer& trainer, Communicator& ranks) {
   if (checkpoint) trainer.restore(*checkpoint);
   if (trainer.is_done()) {
-    if (ranks.rank() != 0) return;
+    if (ranks.rank() != 0) return std::nullopt;
     log::info(
         "this run is complete, {}: --eval scores it, a larger train.epochs goes on, --fresh starts "
         "over",
         config.train.epochs == 1 ? "its epoch" : fmt::format("all {} epochs", config.train.epochs));
-    return;
+    return std::nullopt;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
-  report_accuracy(trainer.run(), ranks);
+  return trainer.run();
 }
 
 }  // namespace
@@ -223,18 +239,25 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   preemption.configure(config.run);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
+  const bool with_train = !line.start.eval;
+  run_together(host, [&] {
+    check_threads(config.run.threads_per_rank, node.size(), machine_cores());
+    if (with_train) check_rates(config.train, host.size());
+  });
   const int threads = set_up_threads(config.run, node);
-  if (line.check) return check(config, host, threads, preemption);
+  if (line.check) return check(config, host, node, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
-  const bool with_train = !line.start.eval;
   const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
   if (scored) settle_open(*scored, deck, host);
   settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
-  if (ranks.rank() == 0) std::cerr << deck.resolved << std::flush;
   report_places(ranks, device);
+  if (ranks.rank() == 0) {
+    for (const auto& text : opening_lines(line, config)) log::info("{}", text);
+    if (device.is_cpu()) warn_of_precision(config);
+  }
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
   std::unique_ptr<Inputs> inputs;
@@ -248,6 +271,11 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
     if (!with_train) record = make_record(checkpoint, identity, config, line.start.despite);
   });
+  run_together(ranks, [&] {
+    const auto memory = least_memory(config, *inputs, ranks.size(), device.is_cuda());
+    check_memory(memory, node.size(), machine_memory());
+    if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
+  });
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] {
@@ -256,10 +284,18 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     });
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
-  if (line.start.eval) {
-    evaluate_only(config, checkpoint, record, model, trainer, ranks);
-  } else {
-    train(config, checkpoint, trainer, ranks);
+  const auto accuracy = with_train
+                            ? train(config, checkpoint, trainer, ranks)
+                            : evaluate_only(config, checkpoint, record, model, trainer, ranks);
+  if (!accuracy || ranks.rank() != 0) return;
+  report_letters(*accuracy);
+  const bool was_better =
+      with_train && accuracy->known() && trainer.best_accuracy() > accuracy->total.value();
+  const auto best =
+      was_better ? BestEvaluation{trainer.best_accuracy(), trainer.best_step()} : BestEvaluation{};
+  for (const auto& text :
+       closing_lines(line, config, to_text(*accuracy), best, with_train ? trainer.step() : -1)) {
+    log::info("{}", text);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/data/coverage.h"
@@ -48,9 +49,10 @@ std::string describe_over_long(const Dataset& data, const std::map<int64_t, int6
   const auto longest = std::ranges::max_element(
       rows, {}, [](const auto& row_and_length) { return row_and_length.second; });
   return fmt::format(
-      "{} of {} questions of the split '{}' have prompts longer than "
+      "{} of {} of the split '{}' {} longer than "
       "model.max_seq_len, the longest is question '{}' with {} tokens",
-      rows.size(), data.size(), data.split(), data.sample(longest->first).question_id,
+      rows.size(), counted(data.size(), "question"), data.split(),
+      rows.size() == 1 ? "has a prompt" : "have prompts", data.sample(longest->first).question_id,
       longest->second);
 }
 
@@ -173,7 +175,8 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
                     describe_limits(over_long_rows, data.max_seq_len()));
   });
   if (!over_long_rows.empty() && ranks.rank() == 0) {
-    log::warn("{}; they are not trained on; {}", describe_over_long(data, over_long_rows),
+    log::warn("{}; {} not trained on; {}", describe_over_long(data, over_long_rows),
+              over_long_rows.size() == 1 ? "it is" : "they are",
               describe_limits(over_long_rows, data.max_seq_len()));
   }
   std::vector<int64_t> rows;

@@ -30,7 +30,7 @@ test_the_live_line_keeps_to_one_row_of_a_narrow_terminal() {
     on "$columns"
     has_live_lines 40
     are_log_lines said
-    says "epoch 0 done:"
+    says "epoch 1 done:"
   done
 }
 
@@ -54,7 +54,7 @@ test_a_terminal_that_cannot_rewrite_a_line_gets_log_lines() {
   has_live_lines 0
   ! grep -q $'\r' said
   are_log_lines said
-  says "epoch 0 step 1 (1 of 24 questions)"
+  says "epoch 1 step 1 (1 of 24 questions)"
 }
 
 test_pth2h5_keeps_its_progress_on_one_row() {

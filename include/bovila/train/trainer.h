@@ -49,6 +49,10 @@ class Trainer {
   void restore(const Checkpoint& checkpoint);
   /// Whether all epochs are done: run() would return at once.
   bool is_done() const { return epoch_ >= config_.train.epochs; }
+  /// Optimizer steps taken, and the step after the best evaluation with its accuracy (-1: none).
+  int64_t step() const { return step_; }
+  int64_t best_step() const { return best_step_; }
+  double best_accuracy() const { return best_accuracy_; }
   /// Trains to the last epoch. Returns the last evaluation's accuracy. @throws AgreedError also
   /// when the last state cannot be saved: it says what is on the disk.
   Accuracy run();

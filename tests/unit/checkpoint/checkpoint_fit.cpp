@@ -70,6 +70,8 @@ TEST_CASE("everything else may not, also an optional key that was not set") {
                                        "train.batch_size", "train.lr", "train.seed"});
   CHECK(fit.forbidden[4].text() == "train.lr: not set in the checkpoint, 0.5 now");
   CHECK(fit.forbidden[5].text() == "train.seed: 0 in the checkpoint, 1 now");
+  CHECK(compare_decks("[train]\nmin_lr = 0.1\n", "").forbidden.at(0).text() ==
+        "train.min_lr: 0.1 in the checkpoint, 0.0 now");
 }
 
 TEST_CASE("a key that an older deck did not have counts with its default") {

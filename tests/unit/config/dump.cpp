@@ -69,7 +69,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "train.non_finite=skip",
                                     "train.max_skipped_steps=2",
                                     "train.seed=9223372036854775807",
-                                    "loss.vaq=1e300",
+                                    "loss.vaq=1e-300",
                                     "loss.aqa=3",
                                     "loss.edl_mse=0.0",
                                     "loss.edl_reg=1e-7",

@@ -107,6 +107,16 @@ TEST_CASE("a limit that is near leaves half of its time for work") {
   CHECK(seconds_left(0, 120, "999000") == 0);
 }
 
+TEST_CASE("a limit that is farther than clocks count is no reason to stop now") {
+  CHECK(seconds_left(1e7, 120, "") == 6e8 - 120);
+  CHECK(seconds_left(0, 120, "9000000000000000000") == 1e9 - 120);
+  Preemption preemption;
+  RunConfig config;
+  config.time_limit_minutes = 1e300;
+  preemption.configure(config);
+  CHECK_FALSE(preemption.requested());
+}
+
 TEST_CASE("an end of the job that is no number is no limit") {
   for (const char* text : {"soon", "12x", "-5", "0", "99999999999999999999"}) {
     CAPTURE(text);
