@@ -14,7 +14,8 @@ def check_rows(page, what, expected, first, second):
     """The rows of the table, and how many of them each run has right."""
     check(what, shown_ids(page), [qid for qid in expected[:ROWS_A_PAGE]])
     said = page.texts("#found")[0]
-    rights = [sum(run[qid]["pre"] == run[qid]["ans"] for qid in expected) for run in (first, second)]
+    rights = [sum(run[qid]["pre"] == run[qid]["ans"] for qid in expected)
+              for run in (first, second)]
     if not said.startswith(f"{len(expected)} of {len(first)} questions"):
         sys.exit(f"{what}: {len(expected)} questions are left, the page says {said!r}")
     if expected:

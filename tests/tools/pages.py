@@ -119,6 +119,11 @@ def source_texts():
                                        path.read_text(encoding="utf-8")):
                 joined = re.sub(r'(?<!\\)"\s*(?<!\\)"', "", literals)[1:-1]
                 yield re.sub(r"\{[^}]*\}", "{}", joined.replace('\\"', '"').replace("\\n", " "))
+    for path in [*ROOT.glob("tools/*.py"), ROOT / "tools/report", ROOT / "tools/sweep"]:
+        for literals in re.findall(r'f?"(?:[^"\\\n]|\\.)+"(?:\s*f?"(?:[^"\\\n]|\\.)+")*',
+                                   path.read_text(encoding="utf-8")):
+            joined = re.sub(r'"\s*f?"', "", literals)
+            yield re.sub(r"\{[^}]*\}", "{}", joined.removeprefix("f").strip('"'))
     for path in [ROOT / "CMakeLists.txt", *ROOT.glob("jobs/*.*sh"), *ROOT.glob("tools/*.sh")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if not line.lstrip().startswith("#"):

@@ -18,7 +18,7 @@ for (const row of data.questions) {
 
 // A bar a run, its interval a line over it.
 function typeBars([name, runs]) {
-  const row = Math.min(30, (H - TOP) / runs.length), left = 12, right = W - 150;
+  const row = 30, left = 12, right = W - 150;
   const place = (share) => left + (right - left) * share;
   const bars = runs.flatMap((found, at) => {
     const top = TOP + at * row, middle = top + row / 2;
@@ -26,7 +26,8 @@ function typeBars([name, runs]) {
       return [svg('text', {x: left, y: middle + 3}, `${data.names[at]}: none`)];
     }
     const [share, low, high, number] = found;
-    const said = low === null ? '' : `, 95 %: ${(100 * low).toFixed(1)} to ${(100 * high).toFixed(1)}`;
+    const ends = [low, high].map((end) => (100 * end).toFixed(1));
+    const said = low === null ? '' : `, 95 %: ${ends.join(' to ')}`;
     const parts = [
       svg('rect', {x: left, y: top + 3, width: right - left, height: row - 6, fill: 'var(--tint)'}),
       svg('rect',
@@ -56,9 +57,11 @@ function typeBars([name, runs]) {
   const label = runs.map((found, at) => `${data.names[at]} ${
                                             found ? (100 * found[0]).toFixed(1) + ' %' : 'none'}`)
                     .join(', ');
+  const drawing = picture(label, ...bars);
+  drawing.setAttribute('viewBox', `0 0 ${W} ${TOP + row * runs.length}`);
   const keys = data.names.map((text, at) => ({name: text, filled: true, color: color(at)}));
   return figure(
-      `Accuracy, ${name === 'all' ? 'all questions' : name}`, key(keys), picture(label, ...bars),
+      `Accuracy, ${name === 'all' ? 'all questions' : name}`, key(keys), drawing,
       element('p', {}, 'Lines: intervals of 95 %, clustered by video.'));
 }
 
