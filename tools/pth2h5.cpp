@@ -73,16 +73,18 @@ class ByteProgress {
   Clock::time_point shown_ = start_;
 };
 
-void check_video(const PthFile& file, const PthTensor& video) {
+/// `dim`: the width of the first video's frames.
+void check_video(const PthFile& file, const PthTensor& video, int64_t dim) {
   if (!is_floating_point(video.type)) {
     throw UserError("{}: video '{}' has elements of type {}, features are floating point",
                     file.path(), video.name, name_of(video.type));
   }
-  if (video.shape.size() != 2 || video.shape[1] != kFeatureDim || video.shape[0] < 1) {
+  if (video.shape.size() != 2 || video.shape[1] != dim || dim < 1 || dim > kMaxFeatureDim ||
+      video.shape[0] < 1) {
     throw UserError(
-        "{}: video '{}' has shape [{}], features are [frames, {}] with at least one "
-        "frame",
-        file.path(), video.name, fmt::join(video.shape, ", "), kFeatureDim);
+        "{}: video '{}' has shape [{}], features are [frames, width] with at least one "
+        "frame, and all of the width of the first video's",
+        file.path(), video.name, fmt::join(video.shape, ", "));
   }
 }
 
@@ -163,7 +165,7 @@ void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& v
 void write(const FeatureSource& source, const OutputPlace& place, int64_t num_shards, bool force) {
   int64_t total = 0;
   for (const VideoFrames& video : source.videos) {
-    total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
+    total += video.num_frames * source.dim * (source.half ? 2 : 4);
   }
   ByteProgress progress("converting", total);
   write_feature_set(place.path, source, num_shards, force, [&](int64_t n) { progress.add(n); });
@@ -188,10 +190,11 @@ void convert(const std::string& path, const std::string& folder, int64_t num_sha
   const PthFile file(path);
   const auto videos = file.tensors();
   if (videos.empty()) throw UserError("{}: there are no videos in it", path);
-  for (const PthTensor& video : videos) check_video(file, video);
+  FeatureSource source;
+  source.dim = videos.front().shape.size() == 2 ? videos.front().shape[1] : 0;
+  for (const PthTensor& video : videos) check_video(file, video, source.dim);
   if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
   verify_shared_storages(file, videos);
-  FeatureSource source;
   source.identity = file.identity();
   source.half = std::ranges::all_of(
       videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
@@ -232,7 +235,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   int64_t shards = 8;
   bool force = false;
   app.add_option("FILE", file,
-                 "features: a .pth dict of name -> [frames, 768], or a folder of NAME.npy files");
+                 "features: a .pth dict of name -> [frames, width], or a folder of NAME.npy files");
   app.add_option("DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));

@@ -87,10 +87,18 @@ constexpr Key kKeys[] = {
         .doc = "feature set made by tools/pth2h5"),
     KEY(data.train_split, .doc = "split that is trained on"),
     KEY(data.val_split, .doc = "split that is evaluated"),
-    KEY(data.subtitles, .doc = "put the clip's dialogue into the prompt; vlep and tvqa only",
+    KEY(data.subtitles, .doc = "put the clip's dialogue into the prompt; vlep, tvqa and jsonl only",
         .published = "sub"),
+    KEY(data.frames_per_second, .range = {1, 1000}, .unit = "frames",
+        .doc = "a second of the feature set's videos; jsonl only, not set: 1"),
+    KEY(data.normalize_frames, .doc = "scale the features of each frame to length 1; published: not"),
     KEY(data.over_long,
         .doc = "a prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+
+    KEY(prompt.vqa,
+        .doc = "first line of the prompt that asks for the answer; {dialogue} = \"dialogue, \" in questions about one"),
+    KEY(prompt.vaq, .doc = "the same where the question is asked for"),
+    KEY(prompt.qav, .doc = "the same where the frames' order is asked for"),
 
     KEY(train.start, .text = Text::kFile,
         .doc = ".pth with trained parameters that a new run starts from, published or by tools/ckpt2pth; \"\" = random start values"),
@@ -130,6 +138,12 @@ constexpr Key kKeys[] = {
     KEY(loss.aqa, .range = kNotNegative,
         .doc = "weight of answering the self-made question; 0 leaves the pass out",
         .published = "aqa"),
+    KEY(loss.qav, .range = kNotNegative,
+        .doc = "weight of telling the frames' order from question and answer, Flipped-VQA's third pass; 0 leaves it out",
+        .published = "qav"),
+    KEY(loss.qav_tau, .range = kPositive,
+        .doc = "temperature: frames are told apart by products divided by this",
+        .published = "tau"),
     KEY(loss.edl_mse, .range = kNotNegative,
         .doc = "weight of the evidential squared error; 0 = plain cross-entropy, no EDL term",
         .published = "edl_mse"),
@@ -142,7 +156,7 @@ constexpr Key kKeys[] = {
     KEY(loss.train_scale_proj,
         .doc = "train the evidence scale; false, frozen at its random start, is as published"),
     KEY(loss.tokens_at_once, .range = kNotNegative, .unit = "tokens",
-        .doc = "VAQ and AQA prompts of a micro-batch computed at once: less needs less memory; "
+        .doc = "VAQ, AQA and QAV prompts of a micro-batch computed at once: less needs less memory; "
                "0 = all"),
 
     KEY(eval.batch_size, .range = kCount, .unit = "questions",

@@ -24,16 +24,17 @@ struct NpyFile {
   fs::path path;
   bool half = true;
   int64_t num_frames = 0;
+  int64_t dim = 0;
   int64_t data_start = 0;
 
-  size_t num_values() const { return static_cast<size_t>(num_frames * kFeatureDim); }
+  size_t num_values() const { return static_cast<size_t>(num_frames * dim); }
 };
 
 [[noreturn]] void refuse(const fs::path& path, std::string_view what) {
   throw UserError(
-      "{}: {}; expected an array [frames, {}] of float16 or float32, as numpy.save "
+      "{}: {}; expected an array [frames, width] of float16 or float32, as numpy.save "
       "writes it",
-      path.string(), what, kFeatureDim);
+      path.string(), what);
 }
 
 /// Everything before the values.
@@ -68,8 +69,9 @@ NpyFile open_npy(const fs::path& path) {
   if (!std::regex_search(header, found, form)) {
     refuse(path, "it holds " + std::string(header.substr(std::min<size_t>(10, header.size()))));
   }
-  NpyFile npy{path, found[1] == "2", std::stoll(found[2]), std::ssize(header)};
-  if (npy.num_frames < 1 || std::stoll(found[3]) != kFeatureDim) {
+  NpyFile npy{path, found[1] == "2", std::stoll(found[2]), std::stoll(found[3]),
+              std::ssize(header)};
+  if (npy.num_frames < 1 || npy.dim < 1 || npy.dim > kMaxFeatureDim) {
     refuse(path, fmt::format("its shape is [{}, {}]", found[2].str(), found[3].str()));
   }
   const auto expected =
@@ -124,10 +126,15 @@ FeatureSource npy_source(const std::string& folder) {
   std::string identity;
   for (const fs::path& path : list_npy(folder)) {
     files->push_back(open_npy(path));
+    if (files->back().dim != files->front().dim) {
+      refuse(path, fmt::format("a frame of it has {} numbers, one of {} {}", files->back().dim,
+                               files->front().path.filename().string(), files->front().dim));
+    }
     source.videos.push_back({path.stem().string(), files->back().num_frames});
     identity += fmt::format("{} {}\n", sha256_of_file(path.string()), source.videos.back().name);
   }
   source.identity = sha256_of(identity);
+  source.dim = files->front().dim;
   source.half = std::ranges::all_of(*files, &NpyFile::half);
   source.read = [files, half = source.half](size_t video, std::span<std::byte> out) {
     read_values((*files)[video], half, out);

@@ -20,9 +20,12 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
-    AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
+    AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU,
+                          inputs.features->dim());
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
+    const auto concern = rate_concern(config.train, inputs.llama);
+    if (!concern.empty()) log::warn("{}", concern);
     const Dataset* over_long = nullptr;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {
       const auto report =

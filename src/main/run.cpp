@@ -149,8 +149,13 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
       identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
     }
   });
-  if (ranks.rank() == 0) report_missing_videos(*inputs);
-  Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
+  if (ranks.rank() == 0) {
+    report_missing_videos(*inputs);
+    const auto concern = with_train ? rate_concern(config.train, inputs->llama) : "";
+    if (!concern.empty()) log::warn("{}", concern);
+  }
+  Bovila model = make_model(config, inputs->llama, inputs->features->dim(), with_train, device,
+                            ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
   }

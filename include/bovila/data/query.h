@@ -14,20 +14,34 @@
 
 namespace bovila {
 
-/// What is asked, as it was typed.
+inline constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
+
+/// What is asked, as it was typed, and of a line of a data set what is known of it.
 struct Query {
   std::vector<std::string> videos;  ///< shown one after the other; none: the store's only one
   std::string question;             ///< "": the data set's, where all of its are the same (VLEP)
   std::vector<std::string> options;
   std::optional<double> start_s, end_s;  ///< the clip; none: all of the video
   std::optional<std::string> dialogue;   ///< what is said in the clip
+  std::string caption, context;          ///< lines before the question; "": none
   std::string id;                        ///< JSON, for the asker; "" when there is none
+  std::optional<int> answer;             ///< index of the right option
+  std::vector<std::string> types;        ///< Sample::types
+  std::string name;                      ///< of the video in predictions; "": the videos'
+  int question_type = -1;                ///< Sample::question_type
 };
 
 /// {"video": "V1", "question": "...", "options": ["...", ...], "start": 2.5, "end": 7, "dialogue":
-/// "...", "id": ...}; `video` may be a list, and all but the options may be left out or null.
+/// "...", "caption": "...", "context": "...", "id": ...}; `video` may be a list, and all but the
+/// options may be left out or null. A line of a data set may also have `answer` (index or letter),
+/// `type` (one or a list), `vid` and `qtype` (for predictions).
 /// `query.id` is set even when something else is wrong. @throws UserError saying what was expected.
 void parse_query(std::string_view json, Query& query);
+
+/// The question without a look at features: normalised, its clip by times, its dialogue where
+/// `subtitles` says that the model reads them.
+/// @throws UserError for what is missing or out of range.
+Sample sample_of(const Query& query, int64_t frames_per_second, bool subtitles);
 
 /// The question as one of the deck's data set: normalised, with its instruction, dialogue and frame
 /// rate. The video and the question are filled in where they were left out. Several videos with
