@@ -43,7 +43,7 @@ std::string line_of(const Sample& sample, int64_t frames_per_second) {
   if (sample.dialogue) line["dialogue"] = *sample.dialogue;
   if (sample.answer) line["answer"] = *sample.answer;
   if (!sample.types.empty()) line["type"] = one_or_list(sample.types);
-  if (sample.video_id != fmt::format("{}", fmt::join(videos, " "))) line["vid"] = sample.video_id;
+  if (sample.video_id != fmt::format("{}", fmt::join(videos, " "))) line["name"] = sample.video_id;
   if (sample.question_type != -1) line["qtype"] = sample.question_type;
   return line.dump();
 }

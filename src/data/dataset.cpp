@@ -5,6 +5,7 @@
 
 #include "bovila/data/annotations.h"
 #include "bovila/data/clip.h"
+#include "bovila/data/option_order.h"
 
 namespace bovila {
 namespace {
@@ -38,6 +39,9 @@ Dataset::Dataset(const Config& config, const std::string& split, const FeatureSt
       prompts_(tokenizer, config),
       config_(config) {
   name_as_stored(features, samples_);
+  if (config.data.shuffle_options) {
+    shuffle_options(samples_, static_cast<uint64_t>(config.train.seed));
+  }
 }
 
 Example Dataset::example(int64_t row) const {

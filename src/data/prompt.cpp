@@ -13,7 +13,6 @@ namespace {
 constexpr std::string_view kQuestion = "Question:";
 constexpr std::string_view kAnswer = "Answer: The answer is";
 constexpr std::string_view kVideo = "Video:";
-
 constexpr std::string_view kDialogue = "{dialogue}";
 
 std::string instruction(const Sample& sample, std::string text) {
@@ -25,14 +24,15 @@ std::string instruction(const Sample& sample, std::string text) {
 
 std::string choices(const Sample& sample) {
   std::string text = "Choices: \n";
-  for (size_t i = 0; i < sample.options.size(); ++i) {
-    text += fmt::format("({}) {}\n", static_cast<char>('A' + i), sample.options[i]);
+  for (int place = 0; place < std::ssize(sample.options); ++place) {
+    text += fmt::format("({}) {}\n", static_cast<char>('A' + place),
+                        sample.options[static_cast<size_t>(sample.option_at(place))]);
   }
   return text;
 }
 
-std::string letter(int option) {
-  return fmt::format(" ({})", static_cast<char>('A' + option));
+std::string letter(const Sample& sample, int option) {
+  return fmt::format(" ({})", static_cast<char>('A' + sample.place_of(option)));
 }
 
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
@@ -55,7 +55,7 @@ Prompt PromptBuilder::vqa(const Sample& sample, int option) const {
   text += choices(sample);
   text += kAnswer;
   const auto label = static_cast<int64_t>(text.size());
-  text += letter(option);
+  text += letter(sample, option);
 
   const Encoding rest = tokenizer_.encode(text);
   Prompt prompt = assemble(sample, instruction(sample, instructions_.vqa), rest);
@@ -71,7 +71,7 @@ Prompt PromptBuilder::vaq(const Sample& sample) const {
   BOVILA_CHECK(sample.answer.has_value(), "question {} hides its answer", sample.question_id);
   std::string text = sample.context + choices(sample);
   text += kAnswer;
-  text += letter(*sample.answer);
+  text += letter(sample, *sample.answer);
   text += fmt::format("\n{}", kQuestion);
   const auto label = static_cast<int64_t>(text.size());
   text += fmt::format(" {}", sample.question);
@@ -87,7 +87,7 @@ Prompt PromptBuilder::qav(const Sample& sample) const {
   const std::string given = instruction(sample, instructions_.qav);
   const std::string rest =
       fmt::format("{}{} {}\n{}{}{}\n{}", sample.context, kQuestion, sample.question,
-                  choices(sample), kAnswer, letter(*sample.answer), kVideo);
+                  choices(sample), kAnswer, letter(sample, *sample.answer), kVideo);
   Prompt prompt;
   prompt.tokens.push_back(tokenizer_.bos());
   if (sample.about_dialogue) {  // each part by itself, also where there is no dialogue

@@ -1,4 +1,5 @@
-// Strict on what is given, so that a typing error is not answered.
+// Strict on what is given, so that a typing error is not answered; all that is wrong is said at
+// once.
 #include "bovila/data/query.h"
 
 #include <fmt/ranges.h>
@@ -10,8 +11,10 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/json_depth.h"
+#include "bovila/core/json_reason.h"
 #include "bovila/core/utf8.h"
 #include "bovila/data/annotations.h"
+#include "bovila/data/video_names.h"
 #include "bovila/text/text.h"
 
 namespace bovila {
@@ -19,11 +22,31 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kKeys[] = {"video",    "question", "options", "start", "end",
-                                      "dialogue", "caption",  "context", "id"};
-constexpr std::string_view kKeysOfSets[] = {"answer", "type", "vid", "qtype"};
+constexpr std::string_view kKeys[] = {"video",    "question",      "options", "start",   "end",
+                                      "dialogue", "allow_missing", "caption", "context", "id"};
+constexpr std::string_view kKeysOfSets[] = {"answer", "type", "name", "qtype"};
+struct OtherName {
+  std::string_view theirs, ours;
+};
+constexpr OtherName kOtherNames[] = {{"candidates", "options"},
+                                     {"choices", "options"},
+                                     {"answers", "options"},
+                                     {"events", "options"},
+                                     {"vid", "video"},
+                                     {"vid_name", "video"},
+                                     {"video_id", "video"},
+                                     {"video_name", "video"},
+                                     {"clip", "video"},
+                                     {"q", "question"},
+                                     {"que", "question"},
+                                     {"query", "question"},
+                                     {"prompt", "question"},
+                                     {"subtitle", "dialogue"},
+                                     {"subtitles", "dialogue"},
+                                     {"sub", "dialogue"},
+                                     {"qid", "id"},
+                                     {"question_id", "id"}};
 constexpr double kMaxClipSeconds = 1e7;
-constexpr size_t kMaxShownBytes = 60;
 
 json parse_object(std::string_view text) {
   if (is_deep_json(text)) {
@@ -33,8 +56,7 @@ json parse_object(std::string_view text) {
   try {
     fields = json::parse(text);
   } catch (const json::exception& error) {
-    const std::string_view what = error.what();
-    throw UserError("not JSON: {}", to_valid_utf8(what.substr(what.find("] ") + 2)));
+    throw UserError("not JSON: {}", json_reason(error.what(), /*is_one_line=*/true));
   }
   if (fields.is_object()) return fields;
   throw UserError("expected an object ({{...}}), got {}", fields.type_name());
@@ -45,60 +67,190 @@ const json* given(const json& fields, const char* key) {
   return found == fields.end() || found->is_null() ? nullptr : &*found;
 }
 
-std::string text(const json& value, const char* key) {
-  if (value.is_string()) return value.get<std::string>();
-  throw UserError("\"{}\": expected a text, got {}", key, value.type_name());
-}
+/// Reads values and gathers what is wrong with them.
+class LineReader {
+ public:
+  LineReader(const json& fields, std::vector<std::string>& problems)
+      : fields_(fields), problems_(problems) {}
 
-std::vector<std::string> texts(const json& value, const char* key) {
-  if (!value.is_array()) {
-    throw UserError("\"{}\": expected a list of texts, got {}", key, value.type_name());
+  void read_text(const char* key, std::string& out) {
+    if (const json* value = given(fields_, key)) take_text(*value, key, out);
   }
-  std::vector<std::string> out;
-  for (const json& item : value) out.push_back(text(item, key));
-  return out;
-}
-
-double seconds(const json& value, const char* key) {
-  if (value.is_number()) return value.get<double>();
-  throw UserError("\"{}\": expected a number of seconds, got {}", key, value.type_name());
-}
-
-void check_keys(const json& fields) {
-  for (const auto& [key, value] : fields.items()) {
-    if (std::ranges::count(kKeys, key) + std::ranges::count(kKeysOfSets, key) > 0) continue;
-    throw UserError("unknown key \"{}\"; a question has {}, and in a data set {}", key,
-                    fmt::join(kKeys, ", "), fmt::join(kKeysOfSets, ", "));
+  void read_text(const char* key, std::optional<std::string>& out) {
+    if (given(fields_, key) != nullptr) read_text(key, out.emplace());
   }
-}
+  void read_texts(const char* key, std::vector<std::string>& out) {
+    const json* value = given(fields_, key);
+    if (value == nullptr) return;
+    if (!value->is_array()) return expected(key, "a list of texts", *value);
+    for (const json& item : *value) {
+      if (!take_text(item, key, out.emplace_back())) return;
+    }
+  }
+  /// A text, or a list of them.
+  void read_one_or_more(const char* key, std::vector<std::string>& out) {
+    const json* value = given(fields_, key);
+    if (value == nullptr) return;
+    if (value->is_array()) return read_texts(key, out);
+    if (!take_text(*value, key, out.emplace_back())) out.clear();
+  }
+  /// The right one of so many options, by its number or its letter.
+  void read_answer(size_t num_options, std::optional<int>& out) {
+    const json* value = given(fields_, "answer");
+    if (value == nullptr || num_options < kMinOptions || num_options > kMaxOptions) return;
+    out = option_of(*value, num_options);
+    if (out) return;
+    const auto last = static_cast<int>(num_options) - 1;
+    problems_.push_back(fmt::format("\"answer\": expected 0 to {} or A to {}, got {}", last,
+                                    static_cast<char>('A' + last), shown(*value)));
+  }
+  void read_type_number(int& out) {
+    const json* value = given(fields_, "qtype");
+    if (value == nullptr) return;
+    if (value->is_number_integer() && *value >= -1 && *value <= kMaxTypeNumber) {
+      out = value->get<int>();
+    } else {
+      problems_.push_back(fmt::format("\"qtype\": expected a whole number, -1 to {}, got {}",
+                                      kMaxTypeNumber, shown(*value)));
+    }
+  }
+  void read_seconds(const char* key, std::optional<double>& out) {
+    const json* value = given(fields_, key);
+    if (value == nullptr) return;
+    if (!value->is_number()) return expected(key, "a number of seconds", *value);
+    out = value->get<double>();
+  }
+  void read_flag(const char* key, bool& out) {
+    const json* value = given(fields_, key);
+    if (value == nullptr) return;
+    if (!value->is_boolean()) return expected(key, "true or false", *value);
+    out = value->get<bool>();
+  }
+  void check_keys() {
+    for (const auto& [key, value] : fields_.items()) {
+      if (std::ranges::count(kKeys, key) + std::ranges::count(kKeysOfSets, key) > 0) continue;
+      const std::string_view meant = meant_key(key);
+      problems_.push_back(fmt::format(
+          "unknown key \"{}\"{}; a question has {}", to_valid_utf8(key.substr(0, kMaxShownKey)),
+          meant.empty() ? "" : fmt::format(", is \"{}\" meant?", meant), fmt::join(kKeys, ", ")));
+      if (problems_.size() > kMaxProblems) return;
+    }
+  }
 
-/// A text, or several.
-std::vector<std::string> one_or_more(const json& value, const char* key) {
-  return value.is_array() ? texts(value, key) : std::vector<std::string>{text(value, key)};
-}
+ private:
+  static constexpr size_t kMaxShownKey = 60, kMaxProblems = 10;
+  static constexpr int kMaxTypeNumber = 1'000'000;
 
-/// The right option's index from its number or letter.
-int answer_of(const json& value, size_t num_options) {
-  if (num_options < kMinOptions || num_options > kMaxOptions) return 0;  // said elsewhere
-  const auto count = static_cast<int64_t>(num_options);
-  if (value.is_number_integer()) {
-    const bool fits = !value.is_number_unsigned() || value.get<uint64_t>() < num_options;
-    if (fits && value.get<int64_t>() >= 0) return static_cast<int>(value.get<int64_t>());
-  } else if (value.is_string() && value.get_ref<const std::string&>().size() == 1) {
+  static std::string shown(const json& value) {
+    const auto text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+    return to_valid_utf8(text.substr(0, kMaxShownKey));
+  }
+  static std::optional<int> option_of(const json& value, size_t num_options) {
+    if (value.is_number_unsigned() && value.get<uint64_t>() < num_options) return value.get<int>();
+    if (!value.is_string() || value.get_ref<const std::string&>().size() != 1) return {};
     const int index = value.get_ref<const std::string&>()[0] - 'A';
-    if (index >= 0 && index < count) return index;
+    if (index < 0 || index >= static_cast<int>(num_options)) return {};
+    return index;
   }
-  throw UserError(
-      "\"answer\": expected 0 to {} or A to {}, got {}", count - 1,
-      static_cast<char>('A' + count - 1),
-      to_valid_utf8(
-          value.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, kMaxShownBytes)));
+
+  /// By what other tools and data sets call it, else by spelling.
+  static std::string_view meant_key(const std::string& key) {
+    const auto other = std::ranges::find(kOtherNames, key, &OtherName::theirs);
+    if (other != std::end(kOtherNames)) return other->ours;
+    std::vector<std::string_view> known(std::begin(kKeys), std::end(kKeys));
+    known.insert(known.end(), std::begin(kKeysOfSets), std::end(kKeysOfSets));
+    return nearest(key, known);
+  }
+  void expected(const char* key, const char* what, const json& value) {
+    problems_.push_back(fmt::format("\"{}\": expected {}, got {}", key, what, value.type_name()));
+  }
+  bool take_text(const json& value, const char* key, std::string& out) {
+    if (!value.is_string()) {
+      expected(key, "a text", value);
+      return false;
+    }
+    out = value.get<std::string>();
+    return true;
+  }
+
+  const json& fields_;
+  std::vector<std::string>& problems_;
+};
+
+/// True when the value that a key has was refused: it is not missing then.
+bool is_refused(const Query& query, std::string_view key) {
+  return std::ranges::any_of(query.problems, [&](const std::string& problem) {
+    return problem.starts_with(fmt::format("\"{}\":", key));
+  });
 }
 
-int number_of_type(const json& value) {
-  constexpr int64_t kMost = 1'000'000;
-  if (value.is_number_integer() && value >= -1 && value <= kMost) return value.get<int>();
-  throw UserError("\"qtype\": expected a whole number, -1 to {}", kMost);
+void fill_in(Query& query, const QuestionForm& form, const FeatureStore& features) {
+  if (strip(query.question).empty()) query.question = form.question;
+  if (query.question.empty() && !is_refused(query, "question")) {
+    query.problems.emplace_back("\"question\" is missing or blank");
+  }
+  if (!query.videos.empty()) return;
+  if (features.num_videos() == 1) {
+    query.videos = features.names();
+  } else if (!is_refused(query, "video")) {
+    query.problems.push_back(fmt::format("\"video\" is missing: the features are those of {}",
+                                         counted(features.num_videos(), "video")));
+  }
+}
+
+void check_options(Query& query) {
+  const size_t count = query.options.size();
+  if ((count >= kMinOptions && count <= kMaxOptions) || is_refused(query, "options")) return;
+  query.problems.push_back(
+      fmt::format("\"options\": expected {} to {} texts, got {}", kMinOptions, kMaxOptions, count));
+}
+
+/// Fills in query.missing: a problem when that is all of the videos, or some and not allowed.
+void find_missing(Query& query, const FeatureStore& features) {
+  std::ranges::copy_if(
+      query.videos, std::back_inserter(query.missing),
+      [&](const std::string& video) { return !features.num_frames(video).has_value(); });
+  if (query.missing.empty()) return;
+  const bool all = query.missing.size() == query.videos.size();
+  if (!all && query.allow_missing) return;
+  const auto names = features.names();
+  const auto near = similar_name(query.missing.front(), names);
+  query.problems.push_back(
+      fmt::format("video \"{}\" has no features{}{}", query.missing.front(),
+                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near),
+                  all ? ""
+                      : fmt::format(" ({} of the {} videos; with \"allow_missing\": true, or "
+                                    "--allow-missing, zeros stand for such)",
+                                    query.missing.size(), query.videos.size())));
+}
+
+/// What is wrong with the times of a clip, or "". `features`, where they are known, have a frame of
+/// it.
+std::string times_problem(const Query& query, int64_t frames_per_second,
+                          const FeatureStore* features) {
+  if (!query.start_s && !query.end_s) return "";
+  if (!query.start_s || !query.end_s) return "\"start\" and \"end\" come together";
+  if (query.videos.size() > 1) return "\"start\" and \"end\" are times in one video";
+  const double start = *query.start_s, end = *query.end_s;
+  if (!(start >= 0 && start <= end && end <= kMaxClipSeconds)) {
+    return fmt::format("expected 0 <= \"start\" <= \"end\" in seconds, got {} to {}", start, end);
+  }
+  if (query.videos.empty() || features == nullptr) return "";
+  const auto frames = features->num_frames(query.videos.front());
+  if (!frames || frames_per_second * round_half_even(start) < *frames) return "";
+  return fmt::format("the clip starts at {} s, video \"{}\" has {} frames, {} a second", start,
+                     query.videos.front(), *frames, frames_per_second);
+}
+
+/// All frames of the videos, or those of the clip, of which there is one.
+std::vector<FrameSpan> spans(const Query& query, int64_t frames_per_second) {
+  if (query.start_s) {
+    return {{query.videos.front(), frames_per_second * round_half_even(*query.start_s),
+             frames_per_second * (round_half_even(*query.end_s) + 1)}};
+  }
+  std::vector<FrameSpan> all;
+  for (const std::string& video : query.videos) all.push_back({video, 0, FrameSpan::kToEnd});
+  return all;
 }
 
 /// "Caption: A man.\n", in one line; nothing of a blank text.
@@ -108,108 +260,9 @@ std::string line_of(std::string_view word, std::string said) {
   return fmt::format("{}: {}\n", word, strip(said));
 }
 
-void fill_in(Query& query, const QuestionForm& form, const FeatureStore& features) {
-  if (strip(query.question).empty()) query.question = form.question;
-  if (query.question.empty()) throw UserError("\"question\" is missing or blank");
-  if (!query.videos.empty()) return;
-  if (features.num_videos() != 1) {
-    throw UserError("\"video\" is missing: the features are those of {}",
-                    counted(features.num_videos(), "video"));
-  }
-  query.videos = features.names();
-}
-
-void check_videos(const std::vector<std::string>& videos, const FeatureStore& features) {
-  const auto is_there = [&](const std::string& video) {
-    return features.num_frames(video).has_value();
-  };
-  if (std::ranges::any_of(videos, is_there)) return;
-  const auto names = features.names();
-  const auto near = nearest(videos.front(), {names.begin(), names.end()});
-  throw UserError("video \"{}\" has no features{}", videos.front(),
-                  near.empty() ? "" : fmt::format("; is \"{}\" meant?", near));
-}
-
-/// All frames of the videos, or those of the clip.
-std::vector<FrameSpan> spans(const Query& query, int64_t frames_per_second) {
-  const auto& videos = query.videos;
-  if (!query.start_s && !query.end_s) {
-    std::vector<FrameSpan> all;
-    all.reserve(videos.size());
-    for (const std::string& video : videos) all.push_back({video, 0, FrameSpan::kToEnd});
-    return all;
-  }
-  if (!query.start_s || !query.end_s) throw UserError("\"start\" and \"end\" come together");
-  if (videos.size() > 1) throw UserError("\"start\" and \"end\" are times in one video");
-  const double start = *query.start_s, end = *query.end_s;
-  if (!(start >= 0 && start <= end && end <= kMaxClipSeconds)) {
-    throw UserError("expected 0 <= \"start\" <= \"end\" in seconds, got {} to {}", start, end);
-  }
-  return {{videos.front(), frames_per_second * round_half_even(start),
-           frames_per_second * (round_half_even(end) + 1)}};
-}
-
-void check_options(const Query& query) {
-  if (query.options.size() >= kMinOptions && query.options.size() <= kMaxOptions) return;
-  throw UserError("\"options\": expected {} to {} texts, got {}", kMinOptions, kMaxOptions,
-                  query.options.size());
-}
-
-/// Of a clip that is asked about there must be a frame.
-void check_clip(const Query& query, const Sample& sample, int64_t frames_per_second,
-                const FeatureStore& features) {
-  const FrameSpan& clip = sample.clip.front();
-  const auto frames = features.num_frames(clip.video);
-  if (!query.start_s || clip.first < frames.value_or(0)) return;
-  throw UserError("the clip starts at {} s, video \"{}\" has {} frames, {} a second",
-                  *query.start_s, clip.video, *frames, frames_per_second);
-}
-
-std::optional<std::string> dialogue(const Query& query, const DataConfig& config,
-                                    const QuestionForm& form) {
-  if (config.subtitles) return form.dialogue(query.dialogue.value_or(""));
-  if (!query.dialogue) return {};
-  throw UserError(
-      "a \"dialogue\" is given, and data.subtitles of the deck is false: the model was "
-      "not trained with dialogues");
-}
-
-}  // namespace
-
-void parse_query(std::string_view line, Query& query) {
-  const json fields = parse_object(line);
-  if (const json* id = given(fields, "id")) query.id = id->dump();
-  check_keys(fields);
-  if (const json* video = given(fields, "video")) {
-    query.videos = one_or_more(*video, "video");
-  }
-  if (const json* question = given(fields, "question"))
-    query.question = text(*question, "question");
-  if (const json* options = given(fields, "options")) query.options = texts(*options, "options");
-  if (const json* start = given(fields, "start")) query.start_s = seconds(*start, "start");
-  if (const json* end = given(fields, "end")) query.end_s = seconds(*end, "end");
-  if (const json* said = given(fields, "dialogue")) query.dialogue = text(*said, "dialogue");
-  if (const json* said = given(fields, "caption")) query.caption = text(*said, "caption");
-  if (const json* said = given(fields, "context")) query.context = text(*said, "context");
-  if (const json* type = given(fields, "type")) query.types = one_or_more(*type, "type");
-  if (const json* name = given(fields, "vid")) query.name = text(*name, "vid");
-  if (const json* type = given(fields, "qtype")) query.question_type = number_of_type(*type);
-  if (const json* answer = given(fields, "answer")) {
-    query.answer = answer_of(*answer, query.options.size());
-  }
-}
-
-Sample sample_of(const Query& query, int64_t frames_per_second, bool subtitles) {
-  check_options(query);
-  if (strip(query.question).empty()) throw UserError("\"question\" is missing or blank");
+/// What a question says of itself, once nothing is wrong with it.
+Sample to_sample(const Query& query, int64_t frames_per_second) {
   Sample sample;
-  if (!query.id.empty()) {
-    const json id = json::parse(query.id);
-    if (!id.is_string() && !id.is_number_integer()) {
-      throw UserError("\"id\": expected a text or a whole number, got {}", id.type_name());
-    }
-    sample.question_id = id.is_string() ? id.get<std::string>() : query.id;
-  }
   sample.video_id =
       query.name.empty() ? fmt::format("{}", fmt::join(query.videos, " ")) : query.name;
   sample.context = line_of("Caption", query.caption) + line_of("Context", query.context);
@@ -218,25 +271,74 @@ Sample sample_of(const Query& query, int64_t frames_per_second, bool subtitles) 
   sample.answer = query.answer;
   sample.types = query.types;
   sample.question_type = query.question_type;
+  sample.clip = spans(query, frames_per_second);
+  return sample;
+}
+
+}  // namespace
+
+void parse_query(std::string_view line, Query& query) {
+  const json fields = parse_object(line);
+  if (const json* id = given(fields, "id")) query.id = id->dump();
+  LineReader reader(fields, query.problems);
+  reader.check_keys();
+  reader.read_one_or_more("video", query.videos);
+  reader.read_text("question", query.question);
+  reader.read_texts("options", query.options);
+  reader.read_seconds("start", query.start_s);
+  reader.read_seconds("end", query.end_s);
+  reader.read_text("dialogue", query.dialogue);
+  reader.read_flag("allow_missing", query.allow_missing);
+  reader.read_text("caption", query.caption);
+  reader.read_text("context", query.context);
+  reader.read_one_or_more("type", query.types);
+  reader.read_text("name", query.name);
+  reader.read_type_number(query.question_type);
+  reader.read_answer(query.options.size(), query.answer);
+}
+
+Sample sample_of(Query& query, int64_t frames_per_second, bool subtitles) {
+  check_options(query);
+  if (strip(query.question).empty() && !is_refused(query, "question")) {
+    query.problems.emplace_back("\"question\" is missing or blank");
+  }
+  if (query.videos.empty() && !is_refused(query, "video")) {
+    query.problems.emplace_back("\"video\" is missing");
+  }
+  const json id = query.id.empty() ? json() : json::parse(query.id);
+  if (!id.is_null() && !id.is_string() && !id.is_number_integer()) {
+    query.problems.push_back(
+        fmt::format("\"id\": expected a text or a whole number, got {}", id.type_name()));
+  }
+  if (auto problem = times_problem(query, frames_per_second, nullptr); !problem.empty()) {
+    query.problems.push_back(std::move(problem));
+  }
+  if (!query.problems.empty()) throw UserError("{}", fmt::join(query.problems, "; "));
+  Sample sample = to_sample(query, frames_per_second);
+  sample.question_id = id.is_string() ? id.get<std::string>() : query.id;
   sample.about_dialogue = subtitles;
   if (subtitles) sample.dialogue = query.dialogue;
-  sample.clip = spans(query, frames_per_second);
   return sample;
 }
 
 Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& features) {
   const QuestionForm& form = *find_annotation_reader(config.dataset).form;
+  const int64_t rate = config.frames_per_second.value_or(form.frames_per_second);
   fill_in(query, form, features);
   check_options(query);
-  check_videos(query.videos, features);
-  const int64_t rate = config.frames_per_second.value_or(form.frames_per_second);
-  auto said = dialogue(query, config, form);
-  Query asked = query;
-  asked.id.clear();  // the asker's, of any form
-  Sample sample = sample_of(asked, rate, config.subtitles);
+  find_missing(query, features);
+  if (auto problem = times_problem(query, rate, &features); !problem.empty()) {
+    query.problems.push_back(std::move(problem));
+  }
+  if (query.dialogue && !config.subtitles) {
+    query.problems.emplace_back(
+        "a \"dialogue\" is given, and data.subtitles of the deck is false: the model was not "
+        "trained with dialogues");
+  }
+  if (!query.problems.empty()) throw UserError("{}", fmt::join(query.problems, "; "));
+  Sample sample = to_sample(query, rate);
   sample.about_dialogue = form.about_dialogue || config.subtitles;
-  sample.dialogue = std::move(said);
-  check_clip(query, sample, rate, features);
+  if (config.subtitles) sample.dialogue = form.dialogue(query.dialogue.value_or(""));
   return sample;
 }
 

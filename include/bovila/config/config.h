@@ -47,7 +47,9 @@ struct DataConfig {
   bool subtitles = false;
   std::optional<int64_t> frames_per_second;  // jsonl only; none: 1
   bool normalize_frames = false;
+  bool shuffle_options = false;
   OverLong over_long = OverLong::kError;
+  double max_missing = 0.5;  // of a split's videos
 };
 
 /// The first lines of the prompts (SPEC 3, 11). "{dialogue}" is "dialogue, " in questions about
@@ -100,7 +102,7 @@ struct RunConfig {
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
   double collective_timeout_s = 1800;
-  std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2"};
+  std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2", "HUP"};
   double time_limit_minutes = 0;
   double stop_before_limit_s = 120;
   int64_t profile_steps = 0;

@@ -41,6 +41,7 @@ class Dataset {
   const std::vector<Sample>& samples() const { return samples_; }
   const PromptBuilder& prompts() const { return prompts_; }
   const QuestionTypes& types() const { return types_; }
+  int64_t max_seq_len() const { return config_.model.max_seq_len; }
 
   /// The training example of a question. @throws UserError when its features cannot be read.
   Example example(int64_t row) const;

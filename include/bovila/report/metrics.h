@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bovila/data/dataset.h"
+#include "bovila/data/option_order.h"
 #include "bovila/evaluation/option_scores.h"
 #include "bovila/objective/loss_names.h"
 #include "bovila/report/step_report.h"
@@ -44,13 +45,21 @@ struct Accuracy {
   bool with_mean = false;      ///< mean_of_types() is one of the figures
   Group total;
   double mean_uncertainty = 0;  ///< of the chosen options
+  double guessed = 0;           ///< right answers to expect of guessing, and their variance
+  double guessed_variance = 0;
+  LetterCounts right, chosen;   ///< the letters in the prompts, of right answers and of chosen ones
+  int64_t num_over_long = 0;    ///< set by the caller: Evaluation::num_over_long
 
   bool known() const { return total.questions > 0; }
   double mean_of_types() const;
+  /// Not more than two standard deviations above guessing.
+  bool is_like_guessing() const;
 };
 Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
 /// "78.20 % of 4 questions (In 79.00, Seq 60.50; mean of types 69.75), mean uncertainty 0.410"
 std::string to_text(const Accuracy& accuracy);
+/// "right answers: A 3, B 0, C 5, D 4; chosen: A 12, B 0, C 0, D 0"
+std::string letters_text(const Accuracy& accuracy);
 
 /// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters from A; `question_id` is the
 /// data set's own id, `type` the type's name, a list of several, left out where there is none;
@@ -85,7 +94,12 @@ class Progress {
  public:
   /// `every`: steps between log lines when standard error is no terminal.
   Progress(int64_t every, bool quiet);
-  /// The line "`text` 12.3 questions/s, ETA 1:02:03"; `remaining` questions follow in this loop.
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  /// Takes the line away.
+  ~Progress();
+  /// The line "`text`, 12.3 questions/s, ETA 1:02:03", in place the other way round, since its end
+  /// may not fit (core/live_line.h); `remaining` questions follow in this loop.
   void update(const std::string& text, int64_t questions, int64_t remaining, bool last);
 
  private:

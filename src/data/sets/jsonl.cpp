@@ -17,12 +17,11 @@ constexpr std::string_view kFigures[] = {"acc", "uncertainty", "mean_of_types"};
 Sample read_jsonl_question(const std::string& line, const AnnotationSource& source) {
   Query query;
   parse_query(line, query);
-  if (query.videos.empty()) throw UserError("\"video\" is missing");
   for (const std::string& type : query.types) {
-    if (std::ranges::count(kFigures, type) > 0) {
-      throw UserError("\"type\": {} are figures of every log, got \"{}\": choose another name",
-                      fmt::join(kFigures, ", "), type);
-    }
+    if (std::ranges::count(kFigures, type) == 0) continue;
+    query.problems.push_back(
+        fmt::format("\"type\": {} are figures of every log, got \"{}\": choose another name",
+                    fmt::join(kFigures, ", "), type));
   }
   return sample_of(query, source.frames_per_second, source.subtitles);
 }

@@ -54,7 +54,7 @@ TEST_CASE("jsonl: all that a line may hold") {
   const std::string line =
       R"({"id": 17, "video": "v", "question": "q", "options": ["a", "b"], "start": 1, "end": 2,
           "dialogue": "Hi.", "caption": " A\nman. ", "context": "x", "answer": "A", "type": ["t", "u"],
-          "vid": "scene", "qtype": 3})";
+          "name": "scene", "qtype": 3})";
   std::string one_line = line;
   std::erase(one_line, '\n');
   const auto samples = read_lines_of(one_line, true, 3);
@@ -107,7 +107,7 @@ TEST_CASE("jsonl: every line that is wrong is an error with its number") {
   CHECK(contains(line_problem(", \"start\": 2, \"end\": 1"), "got 2 to 1"));
   CHECK(contains(line_problem(", \"answers\": 1"), "unknown key \"answers\""));
   CHECK(contains(line_problem(", \"id\": 1}\n{\"options\": [\"a\", \"b\"]"),
-                 "line 2: \"video\" is missing"));
+                 "line 2: \"question\" is missing or blank; \"video\" is missing"));
   CHECK(contains(problem_of("jsonl", "train.jsonl", R"({"video": "v", "options": ["a", "b"]})"),
                  "\"question\" is missing or blank"));
   CHECK(contains(problem_of("jsonl", "train.jsonl", R"({"video": "v", "question": "q"})"),
