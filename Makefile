@@ -39,7 +39,7 @@ deps: ## install what a build needs: Debian packages (as root), LibTorch into .d
 
 configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) >/dev/null
-	@for tool in pth2h5 llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
+	@for tool in pth2h5 sets2jsonl llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
 
 compile = BUILD=$(BUILD) JOBS=$(JOBS) tools/build.sh
 
@@ -99,7 +99,7 @@ bundle: build ## pack it all into one file for machines with nothing but Python'
 	@BUILD=$(BUILD) tools/bundle.sh
 
 install: configure ## put bovila, the tools, decks, jobs and the manual page under PREFIX
-	@$(compile) bovila pth2h5 llama2bovila ckpt2pth pages
+	@$(compile) bovila pth2h5 sets2jsonl llama2bovila ckpt2pth pages
 	@cmake --install $(BUILD) --prefix "$(abspath $(PREFIX))"
 
 lint-deps:

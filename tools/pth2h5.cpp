@@ -74,14 +74,18 @@ class ByteProgress {
   Clock::time_point shown_ = start_;
 };
 
-void check_video(const PthFile& file, const PthTensor& video) {
+/// `dim`: the width of the first video's frames.
+void check_video(const PthFile& file, const PthTensor& video, int64_t dim) {
   if (!is_floating_point(video.type)) {
     throw UserError("{}: video '{}' has elements of type {}, features are floating point",
                     file.path(), video.name, name_of(video.type));
   }
-  if (video.shape.size() != 2 || video.shape[1] != kFeatureDim) {
-    throw UserError("{}: video '{}' has shape [{}], features are [frames, {}]", file.path(),
-                    video.name, fmt::join(video.shape, ", "), kFeatureDim);
+  if (video.shape.size() != 2 || video.shape[1] != dim || dim < 1 || dim > kMaxFeatureDim) {
+    throw UserError(
+        "{}: video '{}' has shape [{}], features are [frames, width], all of the width of the "
+        "first "
+        "video's",
+        file.path(), video.name, fmt::join(video.shape, ", "));
   }
 }
 
@@ -155,7 +159,7 @@ void write(const FeatureSource& source, const OutputPlace& place, int64_t num_sh
   for (const std::string& note : source.notes) std::cerr << note << "\n";
   int64_t total = 0;
   for (const VideoFrames& video : source.videos) {
-    total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
+    total += video.num_frames * source.dim * (source.half ? 2 : 4);
   }
   ByteProgress progress("converting", total);
   write_feature_set(place.path, source, num_shards, force, [&](int64_t n) { progress.add(n); });
@@ -182,12 +186,13 @@ void convert(const std::string& path, const std::string& folder, int64_t num_sha
   const PthFile file(path);
   auto videos = file.tensors();
   std::vector<std::string> empty;
+  FeatureSource source;
+  if (!videos.empty() && videos.front().shape.size() == 2) source.dim = videos.front().shape[1];
   for (const PthTensor& video : videos) {
-    check_video(file, video);
+    check_video(file, video, source.dim);
     if (video.shape[0] == 0) empty.push_back(video.name);
   }
   std::erase_if(videos, [](const PthTensor& video) { return video.shape[0] == 0; });
-  FeatureSource source;
   source.identity = file.identity();
   source.half = std::ranges::all_of(
       videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
@@ -236,9 +241,10 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   std::string file, folder, verified, listed;
   int64_t shards = 8;
   bool force = false;
-  add_path(app, "FILE", file,
-           "features: a .pth dict of name -> [frames, 768], a folder of NAME.npy files, or an HDF5 "
-           "file with a dataset a video");
+  add_path(
+      app, "FILE", file,
+      "features: a .pth dict of name -> [frames, width], a folder of NAME.npy files, or an HDF5 "
+      "file with a dataset a video");
   add_path(app, "DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));

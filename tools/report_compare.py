@@ -8,7 +8,7 @@ import json
 
 import run_statistics as stats
 import sweep_statistics
-from run_folder import counted, is_number, type_name
+from run_folder import counted, is_number, type_name, type_names
 
 NORMAL = 1.959963984540054  # quantile 0.975 of the standard normal distribution
 CHARTS = (("All losses", "loss", "steps", {"log": True}),
@@ -57,7 +57,7 @@ def bars(runs):
     found = []
     for name in [*(name for name in names if name != "all"), *(["all"] if "all" in names else [])]:
         groups = [[row for row in stats.answered(run.questions)
-                   if name == "all" or type_name(row) == name] for run in runs]
+                   if name == "all" or name in type_names(row)] for run in runs]
         found.append([name, [interval(group) if group else None for group in groups]])
     return found
 
@@ -83,7 +83,7 @@ def notes(runs, names):
 def question(rows):
     texts = next((row for row in rows if isinstance(row.get("question"), str)), {})
     known = {name: str(rows[0][name]) for name in ("vid", "question_id", "ans") if name in rows[0]}
-    return {"qid": rows[0]["qid"], "type": type_name(rows[0]),
+    return {"qid": rows[0]["qid"], "type": type_name(rows[0]), "types": type_names(rows[0]),
             "question": texts.get("question", ""),
             "options": [str(option) for option in texts.get("options", [])],
             "answers": [{"pre": row["pre"], "u": round(row["u"], 6)} for row in rows], **known}

@@ -9,7 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STAR_TYPES = {1: "Interaction", 2: "Sequence", 3: "Prediction", 4: "Feasibility"}
+# By `qtype`: runs of bovila before 0.3 wrote no `type`, and STAR alone had any.
+EARLIER_TYPES = {1: "Interaction", 2: "Sequence", 3: "Prediction", 4: "Feasibility"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FILES = ("config.json", "metrics.jsonl", "timing.jsonl", "log.txt", "questions.jsonl", "eval.json")
 
@@ -214,10 +215,18 @@ def is_question(row):
             all(is_number(value) for one in lists[1:] for value in one))
 
 
+def type_names(row):
+    """The types of a question, one of each kind; none where the data set has none."""
+    if "type" not in row:
+        number = row.get("qtype")
+        return [EARLIER_TYPES[number]] if is_number(number) and number in EARLIER_TYPES else []
+    names = row["type"] if isinstance(row["type"], list) else [row["type"]]
+    return [name for name in names if isinstance(name, str) and name]
+
+
 def type_name(row):
-    """A question's type for people; "" where the data set has none."""
-    number = row.get("qtype")
-    return STAR_TYPES.get(number, "") if is_number(number) else ""
+    """Its types for people, in one text."""
+    return ", ".join(type_names(row))
 
 
 def run_or_exit(folder):

@@ -3,7 +3,7 @@
 Fed by tools/run_folder.py; feeds tools/plot_run and tools/report, so that both show the same
 numbers. Pure functions, standard library only. `questions` are rows of questions.jsonl.
 """
-from run_folder import LETTERS, STAR_TYPES, is_number, type_name
+from run_folder import LETTERS, is_number, type_names
 
 BINS = 20
 RELIABILITY_BINS = 10
@@ -38,9 +38,11 @@ def loss_terms(rows):
 
 
 def accuracy_names(epochs):
-    """val_acc and, for STAR, the types' names behind it."""
-    names = ("val_acc", "val_In", "val_Seq", "val_Pre", "val_Feas")
-    return [name for name in names if any(is_number(row.get(name)) for row in epochs)]
+    """val_acc, and behind it those of types and further figures that the data set has."""
+    names = dict.fromkeys(name for row in epochs for name in row
+                          if name.startswith("val_") and is_number(row[name]))
+    names.pop("val_uncertainty", None)
+    return sorted(names, key=lambda name: name != "val_acc")
 
 
 def answered(questions):
@@ -62,10 +64,15 @@ def accuracy(questions):
 
 
 def by_type(questions):
-    """(type, right, questions) of each type in the data set's order, and of all."""
+    """(type, right, questions) of each type, by published number and then by name, and of all."""
     rows = answered(questions)
-    groups = [(name, [row for row in rows if type_name(row) == name])
-              for name in STAR_TYPES.values()]
+    places = {}
+    for row in rows:
+        number = row.get("qtype")
+        for name in type_names(row):
+            places[name] = (number if is_number(number) else -1, name)
+    groups = [(name, [row for row in rows if name in type_names(row)])
+              for name in sorted(places, key=places.get)]
     return [(name, sum(map(is_right, group)), len(group))
             for name, group in [*groups, ("all", rows)] if group]
 

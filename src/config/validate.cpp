@@ -67,6 +67,12 @@ const Rule kRules[] = {
        return fmt::format("data.subtitles = true needs a data set with subtitles ({}), got {}",
                           fmt::join(datasets_with_subtitles(), ", "), c.data.dataset);
      }},
+    {{"data.frames_per_second", "data.dataset"},
+     [](const Config& c) { return !c.data.frames_per_second || c.data.dataset == "jsonl"; },
+     [](const Config& c) {
+       return fmt::format("data.frames_per_second is for data.dataset = \"jsonl\"; {} has its own",
+                          c.data.dataset);
+     }},
 };
 
 /// What is wrong with the path of `key`, or "".

@@ -36,13 +36,23 @@ const AnnotationReader& find_annotation_reader(std::string_view dataset) {
   throw UserError("data.dataset: expected one of {}, got \"{}\"", fmt::join(names, ", "), dataset);
 }
 
+std::vector<Sample> read_annotations(const DataConfig& config, const std::string& split) {
+  const AnnotationReader& reader = find_annotation_reader(config.dataset);
+  if (config.subtitles && !reader.has_subtitles) {
+    throw UserError("data.subtitles is true, but {} has no subtitles; set it to false",
+                    config.dataset);
+  }
+  return reader.read({config.folder, split, config.subtitles, reader.num_options,
+                      config.frames_per_second.value_or(reader.form->frames_per_second)});
+}
+
 std::vector<Sample> read_annotations(std::string_view dataset, const std::string& folder,
                                      const std::string& split, bool subtitles) {
-  const AnnotationReader& reader = find_annotation_reader(dataset);
-  if (subtitles && !reader.has_subtitles) {
-    throw UserError("data.subtitles is true, but {} has no subtitles; set it to false", dataset);
-  }
-  return reader.read({folder, split, subtitles, reader.num_options});
+  DataConfig config;
+  config.dataset = dataset;
+  config.folder = folder;
+  config.subtitles = subtitles;
+  return read_annotations(config, split);
 }
 
 }  // namespace bovila

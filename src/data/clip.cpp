@@ -2,12 +2,15 @@
 #include "bovila/data/clip.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "bovila/core/error.h"
 
 namespace bovila {
 namespace {
+
+constexpr std::string_view kVideoEndings[] = {".mp4", ".mkv", ".webm", ".avi", ".mov", ".gif"};
 
 /// Rows [first, last) that a span has in its video; a missing video has one zero row.
 struct Rows {
@@ -57,7 +60,8 @@ std::vector<FrameChoice> choose_frames(std::span<const FrameSpan> clip,
 
 ClipRead read_clip(const FeatureStore& features, std::span<const FrameSpan> clip, int64_t max_feats,
                    std::span<float> out) {
-  BOVILA_CHECK(std::ssize(out) == max_feats * kFeatureDim, "out has {} values", out.size());
+  const auto dim = static_cast<size_t>(features.dim());
+  BOVILA_CHECK(out.size() == static_cast<size_t>(max_feats) * dim, "out has {} values", out.size());
   const auto counts = count_frames(features, clip);
   const std::vector<FrameChoice> chosen = choose_frames(clip, counts, max_feats);
   std::fill(out.begin(), out.end(), 0.0f);
@@ -67,10 +71,35 @@ ClipRead read_clip(const FeatureStore& features, std::span<const FrameSpan> clip
     std::vector<int64_t> rows;
     for (; i < chosen.size() && chosen[i].span == span; ++i) rows.push_back(chosen[i].row);
     if (rows.front() == FrameChoice::kZeroRow) continue;
-    features.read(clip[span].video, rows,
-                  out.subspan(begin * kFeatureDim, rows.size() * kFeatureDim));
+    features.read(clip[span].video, rows, out.subspan(begin * dim, rows.size() * dim));
   }
   return {std::ssize(chosen), std::count(counts.begin(), counts.end(), std::nullopt)};
+}
+
+void normalize(std::span<float> frames, int64_t dim) {
+  const auto width = static_cast<size_t>(dim);
+  for (size_t at = 0; at < frames.size(); at += width) {
+    const auto frame = frames.subspan(at, width);
+    double square = 0;
+    for (const float value : frame) square += static_cast<double>(value) * value;
+    if (square == 0) continue;
+    const double length = std::sqrt(square);
+    for (float& value : frame) value = static_cast<float>(value / length);
+  }
+}
+
+void name_as_stored(const FeatureStore& features, std::vector<Sample>& samples) {
+  for (Sample& sample : samples) {
+    for (FrameSpan& span : sample.clip) {
+      const size_t dot = span.video.rfind('.');
+      if (dot == std::string::npos ||
+          std::ranges::count(kVideoEndings, std::string_view(span.video).substr(dot)) == 0 ||
+          features.num_frames(span.video)) {
+        continue;
+      }
+      if (auto stem = span.video.substr(0, dot); features.num_frames(stem)) span.video = stem;
+    }
+  }
 }
 
 std::vector<std::string> find_missing_videos(const FeatureStore& features,

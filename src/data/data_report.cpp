@@ -16,26 +16,14 @@
 namespace bovila {
 namespace {
 
-struct Length {
-  int64_t tokens = 0;
-  bool cut = false;
-};
-
-Length measure(const Sample& sample, const PromptBuilder& prompts) {
-  const Prompt vqa = prompts.vqa(sample, sample.answer.value_or(0));
-  if (!sample.answer) return {vqa.size(), vqa.num_cut_tokens > 0};
-  const Prompt vaq = prompts.vaq(sample);
-  return {std::max(vqa.size(), vaq.size()), vqa.num_cut_tokens > 0 || vaq.num_cut_tokens > 0};
-}
-
-std::vector<Length> measure_all(std::span<const Sample> samples, const PromptBuilder& prompts,
-                                int num_threads) {
-  std::vector<Length> lengths(samples.size());
+std::vector<PromptLength> measure_all(std::span<const Sample> samples, const PromptBuilder& prompts,
+                                      int num_threads) {
+  std::vector<PromptLength> lengths(samples.size());
   std::vector<std::exception_ptr> errors(std::max(num_threads, 1));
   std::atomic<size_t> next = 0;
   const auto work = [&](std::exception_ptr& error) {
     try {
-      for (size_t i; (i = next++) < samples.size();) lengths[i] = measure(samples[i], prompts);
+      for (size_t i; (i = next++) < samples.size();) lengths[i] = prompts.measure(samples[i]);
     } catch (...) {
       error = std::current_exception();
     }
@@ -52,7 +40,7 @@ std::vector<Length> measure_all(std::span<const Sample> samples, const PromptBui
 }
 
 void add_lengths(DataReport& report, std::span<const Sample> samples,
-                 const std::vector<Length>& lengths) {
+                 const std::vector<PromptLength>& lengths) {
   std::vector<int64_t> sorted;
   for (size_t i = 0; i < samples.size(); ++i) {
     const auto& [tokens, cut] = lengths[i];
@@ -77,7 +65,10 @@ DataReport make_data_report(const std::string& split, std::span<const Sample> sa
   DataReport report;
   report.split = split;
   report.num_questions = std::ssize(samples);
-  report.num_options = std::ssize(samples.front().options);
+  const auto by_options = [](const Sample& sample) { return std::ssize(sample.options); };
+  const auto [least, most] = std::ranges::minmax_element(samples, {}, by_options);
+  report.min_options = by_options(*least);
+  report.max_options = by_options(*most);
   report.answers_hidden = !samples.front().answer;
   report.max_seq_len = max_seq_len;
   std::set<std::string_view> videos;
@@ -94,8 +85,11 @@ std::vector<std::string> format_report(const DataReport& report) {
   const auto add = [&](const std::string& line) {
     lines.push_back(fmt::format("{}: {}", report.split, line));
   };
+  const auto options = report.min_options == report.max_options
+                           ? fmt::format("{}", report.min_options)
+                           : fmt::format("{} to {}", report.min_options, report.max_options);
   add(fmt::format("{} with {} options about {}{}", counted(report.num_questions, "question"),
-                  report.num_options, counted(report.num_videos, "video"),
+                  options, counted(report.num_videos, "video"),
                   report.answers_hidden ? "; the answers are hidden" : ""));
   if (!report.answers_hidden) add("right answers: " + report.right.text());
   if (const std::string warning = lopsided_text(report.right); !warning.empty()) add(warning);

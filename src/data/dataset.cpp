@@ -11,17 +11,19 @@ namespace bovila {
 namespace {
 
 std::vector<float> read_frames(const Sample& sample, const FeatureStore& features,
-                               int64_t max_feats) {
-  std::vector<float> out(static_cast<size_t>(max_feats * kFeatureDim));
+                               const Config& config) {
+  const int64_t max_feats = config.model.max_feats;
+  std::vector<float> out(static_cast<size_t>(max_feats * features.dim()));
   read_clip(features, sample.clip, max_feats, out);
+  if (config.data.normalize_frames) normalize(out, features.dim());
   return out;
 }
 
 }  // namespace
 
 OptionExample make_options(const Sample& sample, const FeatureStore& features,
-                           const PromptBuilder& prompts, int64_t max_feats) {
-  OptionExample out{sample.row, read_frames(sample, features, max_feats), {}};
+                           const PromptBuilder& prompts, const Config& config) {
+  OptionExample out{sample.row, read_frames(sample, features, config), {}};
   for (size_t k = 0; k < sample.options.size(); ++k) {
     out.options.push_back(prompts.vqa(sample, static_cast<int>(k)));
   }
@@ -31,12 +33,12 @@ OptionExample make_options(const Sample& sample, const FeatureStore& features,
 Dataset::Dataset(const Config& config, const std::string& split, const FeatureStore& features,
                  const Tokenizer& tokenizer)
     : split_(split),
-      samples_(
-          read_annotations(config.data.dataset, config.data.folder, split, config.data.subtitles)),
+      types_(find_annotation_reader(config.data.dataset).form->types),
+      samples_(read_annotations(config.data, split)),
       features_(features),
-      prompts_(tokenizer, config.model.max_feats, config.model.max_seq_len),
-      max_feats_(config.model.max_feats),
-      max_seq_len_(config.model.max_seq_len) {
+      prompts_(tokenizer, config),
+      config_(config) {
+  name_as_stored(features, samples_);
   if (config.data.shuffle_options) {
     shuffle_options(samples_, static_cast<uint64_t>(config.train.seed));
   }
@@ -44,12 +46,13 @@ Dataset::Dataset(const Config& config, const std::string& split, const FeatureSt
 
 Example Dataset::example(int64_t row) const {
   const Sample& question = sample(row);
-  return {row, read_frames(question, features_, max_feats_),
-          prompts_.vqa(question, question.answer.value()), prompts_.vaq(question)};
+  return {row, read_frames(question, features_, config_),
+          prompts_.vqa(question, question.answer.value()), prompts_.vaq(question),
+          prompts_.with_qav() ? prompts_.qav(question) : Prompt()};
 }
 
 OptionExample Dataset::options(int64_t row) const {
-  return make_options(sample(row), features_, prompts_, max_feats_);
+  return make_options(sample(row), features_, prompts_, config_);
 }
 
 std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride,
@@ -57,10 +60,8 @@ std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t strid
   std::vector<OverLongPrompt> found;
   for (int64_t row = first; row < size(); row += stride) {
     interrupt();
-    const Sample& question = sample(row);
-    const int64_t length = std::max(prompts_.vqa(question, question.answer.value_or(0)).size(),
-                                    question.answer ? prompts_.vaq(question).size() : 0);
-    if (length > max_seq_len_) found.push_back({row, length});
+    const int64_t length = prompts_.measure(sample(row)).tokens;
+    if (length > config_.model.max_seq_len) found.push_back({row, length});
   }
   return found;
 }

@@ -12,10 +12,14 @@ namespace {
 
 constexpr std::string_view kQuestion = "Question:";
 constexpr std::string_view kAnswer = "Answer: The answer is";
+constexpr std::string_view kVideo = "Video:";
+constexpr std::string_view kDialogue = "{dialogue}";
 
-std::string instruction(const Sample& sample, std::string_view wanted, std::string_view given) {
-  return fmt::format("Instruction: Predict the {} based on the {} and {}.\nVideo:", wanted,
-                     sample.about_dialogue ? "dialogue, video" : "video", given);
+std::string instruction(const Sample& sample, std::string text) {
+  for (size_t at = 0; (at = text.find(kDialogue, at)) != std::string::npos;) {
+    text.replace(at, kDialogue.size(), sample.about_dialogue ? "dialogue, " : "");
+  }
+  return text + "\n";
 }
 
 std::string choices(const Sample& sample) {
@@ -37,9 +41,16 @@ void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
 
 }  // namespace
 
+PromptBuilder::PromptBuilder(const Tokenizer& tokenizer, const Config& config)
+    : tokenizer_(tokenizer),
+      max_feats_(config.model.max_feats),
+      max_seq_len_(config.model.max_seq_len),
+      instructions_(config.prompt),
+      with_qav_(config.loss.qav > 0) {}
+
 Prompt PromptBuilder::vqa(const Sample& sample, int option) const {
   BOVILA_CHECK(option >= 0 && option < std::ssize(sample.options), "option {}", option);
-  std::string text = fmt::format("{} {}\n", kQuestion, sample.question);
+  std::string text = fmt::format("{}{} {}\n", sample.context, kQuestion, sample.question);
   const auto question_end = static_cast<int64_t>(text.size());
   text += choices(sample);
   text += kAnswer;
@@ -47,9 +58,9 @@ Prompt PromptBuilder::vqa(const Sample& sample, int option) const {
   text += letter(sample, option);
 
   const Encoding rest = tokenizer_.encode(text);
-  Prompt prompt = assemble(sample, instruction(sample, "answer", "question"), rest);
+  Prompt prompt = assemble(sample, instruction(sample, instructions_.vqa), rest);
   const int64_t rest_start = prompt.size() - 1 - std::ssize(rest.ids);
-  const int64_t question = rest.token_at(std::ssize(kQuestion));
+  const int64_t question = rest.token_at(std::ssize(sample.context) + std::ssize(kQuestion));
   prompt.label_start = rest_start + rest.token_at(label);
   prompt.question_start = rest_start + question;
   prompt.question_len = rest.token_at(question_end) - question;
@@ -58,7 +69,7 @@ Prompt PromptBuilder::vqa(const Sample& sample, int option) const {
 
 Prompt PromptBuilder::vaq(const Sample& sample) const {
   BOVILA_CHECK(sample.answer.has_value(), "question {} hides its answer", sample.question_id);
-  std::string text = choices(sample);
+  std::string text = sample.context + choices(sample);
   text += kAnswer;
   text += letter(sample, *sample.answer);
   text += fmt::format("\n{}", kQuestion);
@@ -66,31 +77,65 @@ Prompt PromptBuilder::vaq(const Sample& sample) const {
   text += fmt::format(" {}", sample.question);
 
   const Encoding rest = tokenizer_.encode(text);
-  Prompt prompt = assemble(sample, instruction(sample, "question", "answer"), rest);
+  Prompt prompt = assemble(sample, instruction(sample, instructions_.vaq), rest);
   prompt.label_start = prompt.size() - 1 - std::ssize(rest.ids) + rest.token_at(label);
   return prompt;
+}
+
+Prompt PromptBuilder::qav(const Sample& sample) const {
+  BOVILA_CHECK(sample.answer.has_value(), "question {} hides its answer", sample.question_id);
+  const std::string given = instruction(sample, instructions_.qav);
+  const std::string rest =
+      fmt::format("{}{} {}\n{}{}{}\n{}", sample.context, kQuestion, sample.question,
+                  choices(sample), kAnswer, letter(sample, *sample.answer), kVideo);
+  Prompt prompt;
+  prompt.tokens.push_back(tokenizer_.bos());
+  if (sample.about_dialogue) {  // each part by itself, also where there is no dialogue
+    append(prompt.tokens, tokenizer_.encode(given).ids);
+    const auto ids = tokenizer_.encode(rest).ids;
+    if (sample.dialogue) append_dialogue(sample, std::ssize(ids) + max_feats_ + 1, prompt);
+    append(prompt.tokens, ids);
+  } else {
+    append(prompt.tokens, tokenizer_.encode(given + rest).ids);
+  }
+  prompt.video_start = prompt.label_start = prompt.size();
+  prompt.tokens.resize(prompt.tokens.size() + max_feats_, 0);
+  prompt.tokens.push_back(tokenizer_.eos());
+  return prompt;
+}
+
+PromptLength PromptBuilder::measure(const Sample& sample) const {
+  PromptLength length;
+  const auto add = [&](const Prompt& prompt) {
+    length.tokens = std::max(length.tokens, prompt.size());
+    length.is_cut = length.is_cut || prompt.num_cut_tokens > 0;
+  };
+  add(vqa(sample, sample.answer.value_or(0)));
+  if (sample.answer) add(vaq(sample));
+  if (sample.answer && with_qav_) add(qav(sample));
+  return length;
 }
 
 Prompt PromptBuilder::assemble(const Sample& sample, const std::string& instruction,
                                const Encoding& rest) const {
   Prompt prompt;
   prompt.tokens.push_back(tokenizer_.bos());
-  append(prompt.tokens, tokenizer_.encode(instruction).ids);
+  append(prompt.tokens, tokenizer_.encode(fmt::format("{}{}", instruction, kVideo)).ids);
   prompt.video_start = prompt.size();
   prompt.tokens.resize(prompt.tokens.size() + max_feats_, 0);
   prompt.tokens.push_back(tokenizer_.newline());
-  if (sample.dialogue) {
-    std::vector<int32_t> dialogue =
-        tokenizer_.encode(fmt::format("Dialogue: {}\n", *sample.dialogue)).ids;
-    const int64_t over =
-        prompt.size() + std::ssize(dialogue) + std::ssize(rest.ids) + 1 - max_seq_len_;
-    prompt.num_cut_tokens = std::clamp<int64_t>(over, 0, std::ssize(dialogue));
-    dialogue.resize(dialogue.size() - prompt.num_cut_tokens);
-    append(prompt.tokens, dialogue);
-  }
+  if (sample.dialogue) append_dialogue(sample, std::ssize(rest.ids) + 1, prompt);
   append(prompt.tokens, rest.ids);
   prompt.tokens.push_back(tokenizer_.eos());
   return prompt;
+}
+
+void PromptBuilder::append_dialogue(const Sample& sample, int64_t others, Prompt& prompt) const {
+  auto dialogue = tokenizer_.encode(fmt::format("Dialogue: {}\n", *sample.dialogue)).ids;
+  const int64_t over = prompt.size() + std::ssize(dialogue) + others - max_seq_len_;
+  prompt.num_cut_tokens = std::clamp<int64_t>(over, 0, std::ssize(dialogue));
+  dialogue.resize(dialogue.size() - prompt.num_cut_tokens);
+  append(prompt.tokens, dialogue);
 }
 
 }  // namespace bovila

@@ -22,8 +22,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kKeys[] = {"video", "question", "options",       "start",
-                                      "end",   "dialogue", "allow_missing", "id"};
+constexpr std::string_view kKeys[] = {"video",    "question",      "options", "start",   "end",
+                                      "dialogue", "allow_missing", "caption", "context", "id"};
+constexpr std::string_view kKeysOfSets[] = {"answer", "type", "name", "qtype"};
 struct OtherName {
   std::string_view theirs, ours;
 };
@@ -45,7 +46,6 @@ constexpr OtherName kOtherNames[] = {{"candidates", "options"},
                                      {"sub", "dialogue"},
                                      {"qid", "id"},
                                      {"question_id", "id"}};
-constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
 constexpr double kMaxClipSeconds = 1e7;
 
 json parse_object(std::string_view text) {
@@ -88,11 +88,31 @@ class LineReader {
     }
   }
   /// A text, or a list of them.
-  void read_videos(std::vector<std::string>& out) {
-    const json* value = given(fields_, "video");
+  void read_one_or_more(const char* key, std::vector<std::string>& out) {
+    const json* value = given(fields_, key);
     if (value == nullptr) return;
-    if (value->is_array()) return read_texts("video", out);
-    if (!take_text(*value, "video", out.emplace_back())) out.clear();
+    if (value->is_array()) return read_texts(key, out);
+    if (!take_text(*value, key, out.emplace_back())) out.clear();
+  }
+  /// The right one of so many options, by its number or its letter.
+  void read_answer(size_t num_options, std::optional<int>& out) {
+    const json* value = given(fields_, "answer");
+    if (value == nullptr || num_options < kMinOptions || num_options > kMaxOptions) return;
+    out = option_of(*value, num_options);
+    if (out) return;
+    const auto last = static_cast<int>(num_options) - 1;
+    problems_.push_back(fmt::format("\"answer\": expected 0 to {} or A to {}, got {}", last,
+                                    static_cast<char>('A' + last), shown(*value)));
+  }
+  void read_type_number(int& out) {
+    const json* value = given(fields_, "qtype");
+    if (value == nullptr) return;
+    if (value->is_number_integer() && *value >= -1 && *value <= kMaxTypeNumber) {
+      out = value->get<int>();
+    } else {
+      problems_.push_back(fmt::format("\"qtype\": expected a whole number, -1 to {}, got {}",
+                                      kMaxTypeNumber, shown(*value)));
+    }
   }
   void read_seconds(const char* key, std::optional<double>& out) {
     const json* value = given(fields_, key);
@@ -108,7 +128,7 @@ class LineReader {
   }
   void check_keys() {
     for (const auto& [key, value] : fields_.items()) {
-      if (std::ranges::count(kKeys, key) > 0) continue;
+      if (std::ranges::count(kKeys, key) + std::ranges::count(kKeysOfSets, key) > 0) continue;
       const std::string_view meant = meant_key(key);
       problems_.push_back(fmt::format(
           "unknown key \"{}\"{}; a question has {}", to_valid_utf8(key.substr(0, kMaxShownKey)),
@@ -119,12 +139,27 @@ class LineReader {
 
  private:
   static constexpr size_t kMaxShownKey = 60, kMaxProblems = 10;
+  static constexpr int kMaxTypeNumber = 1'000'000;
+
+  static std::string shown(const json& value) {
+    const auto text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+    return to_valid_utf8(text.substr(0, kMaxShownKey));
+  }
+  static std::optional<int> option_of(const json& value, size_t num_options) {
+    if (value.is_number_unsigned() && value.get<uint64_t>() < num_options) return value.get<int>();
+    if (!value.is_string() || value.get_ref<const std::string&>().size() != 1) return {};
+    const int index = value.get_ref<const std::string&>()[0] - 'A';
+    if (index < 0 || index >= static_cast<int>(num_options)) return {};
+    return index;
+  }
 
   /// By what other tools and data sets call it, else by spelling.
   static std::string_view meant_key(const std::string& key) {
     const auto other = std::ranges::find(kOtherNames, key, &OtherName::theirs);
     if (other != std::end(kOtherNames)) return other->ours;
-    return nearest(key, {std::begin(kKeys), std::end(kKeys)});
+    std::vector<std::string_view> known(std::begin(kKeys), std::end(kKeys));
+    known.insert(known.end(), std::begin(kKeysOfSets), std::end(kKeysOfSets));
+    return nearest(key, known);
   }
   void expected(const char* key, const char* what, const json& value) {
     problems_.push_back(fmt::format("\"{}\": expected {}, got {}", key, what, value.type_name()));
@@ -189,9 +224,10 @@ void find_missing(Query& query, const FeatureStore& features) {
                                     query.missing.size(), query.videos.size())));
 }
 
-/// What is wrong with the times of a clip, or "".
+/// What is wrong with the times of a clip, or "". `features`, where they are known, have a frame of
+/// it.
 std::string times_problem(const Query& query, int64_t frames_per_second,
-                          const FeatureStore& features) {
+                          const FeatureStore* features) {
   if (!query.start_s && !query.end_s) return "";
   if (!query.start_s || !query.end_s) return "\"start\" and \"end\" come together";
   if (query.videos.size() > 1) return "\"start\" and \"end\" are times in one video";
@@ -199,8 +235,8 @@ std::string times_problem(const Query& query, int64_t frames_per_second,
   if (!(start >= 0 && start <= end && end <= kMaxClipSeconds)) {
     return fmt::format("expected 0 <= \"start\" <= \"end\" in seconds, got {} to {}", start, end);
   }
-  if (query.videos.empty()) return "";
-  const auto frames = features.num_frames(query.videos.front());
+  if (query.videos.empty() || features == nullptr) return "";
+  const auto frames = features->num_frames(query.videos.front());
   if (!frames || frames_per_second * round_half_even(start) < *frames) return "";
   return fmt::format("the clip starts at {} s, video \"{}\" has {} frames, {} a second", start,
                      query.videos.front(), *frames, frames_per_second);
@@ -217,6 +253,28 @@ std::vector<FrameSpan> spans(const Query& query, int64_t frames_per_second) {
   return all;
 }
 
+/// "Caption: A man.\n", in one line; nothing of a blank text.
+std::string line_of(std::string_view word, std::string said) {
+  if (strip(said).empty()) return "";
+  std::ranges::replace(said, '\n', ' ');
+  return fmt::format("{}: {}\n", word, strip(said));
+}
+
+/// What a question says of itself, once nothing is wrong with it.
+Sample to_sample(const Query& query, int64_t frames_per_second) {
+  Sample sample;
+  sample.video_id =
+      query.name.empty() ? fmt::format("{}", fmt::join(query.videos, " ")) : query.name;
+  sample.context = line_of("Caption", query.caption) + line_of("Context", query.context);
+  sample.question = normalize_question(query.question);
+  sample.options = query.options;
+  sample.answer = query.answer;
+  sample.types = query.types;
+  sample.question_type = query.question_type;
+  sample.clip = spans(query, frames_per_second);
+  return sample;
+}
+
 }  // namespace
 
 void parse_query(std::string_view line, Query& query) {
@@ -224,21 +282,52 @@ void parse_query(std::string_view line, Query& query) {
   if (const json* id = given(fields, "id")) query.id = id->dump();
   LineReader reader(fields, query.problems);
   reader.check_keys();
-  reader.read_videos(query.videos);
+  reader.read_one_or_more("video", query.videos);
   reader.read_text("question", query.question);
   reader.read_texts("options", query.options);
   reader.read_seconds("start", query.start_s);
   reader.read_seconds("end", query.end_s);
   reader.read_text("dialogue", query.dialogue);
   reader.read_flag("allow_missing", query.allow_missing);
+  reader.read_text("caption", query.caption);
+  reader.read_text("context", query.context);
+  reader.read_one_or_more("type", query.types);
+  reader.read_text("name", query.name);
+  reader.read_type_number(query.question_type);
+  reader.read_answer(query.options.size(), query.answer);
+}
+
+Sample sample_of(Query& query, int64_t frames_per_second, bool subtitles) {
+  check_options(query);
+  if (strip(query.question).empty() && !is_refused(query, "question")) {
+    query.problems.emplace_back("\"question\" is missing or blank");
+  }
+  if (query.videos.empty() && !is_refused(query, "video")) {
+    query.problems.emplace_back("\"video\" is missing");
+  }
+  const json id = query.id.empty() ? json() : json::parse(query.id);
+  if (!id.is_null() && !id.is_string() && !id.is_number_integer()) {
+    query.problems.push_back(
+        fmt::format("\"id\": expected a text or a whole number, got {}", id.type_name()));
+  }
+  if (auto problem = times_problem(query, frames_per_second, nullptr); !problem.empty()) {
+    query.problems.push_back(std::move(problem));
+  }
+  if (!query.problems.empty()) throw UserError("{}", fmt::join(query.problems, "; "));
+  Sample sample = to_sample(query, frames_per_second);
+  sample.question_id = id.is_string() ? id.get<std::string>() : query.id;
+  sample.about_dialogue = subtitles;
+  if (subtitles) sample.dialogue = query.dialogue;
+  return sample;
 }
 
 Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& features) {
   const QuestionForm& form = *find_annotation_reader(config.dataset).form;
+  const int64_t rate = config.frames_per_second.value_or(form.frames_per_second);
   fill_in(query, form, features);
   check_options(query);
   find_missing(query, features);
-  if (auto problem = times_problem(query, form.frames_per_second, features); !problem.empty()) {
+  if (auto problem = times_problem(query, rate, &features); !problem.empty()) {
     query.problems.push_back(std::move(problem));
   }
   if (query.dialogue && !config.subtitles) {
@@ -247,13 +336,9 @@ Sample make_sample(Query& query, const DataConfig& config, const FeatureStore& f
         "trained with dialogues");
   }
   if (!query.problems.empty()) throw UserError("{}", fmt::join(query.problems, "; "));
-  Sample sample;
-  sample.video_id = fmt::format("{}", fmt::join(query.videos, " "));
-  sample.question = normalize_question(query.question);
-  sample.options = query.options;
-  sample.about_dialogue = form.about_dialogue;
+  Sample sample = to_sample(query, rate);
+  sample.about_dialogue = form.about_dialogue || config.subtitles;
   if (config.subtitles) sample.dialogue = form.dialogue(query.dialogue.value_or(""));
-  sample.clip = spans(query, form.frames_per_second);
   return sample;
 }
 

@@ -49,14 +49,11 @@ std::string answer_line(const std::string& line, const Answerer& answerer, Query
 
 Answerer::Answerer(const Config& config, const FeatureStore& features, const Tokenizer& tokenizer,
                    const Bovila& model)
-    : config_(config),
-      features_(features),
-      prompts_(tokenizer, config.model.max_feats, config.model.max_seq_len),
-      model_(model) {}
+    : config_(config), features_(features), prompts_(tokenizer, config), model_(model) {}
 
 OptionScores Answerer::answer(Query& query) const {
   const Sample sample = make_sample(query, config_.data, features_);
-  const auto question = make_options(sample, features_, prompts_, config_.model.max_feats);
+  const auto question = make_options(sample, features_, prompts_, config_);
   const auto& longest = *std::ranges::max_element(question.options, {}, &Prompt::size);
   if (longest.size() > config_.model.max_seq_len) {
     throw UserError("the prompt has {} tokens, model.max_seq_len is {}: ask shorter, or raise it",

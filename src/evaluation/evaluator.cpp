@@ -72,7 +72,8 @@ std::vector<std::vector<int64_t>> group_by_length(const Dataset& data, int64_t b
   std::iota(rows.begin(), rows.end(), 0);
   const auto text_bytes = [&](int64_t row) {
     const Sample& sample = data.sample(row);
-    size_t bytes = sample.question.size() + (sample.dialogue ? sample.dialogue->size() : 0);
+    size_t bytes = sample.context.size() + sample.question.size() +
+                   (sample.dialogue ? sample.dialogue->size() : 0);
     for (const std::string& option : sample.options) bytes += option.size();
     return bytes;
   };
@@ -199,11 +200,12 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   std::vector<SequenceTree> rows;
   std::vector<int64_t> labels, pair;
   std::vector<Tensor> frames;
+  const int64_t max_feats = model.parameters().temporal_emb().size(0);
   int64_t pairs = 0;
   for (const OptionExample& question : batch) {
     rows.push_back(option_row(question, pairs, labels, pair));
     pairs += static_cast<int64_t>(question.options.size());
-    frames.push_back(torch::tensor(question.frames).view({-1, kFeatureDim}));
+    frames.push_back(torch::tensor(question.frames).view({max_feats, -1}));
   }
   const auto video = model.video(copy_to(torch::stack(frames), device));
   const auto sequences = lay_out(rows, video.size(1), device);

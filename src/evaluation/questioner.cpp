@@ -6,7 +6,6 @@
 
 #include "bovila/data/prefetcher.h"
 #include "bovila/dist/agreement.h"
-#include "bovila/features/feature_store.h"
 #include "bovila/model/device_copy.h"
 
 namespace bovila {
@@ -64,6 +63,7 @@ std::vector<std::string> ask_questions(const Bovila& model, std::span<const Exam
   std::vector<SequenceTree> rows;
   std::vector<int64_t> lengths;
   std::vector<torch::Tensor> frames;
+  const int64_t max_feats = model.parameters().temporal_emb().size(0);
   for (const Example& example : batch) {
     const Prompt& vaq = example.vaq;
     // The last token, end-of-sequence, is a label only: nothing is read off its position.
@@ -71,7 +71,7 @@ std::vector<std::string> ask_questions(const Bovila& model, std::span<const Exam
         SequenceTree::chain(std::span(vaq.tokens).first(vaq.tokens.size() - 1), vaq.video_start));
     lengths.push_back(vaq.size() - vaq.label_start);
     rows.back().want(0, vaq.label_start - 1, lengths.back());
-    frames.push_back(torch::tensor(example.frames).view({-1, kFeatureDim}));
+    frames.push_back(torch::tensor(example.frames).view({max_feats, -1}));
   }
   const auto video = model.video(copy_to(torch::stack(frames), device));
   const auto sequences = lay_out(rows, video.size(1), device);

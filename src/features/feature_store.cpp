@@ -25,14 +25,18 @@ struct Shard {
   hdf5::Handle file;
 };
 
-constexpr size_t kMaxRun = 2048;  // frames a read, which bounds its memory: 6 MB
+constexpr int64_t kMaxReadElements = int64_t{2048} * kFeatureDim;  // bounds a read's memory: 6 MB
+
+bool has_width(const std::vector<int64_t>& shape) {
+  return shape.size() == 2 && shape[1] > 0 && shape[1] <= kMaxFeatureDim;
+}
 
 /// Runs of consecutive numbers in an ascending list, as (place in the list, length of at most
-/// kMaxRun).
-std::vector<std::pair<size_t, size_t>> runs_of(std::span<const int64_t> rows) {
+/// `longest`).
+std::vector<std::pair<size_t, size_t>> runs_of(std::span<const int64_t> rows, size_t longest) {
   std::vector<std::pair<size_t, size_t>> runs;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (i > 0 && rows[i] == rows[i - 1] + 1 && runs.back().second < kMaxRun) {
+    if (i > 0 && rows[i] == rows[i - 1] + 1 && runs.back().second < longest) {
       ++runs.back().second;
     } else {
       runs.emplace_back(i, 1);
@@ -48,9 +52,12 @@ struct FeatureStore::Impl {
   std::string source;
   bool half = true;
   bool has_checksums = true;
+  int64_t dim = 0;
   std::vector<Shard> shards;
   std::map<std::string, Location, std::less<>> videos;
 
+  /// Frames of one read.
+  int64_t max_run() const { return std::max<int64_t>(kMaxReadElements / dim, 1); }
   hdf5::Type type() const { return half ? hdf5::Type::kFloat16 : hdf5::Type::kFloat32; }
 
   void open_shard(const std::vector<VideoFrames>& contents) {
@@ -64,8 +71,9 @@ struct FeatureStore::Impl {
     }
     const auto frames = hdf5::describe(shard.file.get(), "frames");
     const auto checksums = hdf5::describe(shard.file.get(), "checksums");
-    if (frames.shape != std::vector<int64_t>{rows, kFeatureDim} || frames.type != type() ||
-        checksums.shape != std::vector<int64_t>{rows}) {
+    if (shards.empty() && has_width(frames.shape)) dim = frames.shape[1];
+    if (!has_width(frames.shape) || frames.shape != std::vector<int64_t>{rows, dim} ||
+        frames.type != type() || checksums.shape != std::vector<int64_t>{rows}) {
       throw UserError(
           "{} does not hold the {} frames that index.json says; convert the features "
           "again",
@@ -84,7 +92,7 @@ struct FeatureStore::Impl {
   std::vector<std::byte> read_checked(std::string_view video, const Location& at, int64_t first,
                                       int64_t count) const {
     const Shard& shard = shards[at.shard];
-    const size_t frame_bytes = static_cast<size_t>(kFeatureDim) * hdf5::size_of(type());
+    const size_t frame_bytes = static_cast<size_t>(dim) * hdf5::size_of(type());
     std::vector<std::byte> frames(static_cast<size_t>(count) * frame_bytes);
     const int64_t row = at.first + first;
     hdf5::read_rows(shard.file.get(), "frames", type(), row, count, frames);
@@ -133,16 +141,15 @@ FeatureStore FeatureStore::of_one_video(const std::string& file) {
   auto impl = std::make_unique<Impl>();
   Shard shard{file, hdf5::open_file(file)};
   const auto frames = hdf5::describe(shard.file.get(), "frames");
-  const bool fits = frames.shape.size() == 2 && frames.shape[0] > 0 &&
-                    frames.shape[1] == kFeatureDim &&
+  const bool fits = has_width(frames.shape) && frames.shape[0] > 0 &&
                     (frames.type == hdf5::Type::kFloat16 || frames.type == hdf5::Type::kFloat32);
   if (!fits) {
-    throw UserError("{}: expected /frames of shape [frames, {}], float16 or float32", file,
-                    kFeatureDim);
+    throw UserError("{}: expected /frames of shape [frames, width], float16 or float32", file);
   }
   impl->folder = impl->source = file;
   impl->half = frames.type == hdf5::Type::kFloat16;
   impl->has_checksums = false;
+  impl->dim = frames.shape[1];
   impl->videos.emplace(std::filesystem::path(file).stem().string(),
                        Location{0, 0, frames.shape[0]});
   impl->shards.push_back(std::move(shard));
@@ -155,6 +162,10 @@ FeatureStore& FeatureStore::operator=(FeatureStore&&) noexcept = default;
 
 int64_t FeatureStore::num_videos() const {
   return static_cast<int64_t>(impl_->videos.size());
+}
+
+int64_t FeatureStore::dim() const {
+  return impl_->dim;
 }
 
 std::optional<int64_t> FeatureStore::num_frames(std::string_view video) const {
@@ -180,20 +191,20 @@ int64_t FeatureStore::num_shards() const {
 void FeatureStore::read(std::string_view video, std::span<const int64_t> rows,
                         std::span<float> out) const {
   const Location& at = impl_->find(video);
-  BOVILA_CHECK(out.size() == rows.size() * static_cast<size_t>(kFeatureDim) &&
+  const auto width = static_cast<size_t>(dim());
+  BOVILA_CHECK(out.size() == rows.size() * width &&
                    std::ranges::all_of(rows, [&](int64_t r) { return r >= 0 && r < at.count; }),
                "rows of video '{}' that are not there, or no room for them", video);
-  for (const auto& [place, length] : runs_of(rows)) {
+  for (const auto& [place, length] : runs_of(rows, static_cast<size_t>(impl_->max_run()))) {
     const auto frames = impl_->read_checked(video, at, rows[place], static_cast<int64_t>(length));
-    impl_->to_floats(frames, out.subspan(place * static_cast<size_t>(kFeatureDim),
-                                         length * static_cast<size_t>(kFeatureDim)));
+    impl_->to_floats(frames, out.subspan(place * width, length * width));
   }
 }
 
 void FeatureStore::verify(const std::function<void(int64_t)>& progress) const {
   for (const auto& [name, location] : impl_->videos) {
-    for (int64_t first = 0; first < location.count; first += kMaxRun) {
-      const auto count = std::min<int64_t>(kMaxRun, location.count - first);
+    for (int64_t first = 0; first < location.count; first += impl_->max_run()) {
+      const auto count = std::min(impl_->max_run(), location.count - first);
       const auto frames = impl_->read_checked(name, location, first, count);
       if (progress) progress(static_cast<int64_t>(frames.size()));
     }
@@ -203,13 +214,13 @@ void FeatureStore::verify(const std::function<void(int64_t)>& progress) const {
 int64_t verify_feature_set(const std::string& folder,
                            const std::function<void(int64_t, int64_t)>& progress) {
   const FeatureIndex index = read_feature_index(folder);
-  int64_t total = 0, done = 0;
-  for (const ShardFile& file : index.files) total += file.bytes;
+  int64_t hashed = 0, frames = 0, done = 0;
+  for (const ShardFile& file : index.files) hashed += file.bytes;
   for (const auto& contents : index.shards) {
-    for (const VideoFrames& video : contents) {
-      total += video.num_frames * kFeatureDim * (index.half ? 2 : 4);
-    }
+    for (const VideoFrames& video : contents) frames += video.num_frames;
   }
+  const int64_t element_bytes = index.half ? 2 : 4;
+  int64_t total = hashed + frames * kFeatureDim * element_bytes;  // as far as is known here
   const auto advance = [&](int64_t bytes) {
     done += bytes;
     if (progress) progress(done, total);
@@ -224,6 +235,7 @@ int64_t verify_feature_set(const std::string& folder,
     }
   }
   const FeatureStore store(folder);
+  total = hashed + frames * store.dim() * element_bytes;
   store.verify(advance);
   return store.num_videos();
 }

@@ -11,7 +11,6 @@
 #include "bovila/core/hash.h"
 #include "bovila/core/hdf5.h"
 #include "bovila/core/output_place.h"
-#include "bovila/features/feature_store.h"
 #include "src/features/feature_index.h"
 
 namespace bovila {
@@ -24,9 +23,9 @@ void write_shard(const fs::path& path, const FeatureSource& source, std::span<co
   int64_t rows = 0;
   for (const size_t video : videos) rows += source.videos[video].num_frames;
   const auto type = source.half ? hdf5::Type::kFloat16 : hdf5::Type::kFloat32;
-  const size_t frame_bytes = static_cast<size_t>(kFeatureDim) * hdf5::size_of(type);
+  const size_t frame_bytes = static_cast<size_t>(source.dim) * hdf5::size_of(type);
   const auto file = hdf5::create_file(path.string());
-  hdf5::create_dataset(file.get(), "frames", type, std::vector<int64_t>{rows, kFeatureDim});
+  hdf5::create_dataset(file.get(), "frames", type, std::vector<int64_t>{rows, source.dim});
   std::vector<uint64_t> checksums;
   int64_t first = 0;
   for (const size_t video : videos) {

@@ -25,17 +25,18 @@ struct NpyFile {
   fs::path path;
   size_t element_bytes = 2;  // half, float or double
   int64_t num_frames = 0;
+  int64_t dim = 0;
   int64_t data_start = 0;
 
   bool is_half() const { return element_bytes == 2; }
-  size_t num_values() const { return static_cast<size_t>(num_frames * kFeatureDim); }
+  size_t num_values() const { return static_cast<size_t>(num_frames * dim); }
 };
 
 [[noreturn]] void refuse(const fs::path& path, std::string_view what) {
   throw UserError(
-      "{}: {}; expected an array [frames, {}] of float16, float32 or float64, as "
+      "{}: {}; expected an array [frames, width] of float16, float32 or float64, as "
       "numpy.save writes it",
-      path.string(), what, kFeatureDim);
+      path.string(), what);
 }
 
 /// Everything before the values.
@@ -70,8 +71,9 @@ NpyFile open_npy(const fs::path& path) {
   if (!std::regex_search(header, found, form)) {
     refuse(path, "it holds " + std::string(header.substr(std::min<size_t>(10, header.size()))));
   }
-  NpyFile npy{path, std::stoul(found[1]), std::stoll(found[2]), std::ssize(header)};
-  if (std::stoll(found[3]) != kFeatureDim) {
+  NpyFile npy{path, std::stoul(found[1]), std::stoll(found[2]), std::stoll(found[3]),
+              std::ssize(header)};
+  if (npy.dim < 1 || npy.dim > kMaxFeatureDim) {
     refuse(path, fmt::format("its shape is [{}, {}]", found[2].str(), found[3].str()));
   }
   const auto expected =
@@ -140,6 +142,10 @@ FeatureSource npy_source(const std::string& folder) {
       continue;
     }
     files->push_back(npy);
+    if (npy.dim != files->front().dim) {
+      refuse(path, fmt::format("a frame of it has {} numbers, one of {} {}", npy.dim,
+                               files->front().path.filename().string(), files->front().dim));
+    }
     source.videos.push_back({name, npy.num_frames});
   }
   note_left_out(source, empty, folder);
@@ -150,6 +156,7 @@ FeatureSource npy_source(const std::string& folder) {
         first_names(passed_over)));
   }
   source.identity = sha256_of(identity);
+  source.dim = files->front().dim;
   source.half = std::ranges::all_of(*files, &NpyFile::is_half);
   source.read = [files, half = source.half](size_t video, std::span<std::byte> out) {
     read_values((*files)[video], half, out);

@@ -93,7 +93,8 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
   require_same(checkpoint, deck, features, line, preemption);
   const auto llama = read_model_params(config.model, *tokenizer);
-  Bovila model = make_model(config, llama, /*for_training=*/false, device, host, host, preemption);
+  Bovila model = make_model(config, llama, features.dim(), /*for_training=*/false, device, host,
+                            host, preemption);
   if (checkpoint.is_published) {
     const std::string file = checkpoint.folder.string();
     report_published("answering with the published checkpoint", file,

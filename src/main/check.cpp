@@ -47,9 +47,12 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
     check_memory(memory, node.size(), machine_memory());
     const auto plan = plan_training(config.train, inputs.train->size(), ranks.size());
     for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
-    AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
+    AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU,
+                          inputs.features->dim());
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
+    const auto concern = rate_concern(config.train, inputs.llama);
+    if (!concern.empty()) log::warn("{}", concern);
     std::vector<DataReport> reports;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {
       reports.push_back(make_data_report(data->split(), data->samples(), data->prompts(),

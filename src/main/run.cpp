@@ -276,7 +276,10 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     check_memory(memory, node.size(), machine_memory());
     if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
   });
-  Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
+  const auto concern = with_train ? rate_concern(config.train, inputs->llama) : "";
+  if (ranks.rank() == 0 && !concern.empty()) log::warn("{}", concern);
+  Bovila model = make_model(config, inputs->llama, inputs->features->dim(), with_train, device,
+                            ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] {
       if (ranks.rank() == 0) warn_of_other_weights(config.train.start, identity);

@@ -8,7 +8,6 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/random.h"
-#include "bovila/features/feature_store.h"
 
 namespace bovila {
 namespace {
@@ -27,14 +26,15 @@ int64_t num_adapted_layers(const LlamaParams& llama, const ModelConfig& model) {
 }  // namespace
 
 AdapterParameters::AdapterParameters(const LlamaParams& llama, const ModelConfig& model,
-                                     bool train_scale_proj, uint64_t seed, torch::Device device)
+                                     bool train_scale_proj, uint64_t seed, torch::Device device,
+                                     int64_t feature_dim)
     : first_adapted_layer_(llama.n_layers - num_adapted_layers(llama, model)) {
   if (first_adapted_layer_ < 0) {
     throw UserError("model.adapter_layers is {}, but the LLaMA has {} layers; set it to {} or less",
                     model.adapter_layers, llama.n_layers, llama.n_layers);
   }
   add("adapter_query.weight", {model.adapter_len * num_adapted_layers(llama, model), llama.dim});
-  add("visual_proj.weight", {llama.dim, kFeatureDim});
+  add("visual_proj.weight", {llama.dim, feature_dim});
   add("temporal_emb.weight", {model.max_feats, llama.dim});
   for (int64_t layer = first_adapted_layer_; layer < llama.n_layers; ++layer) {
     add(gate_name(layer, 1), {1, llama.n_heads, 1, 1});
@@ -91,7 +91,7 @@ void AdapterParameters::set_start_values(const ModelConfig& model, uint64_t seed
     } else if (name.ends_with("gate2")) {
       values.fill_(-model.attention_bias);
     } else if (name.starts_with("visual_proj") || is_scale) {
-      const int64_t inputs = is_scale ? scale_weight().size(1) : kFeatureDim;
+      const int64_t inputs = (is_scale ? scale_weight() : visual_proj()).size(1);
       const double bound = 1 / std::sqrt(static_cast<double>(inputs));
       values.uniform_(-bound, bound, random);
     } else {

@@ -32,8 +32,12 @@ std::vector<AdapterSlots> Bovila::adapter_slots() const {
   return slots;
 }
 
-torch::Tensor Bovila::video(const torch::Tensor& frames_BFC) const {
-  return video_tokens(frames_BFC, parameters_, llama_.precision());
+torch::Tensor Bovila::project(const torch::Tensor& frames_BFC) const {
+  return project_frames(frames_BFC, parameters_, llama_.precision());
+}
+
+torch::Tensor Bovila::place(const torch::Tensor& projected_BFD) const {
+  return video_tokens(projected_BFD, parameters_);
 }
 
 torch::Tensor Bovila::hidden(const Sequences& sequences, const torch::Tensor& video_BFD,

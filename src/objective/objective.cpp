@@ -1,5 +1,5 @@
 // The terms. Each pass is differentiated and freed before the next: VQA of the whole micro-batch,
-// whose regulariser couples its questions; then VAQ and AQA of some questions at a time.
+// whose regulariser couples its questions; then VAQ and AQA, and QAV, of some questions at a time.
 #include "bovila/objective/objective.h"
 
 #include <ATen/record_function.h>
@@ -43,6 +43,16 @@ Tensor aqa_loss(const Questions& questions, const Scored& answers, int64_t num_t
   return ((1 - sum(u) / tokens) * (sum(surprise) / tokens)).sum();
 }
 
+/// The mean over all slots of `num_questions`, these questions' part: slot i's frame is frame i.
+Tensor qav_loss(const Tensor& logits_NF, int64_t num_questions) {
+  const int64_t frames = logits_NF.size(1);
+  const auto targets =
+      torch::arange(frames, torch::TensorOptions(torch::kInt64).device(logits_NF.device()))
+          .repeat({logits_NF.size(0) / frames});
+  return torch::cross_entropy_loss(logits_NF, targets, {}, at::Reduction::Sum) /
+         static_cast<double>(num_questions * frames);
+}
+
 /// The answers' own terms, set in `losses`. @return the part of the total, with its graph.
 Tensor answer_losses(const Questions& questions, const Scored& answers, Losses& losses) {
   const LossConfig& config = questions.config;
@@ -61,10 +71,14 @@ Tensor answer_losses(const Questions& questions, const Scored& answers, Losses& 
   return error + divergence;
 }
 
-/// Even parts of the batch, as few as keep the tokens of VAQ and AQA near the limit (0: one part).
-std::vector<IndexRange> parts_of(std::span<const Example> batch, int64_t tokens_at_once) {
+/// Even parts of the batch, as few as keep the tokens of these prompts near the limit (0: one
+/// part).
+std::vector<IndexRange> parts_of(std::span<const Example> batch, int64_t tokens_at_once,
+                                 std::initializer_list<Prompt Example::*> prompts) {
   int64_t tokens = 0;
-  for (const Example& example : batch) tokens += example.vaq.size() + example.vqa.size();
+  for (const Example& example : batch) {
+    for (const auto prompt : prompts) tokens += (example.*prompt).size();
+  }
   const int64_t wanted = tokens_at_once == 0 ? 1 : (tokens + tokens_at_once - 1) / tokens_at_once;
   const auto size = static_cast<int64_t>(batch.size()), count = std::min(wanted, size);
   std::vector<IndexRange> parts;
@@ -78,7 +92,7 @@ std::vector<IndexRange> parts_of(std::span<const Example> batch, int64_t tokens_
 }  // namespace
 
 Tensor Losses::values() const {
-  return torch::stack({total, vqa, edl_mse, edl_reg, vaq, aqa, uncertainty});
+  return torch::stack({total, vqa, edl_mse, edl_reg, vaq, aqa, qav, uncertainty});
 }
 
 Losses add_gradients(const Bovila& model, std::span<const Example> batch, const LossConfig& config,
@@ -88,10 +102,10 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
     RECORD_USER_SCOPE("backward");
     if (loss.requires_grad()) (passes.scale == 1 ? loss : loss * passes.scale).backward();
   };
-  const SharedInputs shared(model, batch);
+  const SharedInputs shared(model, batch, config.qav > 0);
   const auto zero =
       torch::zeros({}, torch::TensorOptions(torch::kFloat32).device(model.llama().device()));
-  Losses losses{zero, zero, zero, zero, zero, zero, zero};
+  Losses losses{zero, zero, zero, zero, zero, zero, zero, zero};
   {
     const Questions all{model, batch, config, shared.video_BFD(), shared.adapters()};
     const auto loss = answer_losses(all, answer(all), losses);
@@ -101,11 +115,15 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
   const int64_t num_vaq_labels = count_labels(batch, &Example::vaq);
   const int64_t num_vqa_labels = count_labels(batch, &Example::vqa);
   const bool asks = config.vaq > 0 || config.aqa > 0;
-  for (const IndexRange& part :
-       asks ? parts_of(batch, passes.tokens_at_once) : std::vector<IndexRange>()) {
-    const Questions some{
-        model, batch.subspan(static_cast<size_t>(part.first), static_cast<size_t>(part.count)),
-        config, shared.video_BFD().narrow(0, part.first, part.count), shared.adapters()};
+  const auto questions_of = [&](const IndexRange& part) -> Questions {
+    return {model, batch.subspan(static_cast<size_t>(part.first), static_cast<size_t>(part.count)),
+            config, shared.video_BFD().narrow(0, part.first, part.count), shared.adapters()};
+  };
+  const auto parts = [&](bool wanted, std::initializer_list<Prompt Example::*> prompts) {
+    return wanted ? parts_of(batch, passes.tokens_at_once, prompts) : std::vector<IndexRange>();
+  };
+  for (const IndexRange& part : parts(asks, {&Example::vaq, &Example::vqa})) {
+    const Questions some = questions_of(part);
     const auto asked = ask(some, noise);
     auto loss = cross_entropy(asked.labels, at::Reduction::Sum) /
                 static_cast<double>(num_vaq_labels) * config.vaq;
@@ -118,7 +136,14 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
     }
     differentiate(loss);
   }
-  losses.total = losses.total + losses.vaq + losses.aqa;
+  for (const IndexRange& part : parts(config.qav > 0, {&Example::qav})) {
+    const auto frames = shared.frames_BFD().narrow(0, part.first, part.count);
+    const auto loss =
+        qav_loss(frame_logits(questions_of(part), frames), std::ssize(batch)) * config.qav;
+    losses.qav = losses.qav + loss.detach();
+    differentiate(loss);
+  }
+  losses.total = losses.total + losses.vaq + losses.aqa + losses.qav;
   shared.backward();
   return losses;
 }

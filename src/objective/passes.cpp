@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "bovila/features/feature_store.h"
 #include "bovila/model/device_copy.h"
 
 namespace bovila {
@@ -42,10 +41,11 @@ Tensor to_device(const std::vector<int64_t>& values, torch::Device device) {
   return copy_to(torch::tensor(values, torch::kInt64), device);
 }
 
-Tensor frames_of(std::span<const Example> batch, torch::Device device) {
+/// [B, F, C]
+Tensor frames_of(std::span<const Example> batch, int64_t max_feats, torch::Device device) {
   const auto rows = static_cast<int64_t>(batch.size());
   const auto per_row = static_cast<int64_t>(batch.front().frames.size());
-  auto out = torch::empty({rows, per_row / kFeatureDim, kFeatureDim});
+  auto out = torch::empty({rows, max_feats, per_row / max_feats});
   float* at = out.data_ptr<float>();
   for (const Example& example : batch) at = std::ranges::copy(example.frames, at).out;
   return copy_to(out, device);
@@ -109,9 +109,12 @@ Tensor all_noise(std::span<const Example> examples, const NoiseSource& noise) {
 
 }  // namespace
 
-SharedInputs::SharedInputs(const Bovila& model, std::span<const Example> examples)
-    : video_BFD_(cut(model.video(frames_of(examples, model.llama().device())))),
-      adapters_(model.adapter_slots()) {
+SharedInputs::SharedInputs(const Bovila& model, std::span<const Example> examples, bool with_frames)
+    : adapters_(model.adapter_slots()) {
+  const int64_t max_feats = model.parameters().temporal_emb().size(0);
+  const auto projected = model.project(frames_of(examples, max_feats, model.llama().device()));
+  if (with_frames) frames_BFD_ = cut(projected);
+  video_BFD_ = cut(model.place(projected));
   for (AdapterSlots& slots : adapters_) {
     if (!slots.defined()) continue;
     slots.key = cut(slots.key);
@@ -188,6 +191,26 @@ Scored answer(const Questions& questions, const Tensor& self_question) {
     first += num_labels(vqa);
   }
   return Pass(questions, rows, self_question).score(labels);
+}
+
+Tensor frame_logits(const Questions& questions, const Tensor& frames_BFD) {
+  RECORD_USER_SCOPE("QAV");
+  const int64_t frames = frames_BFD.size(1);
+  std::vector<SequenceTree> rows;
+  for (const Example& example : questions.examples) {
+    const Prompt& qav = example.qav;
+    rows.push_back(SequenceTree::chain(
+        std::span(qav.tokens).first(static_cast<size_t>(qav.video_start + frames)),
+        qav.video_start));
+    rows.back().want(0, qav.video_start - 1, frames);
+  }
+  const auto sequences = lay_out(rows, frames, questions.device());
+  const auto hidden =
+      questions.model.hidden(sequences, questions.video_BFD, questions.adapters, {});
+  const auto states_BFD = hidden.index_select(0, sequences.selected).view_as(frames_BFD);
+  return torch::bmm(states_BFD.to(torch::kFloat32), frames_BFD.to(torch::kFloat32).transpose(1, 2))
+      .div(questions.config.qav_tau)
+      .flatten(0, 1);
 }
 
 }  // namespace bovila

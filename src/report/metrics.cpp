@@ -1,11 +1,12 @@
 // Numbers into files and lines.
 #include "bovila/report/metrics.h"
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "bovila/core/counted.h"
@@ -18,9 +19,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::array<const char*, 4> kTypeNames = {"In", "Seq", "Pre",
-                                                   "Feas"};  // STAR's types 1..4
-
 std::string letter(int64_t option) {
   return std::string(1, static_cast<char>('A' + option));
 }
@@ -29,14 +27,51 @@ std::string percent(const Accuracy::Group& group) {
   return fmt::format("{:.2f}", 100 * group.value());
 }
 
+/// "In 50.00, Seq 100.00"
+std::string to_text(std::span<const Accuracy::Group> groups) {
+  std::vector<std::string> texts;
+  for (const Accuracy::Group& group : groups) {
+    texts.push_back(fmt::format("{} {}", group.name, percent(group)));
+  }
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+/// Adds a question to the group of this name.
+void count(std::vector<Accuracy::Group>& groups, std::string_view name, int64_t right) {
+  const auto found = std::ranges::find(groups, name, &Accuracy::Group::name);
+  found->right += right;
+  ++found->questions;
+}
+
+/// The names of the types that the questions have, in the data set's order.
+std::vector<TypeName> types_of(const Dataset& data) {
+  std::set<std::string_view> found;
+  for (const Sample& sample : data.samples())
+    found.insert(sample.types.begin(), sample.types.end());
+  std::vector<TypeName> names;
+  for (const TypeName& known : data.types().order) {
+    if (found.erase(known.name) > 0) names.push_back(known);
+  }
+  names.insert(names.end(), found.begin(), found.end());
+  return names;
+}
+
+bool is_of(const Sample& sample, const TypeFigure& figure) {
+  return std::ranges::any_of(sample.types, [&](const std::string& type) {
+    return std::ranges::count(figure.types, type) > 0;
+  });
+}
+
 ordered_json prediction(const Dataset& data, const OptionScores& score) {
   const Sample& sample = data.sample(score.row);
   const int64_t chosen = score.prediction();
   ordered_json entry = {{"vid", sample.video_id},
                         {"qid", sample.row},
                         {"question_id", sample.question_id},
-                        {"qtype", sample.question_type},
-                        {"pre", letter(chosen)}};
+                        {"qtype", sample.question_type}};
+  if (sample.types.size() == 1) entry["type"] = sample.types.front();
+  if (sample.types.size() > 1) entry["type"] = sample.types;
+  entry["pre"] = letter(chosen);
   if (sample.answer) entry["ans"] = letter(*sample.answer);
   entry["u"] = score.uncertainty[static_cast<size_t>(chosen)];
   return entry;
@@ -74,10 +109,21 @@ double Accuracy::Group::value() const {
   return questions > 0 ? static_cast<double>(right) / static_cast<double>(questions) : 0;
 }
 
+double Accuracy::mean_of_types() const {
+  double sum = 0;
+  for (const Group& type : types) sum += type.value();
+  return types.empty() ? 0 : sum / static_cast<double>(types.size());
+}
+
 Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
   Accuracy accuracy;
   accuracy.total.name = "Total";
-  for (const char* name : kTypeNames) accuracy.types.push_back({name, 0, 0});
+  accuracy.with_mean = data.types().mean_of_types;
+  const auto types = types_of(data);
+  for (const TypeName& type : types) accuracy.types.push_back({std::string(type.key), 0, 0});
+  for (const TypeFigure& figure : data.types().figures) {
+    accuracy.figures.push_back({std::string(figure.name), 0, 0});
+  }
   for (const OptionScores& score : scores) {
     const Sample& sample = data.sample(score.row);
     const int64_t chosen = score.prediction();
@@ -89,17 +135,19 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
     accuracy.guessed_variance += chance * (1 - chance);
     accuracy.right.add(sample, *sample.answer);
     const int64_t right = chosen == *sample.answer ? 1 : 0;
-    const auto count = [&](Accuracy::Group& group) {
-      group.right += right;
-      ++group.questions;
-    };
-    count(accuracy.total);
-    if (sample.question_type > 0) {
-      count(accuracy.types[static_cast<size_t>(sample.question_type - 1)]);
+    accuracy.total.right += right;
+    ++accuracy.total.questions;
+    for (const std::string& type : sample.types) {
+      count(accuracy.types, std::ranges::find(types, type, &TypeName::name)->key, right);
+    }
+    for (const TypeFigure& figure : data.types().figures) {
+      if (is_of(sample, figure)) count(accuracy.figures, figure.name, right);
     }
   }
   if (!scores.empty()) accuracy.mean_uncertainty /= static_cast<double>(scores.size());
-  std::erase_if(accuracy.types, [](const Accuracy::Group& type) { return type.questions == 0; });
+  for (auto* groups : {&accuracy.types, &accuracy.figures}) {
+    std::erase_if(*groups, [](const Accuracy::Group& group) { return group.questions == 0; });
+  }
   return accuracy;
 }
 
@@ -110,11 +158,12 @@ std::string to_text(const Accuracy& accuracy) {
                              counted(accuracy.num_over_long, "prompt"));
   }
   if (!accuracy.known()) return "unknown (the split hides its answers), " + certainty;
-  std::vector<std::string> types;
-  for (const Accuracy::Group& type : accuracy.types) {
-    types.push_back(fmt::format("{} {}", type.name, percent(type)));
+  std::string by_type = to_text(std::span(accuracy.types));
+  if (!accuracy.figures.empty()) by_type += "; " + to_text(std::span(accuracy.figures));
+  if (accuracy.with_mean) {
+    by_type += fmt::format("; mean of types {:.2f}", 100 * accuracy.mean_of_types());
   }
-  const auto by_type = types.empty() ? "" : fmt::format(" ({})", fmt::join(types, ", "));
+  if (!by_type.empty()) by_type = fmt::format(" ({})", by_type);
   return fmt::format("{} % of {}{}, {}", percent(accuracy.total),
                      counted(accuracy.total.questions, "question"), by_type, certainty);
 }
@@ -178,7 +227,10 @@ std::string epoch_record(int64_t epoch, const EpochMeans& train, const Accuracy&
   record["epoch"] = epoch;
   if (val.known()) {
     record["val_acc"] = val.total.value();
-    for (const Accuracy::Group& type : val.types) record["val_" + type.name] = type.value();
+    for (const auto* groups : {&val.types, &val.figures}) {
+      for (const Accuracy::Group& group : *groups) record["val_" + group.name] = group.value();
+    }
+    if (val.with_mean) record["val_mean_of_types"] = val.mean_of_types();
   }
   record["val_uncertainty"] = val.mean_uncertainty;
   return record.dump();

@@ -127,8 +127,8 @@ Inputs::Inputs(const Config& config, bool with_train, const Preemption& preempti
   val.emplace(config, config.data.val_split, *features, *tokenizer);
 }
 
-Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  torch::Device device, Communicator& ranks, Communicator& node,
+Bovila make_model(const Config& config, const LlamaParams& llama, int64_t feature_dim,
+                  bool for_training, torch::Device device, Communicator& ranks, Communicator& node,
                   const Preemption& preemption) {
   const WeightMemory memory{[&](size_t size, const std::function<void(std::byte*)>& fill) {
                               return node_memory(node, size, fill);
@@ -137,7 +137,7 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
   std::optional<AdapterParameters> parameters;
   run_together(ranks, [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,
-                       static_cast<uint64_t>(config.train.seed), device);
+                       static_cast<uint64_t>(config.train.seed), device, feature_dim);
     check_llama_files(config.model.llama, llama);
   });
   std::optional<LlamaWeights> weights;
@@ -184,6 +184,23 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
     if (!over_long_rows.contains(row)) rows.push_back(row);
   }
   return rows;
+}
+
+std::string rate_concern(const TrainConfig& train, const LlamaParams& llama) {
+  constexpr double kHigh = 5e-2;               // the published ones are 6e-2 to 9e-2
+  constexpr double kFirstEps = 1e-6;           // the first LLaMA's, but for its 65B
+  constexpr int64_t kWidest = 8192;            // of that one
+  constexpr int64_t kLeast = 1024;             // narrower ones are nobody's LLaMA
+  constexpr int64_t kFirstVocabulary = 32000;  // LLaMA-3's is 128256
+  const bool is_second =
+      llama.norm_eps > 2 * kFirstEps && llama.dim >= kLeast && llama.dim < kWidest;
+  const bool is_later =
+      is_second || llama.n_kv_heads != llama.n_heads || llama.vocab_size > 2 * kFirstVocabulary;
+  if (train.lr || train.blr < kHigh || !is_later) return "";
+  return fmt::format(
+      "train.blr = {} is for the first LLaMA, and model.llama is a later one: LLaMA-2 and LLaMA-3 "
+      "were seen to diverge at it; input/nextqa-llama2.toml has 1e-2",
+      train.blr);
 }
 
 void report_coverage(const Config& config, const Inputs& inputs) {

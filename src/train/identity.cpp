@@ -34,6 +34,7 @@ class FieldHash {
 void add_sample(const Sample& sample, FieldHash& hash) {
   hash.add(sample.question_id);
   hash.add(sample.video_id);
+  if (!sample.context.empty()) hash.add(sample.context);  // most have none: older runs' hashes stay
   hash.add(sample.question);
   hash.add(std::ssize(sample.options));
   for (const std::string& option : sample.options) hash.add(option);

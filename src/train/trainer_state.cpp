@@ -47,7 +47,12 @@ void Trainer::restore_state(const TrainState& state) {
     }
     moment.copy_(torch::tensor(array->values));
   }
-  if (state.loss_sums.size() != means_.sums.size()) {
+  auto loss_sums = state.loss_sums;
+  if (loss_sums.size() == means_.sums.size() - 1) {  // saved by a bovila without loss_qav: 0 then
+    const auto qav = std::ranges::find(kLossNames, "loss_qav") - kLossNames.begin();
+    loss_sums.insert(loss_sums.begin() + qav, 0);
+  }
+  if (loss_sums.size() != means_.sums.size()) {
     throw UserError("the checkpoint has {} running means, this program keeps {}",
                     state.loss_sums.size(), means_.sums.size());
   }
@@ -60,7 +65,7 @@ void Trainer::restore_state(const TrainState& state) {
   skipped_in_a_row_ = state.skipped_in_a_row;
   epoch_ = state.epoch;
   position_ = state.position;
-  means_.sums = state.loss_sums;
+  means_.sums = std::move(loss_sums);
   means_.num_micro_batches = state.num_micro_batches;
   means_.num_skipped = state.num_skipped;
   scores_ = state.scores;

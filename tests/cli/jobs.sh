@@ -104,7 +104,7 @@ for script in jobs/*.slurm; do
   done
   [[ -r input/$name.toml ]] && ok "$name has a deck" || fail "$name has a deck" "input/$name.toml?"
 done
-for deck in star dramaqa vlep tvqa how2qa; do
+for deck in star dramaqa vlep tvqa how2qa nextqa intentqa egoschema perceptiontest mvbench; do
   [[ -r jobs/$deck.slurm ]] && ok "$deck has a job" || fail "$deck has a job" "none"
 done
 

@@ -26,8 +26,8 @@ each_version() {
   ((number > 0))
 }
 
-# Numbers agree but for the rounding of another processor.
-same_rows='all(a.keys() == b.keys() and all(a[k] == b[k] if isinstance(b[k], str) else
+# What was there then is there, with numbers that agree but for the rounding of another processor.
+same_rows='all(a.keys() >= b.keys() and all(a[k] == b[k] if isinstance(b[k], str) else
                abs(a[k] - b[k]) <= 1e-3 * max(abs(b[k]), 1e-3) for k in b)
                for a, b in zip(%s, %s, strict=True))'
 same() { # same READER FILE EXPECTED: of rows of JSON

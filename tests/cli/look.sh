@@ -44,11 +44,11 @@ for rows, names in ((steps, [n for n in steps[0] if n not in ("step", "epoch", "
     for name in names:
         expected["train/" + name] = {row["step"]: row[name] for row in rows}
 last = {row["epoch"]: row["step"] for row in steps}
-for name in ("acc", "In", "Seq", "Pre", "Feas", "uncertainty"):
+for name in ("acc", "In", "Seq", "Pre", "Feas", "mean_of_types", "uncertainty"):
     expected["val/" + name] = {last[row["epoch"]]: row["val_" + name] for row in epochs}
 assert found.keys() == expected.keys(), (sorted(found), sorted(expected))
 assert {"train/loss_vqa", "train/loss_edl_mse", "train/loss_edl_reg", "train/loss_vaq",
-        "train/loss_aqa", "train/uncertainty", "train/gradient_norm", "train/gate1",
+        "train/loss_aqa", "train/loss_qav", "train/uncertainty", "train/gradient_norm", "train/gate1",
         "train/gate2", "train/lr"} <= found.keys()
 for tag, values in expected.items():
     assert found[tag].keys() == values.keys(), tag
@@ -334,6 +334,11 @@ rows = [row("A", "A", 0.1), row("B", "A", 0.2), row("C", "C", 0.2, 3), row("A", 
 hidden = [{"pre": "A", "u": 0.5}]
 assert stats.accuracy(rows) == 0.5 and stats.accuracy([]) is None
 assert stats.by_type(rows + hidden) == [("Interaction", 1, 2), ("Prediction", 1, 2), ("all", 2, 4)]
+named = [dict(row("A", "A", 0.1), type="Interaction"), dict(row("B", "A", 0.2, -1), type=["b", "a"]),
+         dict(row("C", "C", 0.2, -1), type="b"), dict(row("C", "C", 0.2, 2), type=7)]
+assert stats.by_type(named) == [("a", 0, 1), ("b", 1, 2), ("Interaction", 1, 1), ("all", 3, 4)]
+epochs = [{"epoch": 0, "val_b": 1, "val_acc": 1, "val_uncertainty": 0, "val_c": None}]
+assert stats.accuracy_names(epochs) == ["val_acc", "val_b"]
 assert stats.risk_coverage(rows) == [(0.25, 0), (0.75, 1 / 3), (1, 0.5)]  # the two of 0.2 together
 assert abs(stats.mean_risk(stats.risk_coverage(rows)) - (0.5 / 3 + 0.25 / 2)) < 1e-12
 assert stats.reliability(rows) == [(0.1, 1, 1), (0.2, 0, 1), (0.2, 1, 1), (0.9, 0, 1)]

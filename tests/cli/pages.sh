@@ -113,8 +113,8 @@ for line in sys.stdin:
   mkdir -p build/bin data/llama output
   ln -s "$bin/perplexity" build/bin/
   cp -r "$root"/{input,jobs,tools} .
-  rm -f tools/{pth2h5,llama2bovila,ckpt2pth}
-  ln -s "$bin"/{pth2h5,llama2bovila,ckpt2pth} tools/
+  rm -f tools/{pth2h5,sets2jsonl,llama2bovila,ckpt2pth}
+  ln -s "$bin"/{pth2h5,sets2jsonl,llama2bovila,ckpt2pth} tools/
   cp -r "$mini"/data/* data/
   python3 -c "$hide" answer_idx <data/tvqa/tvqa_val.jsonl >data/tvqa/tvqa_test_public.jsonl
   python3 -c "$hide" answer <data/vlep/vlep_dev_release.jsonl >data/vlep/vlep_test_release.jsonl
@@ -145,6 +145,9 @@ for line in sys.stdin:
   stand_in tensorboard '[[ $1 == --logdir ]] && exec python3 -c "import sys
 from tensorboard.backend.event_processing.event_file_inspector import inspect
 inspect(sys.argv[1])" "$2"'
+  mkdir own
+  for split in train val; do tools/sets2jsonl star data/star $split >own/$split.jsonl 2>/dev/null; done
+  cp -r shards own/features
   bin/bovila input/star.toml --set "data.features=$PWD/shards" --output output/other >/dev/null 2>&1
   tools/ckpt2pth output/other checkpoint_best.pth >/dev/null 2>&1
 }

@@ -104,7 +104,9 @@ elif kind == "overflow": videos(path, [BAD], 2, "Double", struct.pack("<d", 1e30
 elif kind == "integers": videos(path, [BAD], 2, "Long")
 elif kind == "empty": videos(path, [BAD], 0)
 elif kind == "nothing": save(path, [], [])
-elif kind == "wide": save(path, [(BAD, tensor(0, [2, 512], "Half"))], [bytes(2048)])
+elif kind == "wide":
+    save(path, [("a", tensor(0, [1, 768], "Half")), (BAD, tensor(1, [2, 512], "Half"))], [bytes(1536), bytes(2048)])
+elif kind == "narrow": save(path, [("v", tensor(0, [2, 512], "Half"))], [bytes(2048)])
 elif kind == "flat": save(path, [(BAD, tensor(0, [768], "Half"))], [bytes(1536)])
 elif kind == "duplicate": save(path, [(BAD, tensor(0, [1, 768], "Half"))] * 2, [bytes(1536)])
 elif kind == "evil":
@@ -173,6 +175,10 @@ expect "refuses an unknown option" 2 "--frobnicate" "$pth2h5" --frobnicate
 expect "refuses zero shards" 2 "--shards" "$pth2h5" "$star" "$work/x" --shards 0
 expect "says that a set is missing" 2 "no such folder" "$pth2h5" --verify "$work/nowhere"
 expect "fails where nothing can be written" 1 "/proc" "$pth2h5" "$star" /proc/x/y
+
+make narrow
+expect "takes features of another width" 0 "1 video in" "$pth2h5" "$work/narrow.pth" "$work/narrow"
+expect "verifies them" 0 "1 video, every byte as it was written" "$pth2h5" --verify "$work/narrow"
 
 # --- bad files: exit code 2, the entry named, no set left ---------------------------------------
 mkdir "$work/bad"

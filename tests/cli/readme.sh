@@ -113,7 +113,7 @@ helps() {
     *) "$bin/$1" --help ;;
   esac
 }
-for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py report plot_run sweep; do
+for program in bovila pth2h5 sets2jsonl llama2bovila ckpt2pth extract_features.py report plot_run sweep; do
   help=$(helps $program 2>&1)
   wrong=()
   mapfile -t options < <(after $program | grep -oE '^--[a-z0-9-]+' | sort -u)
@@ -136,7 +136,7 @@ documented() {
   sed -n "/^## \[${1%%.*}\]/,/^## /p" input/keys.md | grep -qF "| \`${1#*.}\` |"
 }
 wrong=()
-key_pattern='(?<![\w./-])(model|data|train|loss|eval|run|checkpoint|output)\.[a-z_]+(?![\w/.(])'
+key_pattern='(?<![\w./-])(model|data|prompt|train|loss|eval|run|checkpoint|output)\.[a-z_]+(?![\w/.(])'
 for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock|cpp|h)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done

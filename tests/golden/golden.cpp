@@ -19,13 +19,13 @@ std::string folder() {
   return named != nullptr && *named != '\0' ? named : BOVILA_SOURCE_DIR "/tests/golden/mini";
 }
 
-std::vector<std::string> runs_of(const std::string& dataset) {
+std::vector<std::string> runs_of(const std::string& first) {
   std::vector<std::string> runs;
   for (const auto& entry : fs::directory_iterator(folder())) {
     const std::string name = entry.path().stem();
     if (!name.starts_with("expected-")) continue;
     const std::string run = name.substr(std::string("expected-").size());
-    if (run == dataset || run.starts_with(dataset + "-")) runs.push_back(run);
+    if (run == first || run.starts_with(first + "-")) runs.push_back(run);
   }
   std::ranges::sort(runs);
   return runs;
@@ -101,6 +101,13 @@ Config config_of(hid_t file) {
   config.train.weight_decay = args.at("weight_decay");
   config.train.accum_iter = args.at("accum_iter");
   config.train.batch_size = args.at("batch_size");
+  if (args.contains("qav")) {  // Flipped-VQA's: passes are on or off
+    config.loss.vaq = args.at("vaq").get<bool>() ? 1 : 0;
+    config.loss.qav = args.at("qav").get<bool>() ? 1 : 0;
+    config.loss.qav_tau = args.at("tau");
+    config.loss.aqa = config.loss.edl_mse = config.loss.edl_reg = 0;
+    return config;
+  }
   config.loss.vaq = args.at("vaq");
   config.loss.aqa = args.at("aqa");
   config.loss.edl_mse = args.at("edl_mse");

@@ -19,8 +19,9 @@ namespace golden {
 
 /// The folder that is tested.
 std::string folder();
-/// Names of its runs ("star", "star-nogate", ...) that are of this data set, in order of name.
-std::vector<std::string> runs_of(const std::string& dataset);
+/// Names of its runs that start so ("star": "star", "star-nogate", ...), in order of name. Those of
+/// Flipped-VQA are "flipped-nextqa", ...
+std::vector<std::string> runs_of(const std::string& first);
 
 /// expected-<run>.h5, opened, with the settings in our words.
 class Run {

@@ -152,7 +152,10 @@ void check_evaluation(const Run& run, const Arithmetic& arithmetic) {
   const auto [scores, stopped, num_over_long] =
       evaluate(model, *parts.val, run.config(), alone, preemption, {}, [](int64_t, int64_t) {});
   REQUIRE_FALSE(stopped);
-  const auto loss = run.read("/eval/option_loss"), uncertainty = run.read("/eval/uncertainty");
+  const auto loss = run.read("/eval/option_loss");
+  // Flipped-VQA has no uncertainty: 0 is expected.
+  const auto uncertainty =
+      run.has("/eval/uncertainty") ? run.read("/eval/uncertainty") : torch::zeros_like(loss);
   const auto prediction = run.read("/eval/prediction");
   REQUIRE(static_cast<int64_t>(scores.size()) == loss.size(0));
   int64_t right = 0, unclear = 0;
@@ -179,8 +182,8 @@ void check_evaluation(const Run& run, const Arithmetic& arithmetic) {
         static_cast<double>(unclear) + 1e-3);
 }
 
-void check_runs(const std::string& dataset, const Arithmetic& arithmetic) {
-  const auto runs = runs_of(dataset);
+void check_runs(const std::string& first, const Arithmetic& arithmetic) {
+  const auto runs = runs_of(first);
   CHECK(!runs.empty());
   for (const std::string& name : runs) {
     CAPTURE(name);

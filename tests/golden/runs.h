@@ -39,7 +39,8 @@ void check_training(const Run& run, const Arithmetic& arithmetic = {});
 /// Option losses, uncertainties, predictions and accuracy with the start values. A prediction whose
 /// two best options are closer than the tolerance may go either way.
 void check_evaluation(const Run& run, const Arithmetic& arithmetic = {});
-/// Both, for every run of a data set that the folder has; fails when it has none.
-void check_runs(const std::string& dataset, const Arithmetic& arithmetic = {});
+/// Both, for every run that the folder has of those that start so (runs_of); fails when it has
+/// none.
+void check_runs(const std::string& first, const Arithmetic& arithmetic = {});
 
 }  // namespace golden

@@ -29,11 +29,13 @@ std::string golden_folder() {
   return folder != nullptr ? folder : BOVILA_SOURCE_DIR "/tests/golden/mini";
 }
 
-/// A golden run: "tvqa-sub" is TVQA with subtitles; VLEP's run has them.
+/// A golden run: "tvqa-sub" is TVQA with subtitles; VLEP's run has them. Flipped-VQA's are
+/// "flipped-nextqa" and so on.
 struct Run {
   std::string name;
-  std::string dataset = name.substr(0, name.find('-'));
-  bool subtitles = name.ends_with("-sub") || name == "vlep";
+  std::string own = name.starts_with("flipped-") ? name.substr(8) : name;
+  std::string dataset = own.substr(0, own.find('-'));
+  bool subtitles = own.ends_with("-sub") || own == "vlep";
 
   std::vector<Sample> samples(const std::string& golden_split) const {
     const bool public_val = dataset == "how2qa" && golden_split == "val";
@@ -94,8 +96,23 @@ void check_ids(const Prompt& prompt, const json& golden, size_t index) {
   CHECK(ours == ids);
   std::fill_n(ours.begin(), prompt.label_start, 0);
   CHECK(ours == labels);
-  CHECK(prompt.label_start == golden["prefix_index"]);
+  if (golden.contains("prefix_index")) CHECK(prompt.label_start == golden["prefix_index"]);
   CHECK(prompt.video_start == golden["video_start"]);
+}
+
+/// A QAV prompt: ids as published, and each slot labelled with its place, all else with -1.
+void check_slots(const Prompt& prompt, const json& golden, size_t index) {
+  Ids ids = prompt.tokens;
+  const Ids expected = golden["text_id"][index].get<Ids>();
+  REQUIRE(ids.size() <= expected.size());
+  ids.resize(expected.size(), 0);
+  CHECK(ids == expected);
+  CHECK(prompt.video_start == golden["video_start"]);
+  Ids labels(expected.size(), -1);
+  const Ids slots = golden["video_index"].get<Ids>();
+  for (size_t i = 0; i < slots.size(); ++i) labels[static_cast<size_t>(slots[i])] = int32_t(i);
+  CHECK(labels == golden["label"][index].get<Ids>());
+  CHECK(slots.front() == prompt.video_start);
 }
 
 void check_row(const PromptBuilder& prompts, const Sample& sample, const json& row) {
@@ -106,6 +123,7 @@ void check_row(const PromptBuilder& prompts, const Sample& sample, const json& r
   for (size_t i = 0; i < num_vqa; ++i) {
     const Prompt vqa = prompts.vqa(sample, num_vqa == 1 ? *sample.answer : static_cast<int>(i));
     check_ids(vqa, row["vqa"], i);
+    if (!row.contains("question_start")) continue;  // Flipped-VQA does not need it
     CHECK(vqa.question_start == row["question_start"]);
     CHECK(vqa.question_len == row["question_len"]);
   }
@@ -115,6 +133,7 @@ void check_row(const PromptBuilder& prompts, const Sample& sample, const json& r
   for (size_t i = 0; i < num_vaq; ++i) {
     if (num_vaq > 1) claimed.answer = static_cast<int>(i);
     check_ids(prompts.vaq(claimed), row["vaq"], i);
+    if (row.contains("qav")) check_slots(prompts.qav(claimed), row["qav"], i);
   }
 }
 

@@ -18,8 +18,8 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
-  Bovila model = make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
-                            star.preemption);
+  Bovila model = make_model(star.config, llama, kFeatureDim, /*for_training=*/true, torch::kCPU,
+                            ranks, node, star.preemption);
   CHECK(same_on_all(ranks, model.parameters().flat()));
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
   const auto& weights = model.llama().weights();
@@ -45,8 +45,8 @@ TEST_CASE("the program's own file is mapped by all ranks of a node and in memory
   }
   Config config = star.config;
   config.model.llama = ranks.broadcast(folder ? folder->path() : "", 0);
-  const Bovila model =
-      make_model(config, llama, /*for_training=*/true, torch::kCPU, ranks, node, star.preemption);
+  const Bovila model = make_model(config, llama, kFeatureDim, /*for_training=*/true, torch::kCPU,
+                                  ranks, node, star.preemption);
   const auto& weights = model.llama().weights();
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
@@ -74,7 +74,7 @@ TEST_CASE("weights that do not fit are an error of all ranks before any memory i
   auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   llama.dim *= 2;
   const auto error = agreed_error_of([&] {
-    make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
+    make_model(star.config, llama, kFeatureDim, /*for_training=*/true, torch::kCPU, ranks, node,
                star.preemption);
   });
   REQUIRE(error);
@@ -89,7 +89,7 @@ TEST_CASE("a stop while the weights are loaded ends the loading on all ranks") {
   const auto llama = read_llama_params(star.config.model.llama, star.parts.tokenizer->vocab_size());
   if (node.rank() == 0) std::raise(SIGUSR2);
   const auto error = agreed_error_of([&] {
-    make_model(star.config, llama, /*for_training=*/true, torch::kCPU, ranks, node,
+    make_model(star.config, llama, kFeatureDim, /*for_training=*/true, torch::kCPU, ranks, node,
                star.preemption);
   });
   REQUIRE(error);

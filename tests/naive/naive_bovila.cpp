@@ -135,13 +135,34 @@ Tensor NaiveBovila::layer(const Tensor& x_BSD, int64_t index, const Rows& rows,
   return h + torch::linear(torch::silu(gate_up[0]) * gate_up[1], weights.w2);
 }
 
-Tensor NaiveBovila::logits(Tensor x_BSD, const Rows& rows) const {
+Tensor NaiveBovila::hidden(Tensor x_BSD, const Rows& rows) const {
   const LlamaWeights& weights = model_.llama().weights();
   const LlamaParams& p = weights.params;
   const auto turns =
       rotary_turns(torch::arange(length_), p.head_dim(), p.rope_theta, p.rope_scaling);
   for (int64_t l = 0; l < p.n_layers; ++l) x_BSD = layer(x_BSD, l, rows, turns);
-  return torch::linear(norm(x_BSD, weights.norm, p.norm_eps), weights.output);
+  return norm(x_BSD, weights.norm, p.norm_eps);
+}
+
+Tensor NaiveBovila::logits(const Tensor& x_BSD, const Rows& rows) const {
+  return torch::linear(hidden(x_BSD, rows), model_.llama().weights().output);
+}
+
+Tensor NaiveBovila::qav_loss(std::span<const Example> batch, const Tensor& frames_BFC,
+                             const LossConfig& config) const {
+  std::vector<const Prompt*> prompts;
+  for (const Example& example : batch) prompts.push_back(&example.qav);
+  const Rows rows = rows_of(prompts);
+  const auto h_BSD = hidden(embed(rows, model_.video(frames_BFC)), rows);
+  const auto projected = torch::linear(frames_BFC, model_.parameters().visual_proj());
+  std::vector<Tensor> losses;
+  for (int64_t b = 0; b < frames_BFC.size(0); ++b) {
+    const auto frames = projected[b];
+    const auto before = h_BSD[b].narrow(0, rows.start[static_cast<size_t>(b)] - 1, frames.size(0));
+    losses.push_back(torch::cross_entropy_loss(before.matmul(frames.t()) / config.qav_tau,
+                                               torch::arange(frames.size(0))));
+  }
+  return torch::stack(losses).mean() * config.qav;
 }
 
 Tensor NaiveBovila::own_questions(std::span<const Example> batch, const Tensor& vaq_logits_BSV,
@@ -180,7 +201,7 @@ Losses NaiveBovila::losses(std::span<const Example> batch, const LossConfig& con
     return make_evidence(s.logits, parameters.scale_weight(), parameters.scale_bias());
   };
   const auto zero = torch::zeros({});
-  Losses out{zero, zero, zero, zero, zero, zero, zero};
+  Losses out{zero, zero, zero, zero, zero, zero, zero, zero};
 
   const auto given = scored(logits(vqa_x, vqa_rows), vqa_rows.labels);
   out.vqa = surprise(given, at::Reduction::Mean);
@@ -207,7 +228,9 @@ Losses NaiveBovila::losses(std::span<const Example> batch, const LossConfig& con
       }
     }
   }
-  out.total = (config.edl_mse > 0 ? out.edl_mse + out.edl_reg : out.vqa) + out.vaq + out.aqa;
+  if (config.qav > 0) out.qav = qav_loss(batch, torch::stack(frames), config);
+  out.total =
+      (config.edl_mse > 0 ? out.edl_mse + out.edl_reg : out.vqa) + out.vaq + out.aqa + out.qav;
   return out;
 }
 

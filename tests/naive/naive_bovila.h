@@ -1,5 +1,5 @@
 // BoViLA without any economy: every row padded to max_seq_len, vocabulary logits at every position,
-// one pass for each of VQA, VAQ and AQA, in evaluation one for each option, and LibTorch's
+// one pass for each of VQA, VAQ, AQA and QAV, in evaluation one for each option, and LibTorch's
 // automatic differentiation alone. The oracle that fast paths are compared with, and what
 // benchmarks divide by. Fed by the same model and examples as objective/objective.h and
 // evaluation/evaluator.h. SPEC 2, 5, 7.
@@ -34,7 +34,10 @@ class NaiveBovila {
 
   Rows rows_of(std::span<const Prompt* const> prompts) const;
   torch::Tensor embed(const Rows& rows, const torch::Tensor& video_BFD) const;
-  torch::Tensor logits(torch::Tensor x_BSD, const Rows& rows) const;
+  torch::Tensor hidden(torch::Tensor x_BSD, const Rows& rows) const;
+  torch::Tensor logits(const torch::Tensor& x_BSD, const Rows& rows) const;
+  torch::Tensor qav_loss(std::span<const Example> batch, const torch::Tensor& frames_BFC,
+                         const LossConfig& config) const;
   torch::Tensor layer(const torch::Tensor& x_BSD, int64_t index, const Rows& rows,
                       const torch::Tensor& turns) const;
   torch::Tensor attention(const torch::Tensor& x_BSD, int64_t index, const Rows& rows,

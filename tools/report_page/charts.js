@@ -202,18 +202,21 @@ function histogramChart(bins) {
 }
 
 function typesChart(types) {
-  const row = Math.min(44, (H - TOP) / types.length), left = 92, right = W - 130;
+  const row = Math.min(44, (H - TOP) / types.length), right = W - 130;
+  const longest = Math.max(...types.map(([name]) => name.length));
+  const left = Math.min(Math.max(92, 7 * longest + 16), right - 60);  // 7: about a letter's width
   const bars = types.flatMap(([name, good, number], at) => {
     const top = TOP + at * row, share = good / number;
+    const height = Math.max(row - 10, row / 2), gap = Math.min(4, row / 4);
     return [
       svg('text', {class: 'strong', x: left - 8, y: top + row / 2 + 3, 'text-anchor': 'end'}, name),
       svg('rect',
-          {x: left, y: top + 4, width: right - left, height: row - 10, rx: 3, fill: 'var(--tint)'}),
+          {x: left, y: top + gap, width: right - left, height, rx: 3, fill: 'var(--tint)'}),
       svg('rect', {
         x: left,
-        y: top + 4,
+        y: top + gap,
         width: (right - left) * share,
-        height: row - 10,
+        height,
         rx: 3,
         fill: 'var(--right)'
       }),

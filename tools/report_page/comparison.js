@@ -68,7 +68,7 @@ function typeBars([name, runs]) {
 function matches(row) {
   const words = $('filter-text').value.toLowerCase().split(/\s+/).filter(Boolean);
   return words.every((word) => row.text.includes(word)) &&
-      (!$('filter-type').value || row.type === $('filter-type').value) &&
+      (!$('filter-type').value || row.types.includes($('filter-type').value)) &&
       (!$('filter-differ').checked || (row.right > 0 && row.right < row.answers.length)) &&
       row.answers.every((answer, at) => {
         const wanted = $(`filter-run-${at}`).value;
@@ -144,7 +144,7 @@ data.names.forEach((name, at) => {
     choice.append(element('option', {value}, text));
   $('filter-runs').append(element('label', {}, `${name} `, choice));
 });
-for (const type of [...new Set(data.questions.map((row) => row.type))].filter(Boolean).sort()) {
+for (const type of [...new Set(data.questions.flatMap((row) => row.types))].sort()) {
   $('filter-type').append(element('option', {}, type));
 }
 for (const event of ['input', 'change']) $('filters').addEventListener(event, update);

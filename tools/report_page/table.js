@@ -12,6 +12,7 @@ const $ = (id) => document.getElementById(id);
 for (const row of data.questions) {
   const sorted = [...row.loss].sort((a, b) => a - b);
   row.margin = sorted.length > 1 ? sorted[1] - sorted[0] : 0;
+  row.type = row.types.join(', ');
   row.result = row.ans === undefined ? 'unknown' : row.ans === row.pre ? 'right' : 'wrong';
   row.text =
       [row.question, row.asked, row.vid, row.question_id, ...row.options].join('\n').toLowerCase();
@@ -21,7 +22,7 @@ function matches(row) {
   const low = parseFloat($('filter-low').value), high = parseFloat($('filter-high').value);
   const words = $('filter-text').value.toLowerCase().split(/\s+/).filter(Boolean);
   return words.every((word) => row.text.includes(word)) &&
-      (!$('filter-type').value || row.type === $('filter-type').value) &&
+      (!$('filter-type').value || row.types.includes($('filter-type').value)) &&
       (!$('filter-result').value || row.result === $('filter-result').value) && !(row.u < low) &&
       !(row.u > high);  // no number: no limit
 }
@@ -114,7 +115,7 @@ function update() {
   showPage();
 }
 
-for (const type of [...new Set(data.questions.map((row) => row.type))].filter(Boolean).sort()) {
+for (const type of [...new Set(data.questions.flatMap((row) => row.types))].sort()) {
   $('filter-type').append(element('option', {}, type));
 }
 for (const event of ['input', 'change']) $('filters').addEventListener(event, update);

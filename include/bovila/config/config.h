@@ -45,9 +45,19 @@ struct DataConfig {
   std::string train_split = "train";
   std::string val_split = "val";
   bool subtitles = false;
+  std::optional<int64_t> frames_per_second;  // jsonl only; none: 1
+  bool normalize_frames = false;
   bool shuffle_options = false;
   OverLong over_long = OverLong::kError;
   double max_missing = 0.5;  // of a split's videos
+};
+
+/// The first lines of the prompts (SPEC 3, 11). "{dialogue}" is "dialogue, " in questions about
+/// one.
+struct PromptConfig {
+  std::string vqa = "Instruction: Predict the answer based on the {dialogue}video and question.";
+  std::string vaq = "Instruction: Predict the question based on the {dialogue}video and answer.";
+  std::string qav = "Instruction: Predict the video based on the {dialogue}question and answer.";
 };
 
 struct TrainConfig {
@@ -72,6 +82,8 @@ struct LossConfig {
   double aqa = 0.25;
   double edl_mse = 1;
   double edl_reg = 1e-9;
+  double qav = 0;        // SPEC 11; 0: as published by BoViLA
+  double qav_tau = 100;  // SPEC 11
   bool aqa_gate = true;
   bool aqa_align = false;         // SPEC D7
   bool train_scale_proj = false;  // SPEC D3
@@ -112,6 +124,7 @@ struct OutputConfig {
 struct Config {
   ModelConfig model;
   DataConfig data;
+  PromptConfig prompt;
   TrainConfig train;
   LossConfig loss;
   EvalConfig eval;

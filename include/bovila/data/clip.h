@@ -34,10 +34,17 @@ struct ClipRead {
   int64_t num_missing = 0;  ///< spans whose video has no features
 };
 
-/// Reads a clip's frames into out [F, kFeatureDim], zeros behind the last. Any thread may call.
+/// Reads a clip's frames into out [F, features.dim()], zeros behind the last. Any thread may call.
 /// @throws UserError when the features cannot be read.
 ClipRead read_clip(const FeatureStore& features, std::span<const FrameSpan> clip, int64_t max_feats,
                    std::span<float> out);
+
+/// Scales each of the frames [F, dim] to length 1; zeros stay.
+void normalize(std::span<float> frames, int64_t dim);
+
+/// Takes the ending of a video file (.mp4, .mkv, ...) off the names of videos that the store has
+/// under the name without it only.
+void name_as_stored(const FeatureStore& features, std::vector<Sample>& samples);
 
 /// Names of the videos that samples need and the store lacks: sorted, each once.
 std::vector<std::string> find_missing_videos(const FeatureStore& features,

@@ -16,13 +16,13 @@
 
 namespace bovila {
 
-/// Lengths count tokens. A question's prompt length is that of the longer of its VQA and VAQ prompt
-/// (VQA alone when its answer is hidden), after its dialogue was cut.
+/// Lengths count tokens, after a dialogue was cut. A question's is PromptBuilder::measure's.
 struct DataReport {
   std::string split;
   int64_t num_questions = 0;
-  int64_t num_options = 0;  ///< of each question
-  int64_t num_videos = 0;   ///< that the questions are about
+  int64_t min_options = 0;  ///< of a question
+  int64_t max_options = 0;
+  int64_t num_videos = 0;  ///< that the questions are about
   bool answers_hidden = false;
   LetterCounts right;  ///< of the right answers
   Coverage coverage;   ///< what is missing

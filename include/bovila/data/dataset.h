@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bovila/config/config.h"
+#include "bovila/data/annotations.h"
 #include "bovila/data/example.h"
 #include "bovila/data/prompt.h"
 #include "bovila/data/sample.h"
@@ -25,7 +26,7 @@ struct OverLongPrompt {
 /// Frames and the prompts of all options of a question, whatever it is from.
 /// @throws UserError when its features cannot be read.
 OptionExample make_options(const Sample& sample, const FeatureStore& features,
-                           const PromptBuilder& prompts, int64_t max_feats);
+                           const PromptBuilder& prompts, const Config& config);
 
 /// Thread-safe: examples are made from read-only parts. `features` and `tokenizer` must outlive it.
 class Dataset {
@@ -39,7 +40,8 @@ class Dataset {
   const Sample& sample(int64_t row) const { return samples_[static_cast<size_t>(row)]; }
   const std::vector<Sample>& samples() const { return samples_; }
   const PromptBuilder& prompts() const { return prompts_; }
-  int64_t max_seq_len() const { return max_seq_len_; }
+  const QuestionTypes& types() const { return types_; }
+  int64_t max_seq_len() const { return config_.model.max_seq_len; }
 
   /// The training example of a question. @throws UserError when its features cannot be read.
   Example example(int64_t row) const;
@@ -53,11 +55,11 @@ class Dataset {
 
  private:
   std::string split_;
+  const QuestionTypes& types_;
   std::vector<Sample> samples_;
   const FeatureStore& features_;
   PromptBuilder prompts_;
-  int64_t max_feats_;
-  int64_t max_seq_len_;
+  Config config_;
 };
 
 }  // namespace bovila

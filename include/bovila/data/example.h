@@ -9,18 +9,20 @@
 
 namespace bovila {
 
-/// For training: the right answer's VQA prompt and the VAQ prompt.
+/// For training: the right answer's VQA prompt, the VAQ prompt and, where the deck has that pass,
+/// the QAV prompt.
 struct Example {
   int64_t row = 0;            ///< Sample::row
-  std::vector<float> frames;  ///< [F, 768]
+  std::vector<float> frames;  ///< [F, width of the features]
   Prompt vqa;
   Prompt vaq;
+  Prompt qav = {};  ///< no tokens where loss.qav is 0
 };
 
 /// For evaluation: the VQA prompt of every option.
 struct OptionExample {
   int64_t row = 0;
-  std::vector<float> frames;  ///< [F, 768]
+  std::vector<float> frames;  ///< [F, width of the features]
   std::vector<Prompt> options;
 };
 

@@ -14,7 +14,9 @@
 
 namespace bovila {
 
-/// What is asked, as it was typed.
+inline constexpr size_t kMinOptions = 2, kMaxOptions = 26;  // letters A to Z
+
+/// What is asked, as it was typed, and of a line of a data set what is known of it.
 struct Query {
   std::vector<std::string> videos;  ///< shown one after the other; none: the store's only one
   std::string question;             ///< "": the data set's, where all of its are the same (VLEP)
@@ -23,15 +25,27 @@ struct Query {
   std::optional<std::string> dialogue;   ///< what is said in the clip
   bool allow_missing = false;            ///< of several videos some may have no features
   std::vector<std::string> missing;      ///< those: zeros stand for them
+  std::string caption, context;          ///< lines before the question; "": none
   std::string id;                        ///< JSON, for the asker; "" when there is none
+  std::optional<int> answer;             ///< index of the right option
+  std::vector<std::string> types;        ///< Sample::types
+  std::string name;                      ///< of the video in predictions; "": the videos'
+  int question_type = -1;                ///< Sample::question_type
   std::vector<std::string> problems;     ///< what is wrong with its line
 };
 
 /// {"video": "V1", "question": "...", "options": ["...", ...], "start": 2.5, "end": 7, "dialogue":
-/// "...", "allow_missing": true, "id": ...}; `video` may be a list, and all but the options may be
-/// left out or null. What is wrong with keys and values goes to query.problems, and the rest is
-/// read. @throws UserError for a line that is no JSON object.
+/// "...", "caption": "...", "context": "...", "allow_missing": true, "id": ...}; `video` may be a
+/// list, and all but the options may be left out or null. A line of a data set may also have
+/// `answer` (index or letter), `type` (one or a list), `name` and `qtype` (for predictions).
+/// What is wrong with keys and values goes to query.problems, and the rest is read.
+/// @throws UserError for a line that is no JSON object.
 void parse_query(std::string_view json, Query& query);
+
+/// The question without a look at features: normalised, its clip by times, its dialogue where
+/// `subtitles` says that the model reads them.
+/// @throws UserError with all of query.problems, and what is missing or out of range.
+Sample sample_of(Query& query, int64_t frames_per_second, bool subtitles);
 
 /// The question as one of the deck's data set: normalised, with its instruction, dialogue and frame
 /// rate. The video and the question are filled in where they were left out. Of several videos some

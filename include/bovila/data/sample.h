@@ -24,11 +24,14 @@ struct Sample {
   int64_t row = 0;          ///< place in its split, from 0; `qid` in predictions
   std::string question_id;  ///< the data set's own id; the row in digits when it has none
   std::string video_id;     ///< `vid` in predictions
+  std::string context;      ///< lines before the question, each with its line feed; mostly none
   std::string question;     ///< normalised (SPEC 3): "What did the boy do?"
   std::vector<std::string> options;
-  std::optional<int> answer;    ///< index among `options`; none when the split hides it
-  int question_type = -1;       ///< STAR: 1..4 (SPEC 4); -1 elsewhere
-  bool about_dialogue = false;  ///< TVQA, VLEP: the instruction says "based on the dialogue,"
+  std::optional<int> answer;  ///< index among `options`; none when the split hides it
+  int question_type = -1;     ///< its published number (STAR 1..4, NExT-QA 1..8), `qtype`; else -1
+  /// What its accuracy counts to, in the data set's words: "Interaction"; one of each kind of type.
+  std::vector<std::string> types;
+  bool about_dialogue = false;          ///< the instruction says "based on the dialogue,"
   std::optional<std::string> dialogue;  ///< none: the prompt has no `Dialogue:` part
   std::vector<FrameSpan> clip;          ///< concatenated; one zero row for each missing video
   std::vector<int> order;  ///< of the options in the prompts (data/option_order.h); none: theirs

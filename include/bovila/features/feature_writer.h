@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bovila/core/output_place.h"
+#include "bovila/features/feature_store.h"
 
 namespace bovila {
 
@@ -20,13 +21,14 @@ struct VideoFrames {
   int64_t num_frames = 0;  ///< at least 1
 };
 
-/// What is to be written. All videos have one element type.
+/// What is to be written. All videos have one element type and one width.
 struct FeatureSource {
   std::string identity;  ///< kept in the set, to recognise it
   bool half = true;      ///< 16-bit elements, else fp32
   std::vector<VideoFrames> videos;
-  /// Reads video i, num_frames * 768 elements of the type above. Called once a video.
+  /// Reads video i, num_frames * dim elements of the type above. Called once a video.
   std::function<void(size_t video, std::span<std::byte> out)> read;
+  int64_t dim = kFeatureDim;  ///< width of a frame
   std::vector<std::string> notes = {};  ///< what was left out, for people
 };
 

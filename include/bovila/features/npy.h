@@ -8,7 +8,7 @@
 
 namespace bovila {
 
-/// The videos of a folder, each NAME.npy an array [frames, 768] of half, float or double (unless
+/// The videos of a folder, each NAME.npy an array [frames, width] of half, float or double (unless
 /// all are half, all become float), by name; what else is in the folder is noted, hidden files are
 /// not. Videos of no frames are left out and noted. The identity is that of all their bytes. What
 /// `read` reads is checked to be finite. @throws UserError naming the file that is something else,

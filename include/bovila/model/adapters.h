@@ -9,6 +9,7 @@
 
 #include "bovila/config/config.h"
 #include "bovila/dist/libtorch.h"
+#include "bovila/features/feature_store.h"
 #include "bovila/weights/llama_params.h"
 
 namespace bovila {
@@ -31,9 +32,10 @@ class AdapterParameters {
  public:
   /// Start values of SPEC 1 from named streams of `seed`, those of scale_proj from
   /// model.scale_proj_seed where it is set: the same at any number of ranks.
+  /// `feature_dim`: the width of a frame's features, C.
   /// @throws UserError when adapter_layers is more than the LLaMA has.
   AdapterParameters(const LlamaParams& llama, const ModelConfig& model, bool train_scale_proj,
-                    uint64_t seed, torch::Device device);
+                    uint64_t seed, torch::Device device, int64_t feature_dim = kFeatureDim);
 
   const std::vector<NamedParameter>& names() const { return entries_; }
   torch::Tensor flat() const { return flat_; }          // [all]
@@ -51,7 +53,7 @@ class AdapterParameters {
   /// Layers of the LLaMA that come before the first adapted one.
   int64_t first_adapted_layer() const { return first_adapted_layer_; }
   torch::Tensor query() const { return leaves_[0]; }         // [adapter_layers * A, D]
-  torch::Tensor visual_proj() const { return leaves_[1]; }   // [D, 768]
+  torch::Tensor visual_proj() const { return leaves_[1]; }   // [D, C]
   torch::Tensor temporal_emb() const { return leaves_[2]; }  // [F, D]
   torch::Tensor gate1(int64_t layer) const;                  // [1, H, 1, 1]
   torch::Tensor gate2(int64_t layer) const;                  // [1, H, 1, 1]

@@ -33,8 +33,12 @@ class Bovila {
   /// once a micro-step and used by all its passes.
   std::vector<AdapterSlots> adapter_slots() const;
 
-  /// Frames [B, F, 768] as token embeddings [B, F, D].
-  torch::Tensor video(const torch::Tensor& frames_BFC) const;
+  /// Frames [B, F, C] in the LLaMA's space, [B, F, D].
+  torch::Tensor project(const torch::Tensor& frames_BFC) const;
+  /// Projected frames as token embeddings, [B, F, D].
+  torch::Tensor place(const torch::Tensor& projected_BFD) const;
+  /// Both: frames [B, F, C] as token embeddings [B, F, D].
+  torch::Tensor video(const torch::Tensor& frames_BFC) const { return place(project(frames_BFC)); }
 
   /// Hidden states [U, D] of the wanted tokens (Sequences::outputs). video_BFD takes the place of
   /// each row's video slots; `self_question`, when defined, then takes the place of other tokens

@@ -7,9 +7,12 @@
 
 namespace bovila {
 
-/// visual_proj(frames) + temporal_emb: frames_BFC [B, F, 768] to [B, F, D], computed in
-/// `precision`. Rows of zeros (a short clip, a missing video) get their temporal embedding too.
-torch::Tensor video_tokens(const torch::Tensor& frames_BFC, const AdapterParameters& parameters,
-                           torch::ScalarType precision);
+/// visual_proj(frames): frames_BFC [B, F, C] to [B, F, D], computed in `precision`.
+torch::Tensor project_frames(const torch::Tensor& frames_BFC, const AdapterParameters& parameters,
+                             torch::ScalarType precision);
+
+/// Projected frames + temporal_emb, [B, F, D]. Rows of zeros (a short clip, a missing video) get
+/// their temporal embedding too.
+torch::Tensor video_tokens(const torch::Tensor& projected_BFD, const AdapterParameters& parameters);
 
 }  // namespace bovila

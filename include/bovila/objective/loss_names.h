@@ -8,7 +8,8 @@
 namespace bovila {
 
 /// The total, its terms, and the mean uncertainty, in the order of Losses::values().
-inline constexpr std::array<std::string_view, 7> kLossNames = {
-    "loss", "loss_vqa", "loss_edl_mse", "loss_edl_reg", "loss_vaq", "loss_aqa", "uncertainty"};
+inline constexpr std::array<std::string_view, 8> kLossNames = {
+    "loss",     "loss_vqa", "loss_edl_mse", "loss_edl_reg",
+    "loss_vaq", "loss_aqa", "loss_qav",     "uncertainty"};
 
 }  // namespace bovila

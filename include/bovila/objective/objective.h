@@ -1,9 +1,12 @@
-// The training objective: answer the question, ask it, answer one's own question. SPEC 5.
-// Fed by a batch of examples and the model; feeds train/train_step.h with a loss to differentiate.
+// The training objective: answer the question, ask it, answer one's own question; Flipped-VQA's
+// third pass, tell the video's order. SPEC 5, 11. Fed by a batch of examples and the model; feeds
+// train/train_step.h with a loss to differentiate.
 //
 //   VQA  the answer's tokens given the question: evidential loss (or cross-entropy)
 //   VAQ  the question's tokens given the answer: cross-entropy
 //   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u
+//   QAV  each frame, among the clip's, given question, answer and the frames before it:
+//   cross-entropy
 #pragma once
 
 #include <functional>
@@ -31,16 +34,17 @@ struct Losses {
   torch::Tensor edl_reg;
   torch::Tensor vaq;
   torch::Tensor aqa;
+  torch::Tensor qav;
   torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss; 0 without EDL
 
-  /// All of them in the order of kLossNames: [7].
+  /// All of them in the order of kLossNames: [8].
   torch::Tensor values() const;
 };
 
 /// How the passes are taken; results depend on it by rounding only.
 struct Passes {
   double scale = 1;            ///< of the gradient
-  int64_t tokens_at_once = 0;  ///< of VAQ and AQA prompts; 0: the whole micro-batch. Bounds memory
+  int64_t tokens_at_once = 0;  ///< of VAQ, AQA and QAV prompts; 0: all at once. Bounds memory
 };
 
 /// Runs the passes that the deck asks for and adds the gradient of the total to the parameters'.

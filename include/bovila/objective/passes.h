@@ -20,9 +20,12 @@ namespace bovila {
 /// differentiated and freed by itself, while the gradients of what it read add up here.
 class SharedInputs {
  public:
-  SharedInputs(const Bovila& model, std::span<const Example> examples);
+  /// `with_frames`: for QAV, whose targets the projected frames are.
+  SharedInputs(const Bovila& model, std::span<const Example> examples, bool with_frames);
 
   const torch::Tensor& video_BFD() const { return video_BFD_; }
+  /// Projected frames without their temporal embedding; undefined unless asked for.
+  const torch::Tensor& frames_BFD() const { return frames_BFD_; }
   const std::vector<AdapterSlots>& adapters() const { return adapters_; }
 
   /// Takes what the passes added up on to the parameters. Once, after the last pass.
@@ -36,7 +39,7 @@ class SharedInputs {
   torch::Tensor cut(const torch::Tensor& computed);
 
   std::vector<Cut> cuts_;
-  torch::Tensor video_BFD_;
+  torch::Tensor frames_BFD_, video_BFD_;
   std::vector<AdapterSlots> adapters_;
 };
 
@@ -70,6 +73,11 @@ int64_t count_labels(std::span<const Example> batch, Prompt Example::*prompt);
 /// VAQ: positions label_start - 1 and on are scored against the question's tokens, and (one later,
 /// as published, unless aligned: SPEC D7) are what the model's own question is sampled from.
 Asked ask(const Questions& questions, const NoiseSource& noise);
+
+/// QAV: logits [B * F, F] of each slot's frame among the frames of its clip, frames_BFD, read off
+/// the position before it; the slot's own place is the target. No query stands behind the video, so
+/// gate2 has no part in it.
+torch::Tensor frame_logits(const Questions& questions, const torch::Tensor& frames_BFD);
 
 /// VQA, or AQA when a self-made question takes the given one's place.
 Scored answer(const Questions& questions, const torch::Tensor& self_question = {});

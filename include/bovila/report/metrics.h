@@ -31,16 +31,18 @@ class EpochMeans {
   int64_t num_skipped = 0;
 };
 
-/// How many of a split's questions were answered right, in all and by type. Splits that hide their
-/// answers have none.
+/// How many of a split's questions were answered right, in all, by type and in the figures that the
+/// data set's users know (QuestionTypes). Splits that hide their answers have none.
 struct Accuracy {
   struct Group {
-    std::string name;  ///< STAR's In, Seq, Pre, Feas; nothing for other data sets
+    std::string name;  ///< the data set's: "In", "Acc_C"
     int64_t right = 0;
     int64_t questions = 0;
     double value() const;
   };
-  std::vector<Group> types;
+  std::vector<Group> types;    ///< those that the split has
+  std::vector<Group> figures;  ///< over several types
+  bool with_mean = false;      ///< mean_of_types() is one of the figures
   Group total;
   double mean_uncertainty = 0;  ///< of the chosen options
   double guessed = 0;           ///< right answers to expect of guessing, and their variance
@@ -49,17 +51,19 @@ struct Accuracy {
   int64_t num_over_long = 0;    ///< set by the caller: Evaluation::num_over_long
 
   bool known() const { return total.questions > 0; }
+  double mean_of_types() const;
   /// Not more than two standard deviations above guessing.
   bool is_like_guessing() const;
 };
 Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
-/// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"
+/// "78.20 % of 4 questions (In 79.00, Seq 60.50; mean of types 69.75), mean uncertainty 0.410"
 std::string to_text(const Accuracy& accuracy);
 /// "right answers: A 3, B 0, C 5, D 4; chosen: A 12, B 0, C 0, D 0"
 std::string letters_text(const Accuracy& accuracy);
 
-/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
-/// data set's own id; `ans` is left out where the split hides it.
+/// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters from A; `question_id` is the
+/// data set's own id, `type` the type's name, a list of several, left out where there is none;
+/// `ans` is left out where the split hides it.
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
 
 /// questions.jsonl: one JSON object a question, the fields of epoch{n}.json and `question`,

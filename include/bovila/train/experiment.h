@@ -43,11 +43,12 @@ class Inputs {
   LlamaParams llama;
 };
 
-/// Collective: the model with its start values on `device`. The frozen weights are read from disk
-/// once a node; on the CPU they stand in its memory once, and each GPU has its copy.
+/// Collective: the model for features of this width with its start values on `device`. The frozen
+/// weights are read from disk once a node; on the CPU they stand in its memory once, and each GPU
+/// has its copy.
 /// @throws AgreedError on all ranks, also for a stop.
-Bovila make_model(const Config& config, const LlamaParams& llama, bool for_training,
-                  torch::Device device, Communicator& ranks, Communicator& node,
+Bovila make_model(const Config& config, const LlamaParams& llama, int64_t feature_dim,
+                  bool for_training, torch::Device device, Communicator& ranks, Communicator& node,
                   const Preemption& preemption);
 
 /// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each
@@ -55,6 +56,10 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
 /// split hides its answers; also for a stop.
 std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks,
                                     const Preemption& preemption);
+
+/// That the published learning rate is for the first LLaMA: LLaMA-2 and LLaMA-3, told by their
+/// sizes, diverge at it (SPEC 11); "" where all is well, and where train.lr is set.
+std::string rate_concern(const TrainConfig& train, const LlamaParams& llama);
 
 /// Warns about what the splits' questions lack (data/coverage.h).
 /// @throws UserError when more than data.max_missing of a split's videos have no features.

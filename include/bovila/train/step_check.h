@@ -13,7 +13,7 @@ namespace bovila {
 
 /// What one step computed, on the CPU.
 struct StepNumbers {
-  torch::Tensor losses;    // [7] fp64, in the order of kLossNames
+  torch::Tensor losses;    // [8] fp64, in the order of kLossNames
   torch::Tensor gradient;  // [num_trained] fp32
   torch::Tensor update;    // [num_trained] fp32: what the optimizer added to the parameters
 };

@@ -149,12 +149,32 @@ void read_json_list(FileProblems& problems, const std::vector<std::string>& keys
   }
 }
 
-void read_json_lines(FileProblems& problems, const UseRecord& use) {
+nlohmann::json read_json_object(const std::string& path) {
+  const std::string bytes = read_annotation_file(path);
+  if (is_deep_json(bytes)) throw UserError("{}: {}. {}", path, too_deep(), kHint);
+  json parsed;
+  try {
+    parsed = json::parse(bytes);
+  } catch (const json::exception& error) {
+    throw UserError("{}: not JSON: {}. Is it complete? {}", path, reason(error), kHint);
+  }
+  if (parsed.is_object()) return parsed;
+  throw UserError("{}: expected one object ({{...}}), got {}. {}", path, parsed.type_name(), kHint);
+}
+
+void read_lines(const FileProblems& problems,
+                const std::function<void(const std::string& line, int64_t place)>& use) {
   std::ifstream in = open_annotation_file(problems.file());
   std::string line;
   for (int64_t place = 1; std::getline(in, line); ++place) {
-    if (!strip(line).empty()) read_json_line(line, place, problems, use);
+    if (!strip(line).empty()) use(line, place);
   }
+}
+
+void read_json_lines(FileProblems& problems, const UseRecord& use) {
+  read_lines(problems, [&](const std::string& line, int64_t place) {
+    read_json_line(line, place, problems, use);
+  });
 }
 
 void read_csv_rows(FileProblems& problems, const std::vector<std::string>& columns,

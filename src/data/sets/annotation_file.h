@@ -63,7 +63,8 @@ class Record {
   std::optional<double> number(const char* key) const;
   /// A number, or NaN where the key's value is null.
   std::optional<double> seconds(const char* key) const;
-  /// A list of `count` texts.
+  /// A list of texts, any number of them or `count`.
+  std::vector<std::string> texts(const char* key) const;
   std::vector<std::string> texts(const char* key, int count) const;
   std::vector<double> numbers(const char* key) const;
   /// A list of numbers, NaN where one is null.
@@ -93,6 +94,11 @@ using UseRecord = std::function<void(const Record&)>;
 /// reading, so memory holds no more than one question.
 void read_json_list(FileProblems& problems, const std::vector<std::string>& keys,
                     const UseRecord& use);
+/// A file that is one JSON object. @throws UserError when it is none.
+nlohmann::json read_json_object(const std::string& path);
+/// Calls `use` for each line that is not blank, with its number.
+void read_lines(const FileProblems& problems,
+                const std::function<void(const std::string& line, int64_t place)>& use);
 /// Calls `use` for each line of a JSON Lines file; blank lines are skipped.
 void read_json_lines(FileProblems& problems, const UseRecord& use);
 /// Calls `use` for each row below the header, which must have `columns`; every field is a text.
@@ -110,7 +116,10 @@ class SampleCollector {
   /// `answer_key` holds the answer, in all questions of a file or in none.
   SampleCollector(FileProblems& problems, const char* answer_key)
       : problems_(problems), answer_key_(answer_key) {}
-  void add(const Record& record, Sample sample);
+  void add(const Record& record, Sample sample) {
+    add(record.place(), record.has(answer_key_), std::move(sample));
+  }
+  void add(int64_t place, bool has_answer, Sample sample);
   /// All samples. @throws UserError when there were problems, or no question at all.
   std::vector<Sample> finish();
 

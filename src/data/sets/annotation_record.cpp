@@ -121,6 +121,11 @@ std::optional<double> Record::number(const char* key) const {
   return value == nullptr ? std::nullopt : std::optional(value->get<double>());
 }
 
+std::vector<std::string> Record::texts(const char* key) const {
+  const json* value = list(key, "texts", is_text);
+  return value == nullptr ? std::vector<std::string>() : value->get<std::vector<std::string>>();
+}
+
 std::optional<double> Record::seconds(const char* key) const {
   const json* value = typed(key, "a number", is_number_or_null);
   return value == nullptr ? std::nullopt : std::optional(number_or_nan(*value));
@@ -181,14 +186,14 @@ std::optional<Interval> Record::interval(std::optional<double> start,
   return {};
 }
 
-void SampleCollector::add(const Record& record, Sample sample) {
+void SampleCollector::add(int64_t place, bool has_answer, Sample sample) {
   sample.row = static_cast<int64_t>(samples_.size());
   if (sample.question_id.empty()) sample.question_id = std::to_string(sample.row);
-  if (!record.has(answer_key_)) unanswered_.push_back(record.place());
-  const auto [first, is_new] = places_.emplace(sample.question_id, record.place());
+  if (!has_answer) unanswered_.push_back(place);
+  const auto [first, is_new] = places_.emplace(sample.question_id, place);
   if (!is_new) {
-    record.problem(fmt::format("the id \"{}\" is that of {} {} too", sample.question_id,
-                               problems_.unit(), first->second));
+    problems_.add(place, fmt::format("the id \"{}\" is that of {} {} too", sample.question_id,
+                                     problems_.unit(), first->second));
   }
   samples_.push_back(std::move(sample));
 }

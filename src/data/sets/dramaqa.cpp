@@ -44,6 +44,9 @@ Sample read_dramaqa_question(const Record& record, int num_options) {
   sample.question = normalize_question(record.text("que"));
   sample.options = record.texts("answers", num_options);
   sample.answer = record.answer_index("correct_idx", num_options);
+  if (record.has("q_level_logic")) {
+    sample.types = {fmt::format("Level {}", record.integer("q_level_logic").value_or(0))};
+  }
   sample.clip = sample.video_id.ends_with("0000")
                     ? scene_clip(record, sample.video_id)
                     : std::vector<FrameSpan>{{sample.video_id, 0, FrameSpan::kToEnd}};
@@ -58,7 +61,8 @@ std::vector<Sample> read_dramaqa(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/AnotherMissOhQA_{}_set.json", source.folder, source.split),
                         "row");
   SampleCollector samples(problems, "correct_idx");
-  read_json_list(problems, {"qid", "vid", "que", "answers", "correct_idx", "shot_contained"},
+  read_json_list(problems,
+                 {"qid", "vid", "que", "answers", "correct_idx", "shot_contained", "q_level_logic"},
                  [&](const Record& record) {
                    samples.add(record, read_dramaqa_question(record, source.num_options));
                  });

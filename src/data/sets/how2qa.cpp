@@ -33,6 +33,7 @@ std::optional<int> answer(const Record& record) {
 
 Sample read_how2qa_question(const Record& record) {
   Sample sample;
+  if (record.has("qid")) sample.question_id = record.text("qid");
   sample.video_id = record.text("video_id");
   sample.question = normalize_question(record.text("question"));
   for (const char* key : kHow2qaOptionKeys) sample.options.push_back(record.text(key));

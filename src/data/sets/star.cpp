@@ -12,7 +12,8 @@
 namespace bovila {
 namespace {
 
-constexpr std::string_view kTypes[] = {"Interaction", "Sequence", "Prediction", "Feasibility"};
+constexpr TypeName kStarTypes[] = {
+    {"Interaction", "In"}, {"Sequence", "Seq"}, {"Prediction", "Pre"}, {"Feasibility", "Feas"}};
 
 std::vector<std::string> ordered_choices(const Record& record, int num_options) {
   std::vector<std::pair<int64_t, std::string>> choices;
@@ -46,10 +47,12 @@ std::optional<int> find_answer(const Record& record, const std::vector<std::stri
 
 /// 1..4 by the id's prefix: "Interaction_T1_13".
 int question_type(const Record& record, std::string_view id) {
-  const auto found = std::find(std::begin(kTypes), std::end(kTypes), id.substr(0, id.find('_')));
-  if (found != std::end(kTypes)) return static_cast<int>(found - std::begin(kTypes)) + 1;
+  const auto found = std::ranges::find(kStarTypes, id.substr(0, id.find('_')), &TypeName::name);
+  if (found != std::end(kStarTypes)) return static_cast<int>(found - kStarTypes) + 1;
+  std::vector<std::string_view> names;
+  for (const TypeName& type : kStarTypes) names.push_back(type.name);
   record.problem(fmt::format("\"question_id\": expected a type ({}) before the first _, got \"{}\"",
-                             fmt::join(kTypes, ", "), id));
+                             fmt::join(names, ", "), id));
   return -1;
 }
 
@@ -57,6 +60,9 @@ Sample read_star_question(const Record& record, int num_options) {
   Sample sample;
   sample.question_id = record.text("question_id");
   sample.question_type = question_type(record, sample.question_id);
+  if (sample.question_type > 0) {
+    sample.types.emplace_back(kStarTypes[sample.question_type - 1].name);
+  }
   sample.video_id = record.text("video_id");
   sample.question = normalize_question(record.text("question"));
   sample.options = ordered_choices(record, num_options);
@@ -68,7 +74,7 @@ Sample read_star_question(const Record& record, int num_options) {
 
 }  // namespace
 
-extern const QuestionForm star_form{};
+extern const QuestionForm star_form{.types = {.order = kStarTypes, .mean_of_types = true}};
 
 std::vector<Sample> read_star(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/STAR_{}.json", source.folder, source.split), "row");

@@ -107,6 +107,7 @@ Sample read_tvqa_question(const Record& record) {
   for (const char* key : kTvqaOptionKeys) sample.options.push_back(record.text(key));
   sample.answer = record.answer_index("answer_idx", std::size(kTvqaOptionKeys));
   sample.about_dialogue = tvqa_form.about_dialogue;
+  if (record.has("show_name")) sample.types = {record.text("show_name")};
   return sample;
 }
 

@@ -1,5 +1,6 @@
 // Proves that the decks of input/ are valid and have the published settings.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <map>
@@ -27,7 +28,48 @@ TEST_CASE("each deck of input/ is valid, has no warning, and survives being writ
     CHECK(deck.config.output.folder == "output/" + entry.path().stem().string());
     ++num_decks;
   }
-  CHECK(num_decks >= 7);
+  CHECK(num_decks >= 14);
+}
+
+TEST_CASE("the decks of Flipped-VQA have its published settings") {
+  struct Published {
+    int64_t ranks, batch_size, accum_iter, max_seq_len;
+    double bias, blr, weight_decay, vaq;
+    bool subtitles;
+  };
+  const std::map<std::string, Published> published = {
+      {"nextqa", {4, 8, 2, 128, 3.5, 9e-2, 0.14, 1, false}},
+      {"star", {4, 8, 1, 128, 3, 9e-2, 0.16, 1, false}},
+      {"dramaqa", {4, 2, 8, 384, 3, 9e-2, 0.10, 1, false}},
+      {"vlep", {4, 4, 8, 256, 3, 6e-2, 0.20, 0, true}},
+      {"tvqa", {8, 1, 4, 650, 3, 7e-2, 0.02, 1, true}}};
+  for (const auto& [name, expected] : published) {
+    CAPTURE(name);
+    const std::string text = testing::read_text(kInput / "flipped" / (name + ".toml"));
+    const Deck deck = parse_deck(text, name);
+    const Config& config = deck.config;
+    CHECK(deck.warnings.empty());
+    CHECK(text.find(fmt::format("mpirun -np {} bovila input/flipped/{}.toml", expected.ranks,
+                                name)) != std::string::npos);
+    CHECK(config.output.folder == "output/flipped-" + name);
+    CHECK(config.data.dataset == name);
+    CHECK(config.data.subtitles == expected.subtitles);
+    CHECK(config.train.epochs == 5);
+    CHECK(config.train.warmup_epochs == 2);
+    CHECK(config.train.batch_size == expected.batch_size);
+    CHECK(config.train.accum_iter == expected.accum_iter);
+    CHECK(config.train.blr == expected.blr);
+    CHECK(config.train.weight_decay == expected.weight_decay);
+    CHECK(config.model.max_seq_len == expected.max_seq_len);
+    CHECK(config.model.max_feats == 10);
+    CHECK(config.model.adapter_len == 10);
+    CHECK(config.model.attention_bias == expected.bias);
+    CHECK(config.loss.vaq == expected.vaq);
+    CHECK(config.loss.qav == 1);
+    CHECK(config.loss.qav_tau == 100);
+    CHECK(config.loss.aqa == 0);
+    CHECK(config.loss.edl_mse == 0);
+  }
 }
 
 TEST_CASE("the decks of the five data sets have the published settings, TVQA's fits its prompts") {

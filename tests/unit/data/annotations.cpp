@@ -29,7 +29,7 @@ TEST_CASE("annotations: every data set of the table is found, another is refused
     CHECK(&find_annotation_reader(reader.name) == &reader);
   }
   const std::string message = error_of([] { find_annotation_reader("msrvtt"); });
-  CHECK(contains(message, "star, dramaqa, vlep, tvqa, how2qa"));
+  CHECK(contains(message, "star, dramaqa, vlep, tvqa, how2qa, nextqa, "));
   CHECK(contains(message, "msrvtt"));
 }
 
@@ -39,7 +39,12 @@ TEST_CASE("annotations: a missing file is an error for every data set, with the 
            {"dramaqa", "AnotherMissOhQA_train_set.json"},
            {"vlep", "vlep_train_release.jsonl"},
            {"tvqa", "tvqa_train.jsonl"},
-           {"how2qa", "train.csv"}}) {
+           {"how2qa", "train.csv"},
+           {"nextqa", "train.csv"},
+           {"intentqa", "train.csv"},
+           {"perceptiontest", "mc_question_train.json"},
+           {"mvbench", "train.json"},
+           {"jsonl", "train.jsonl"}}) {
     const TempFolder folder;
     const auto read = [&] { read_annotations(dataset, folder.path(), "train", false); };
     CHECK(contains(error_of(read), folder.path() + "/" + file + " is missing"));

@@ -1,6 +1,7 @@
 // Which rows of which video a clip's frames are, and reading them from a real feature set.
 #include "bovila/data/clip.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "bovila/features/feature_writer.h"
@@ -121,4 +122,29 @@ TEST_CASE("clip: no span at all gives no frame, and a wrong call is refused") {
   const std::vector<FrameSpan> clip = {{"v"}};
   CHECK_THROWS_AS(choose_frames(clip, {}, 6), ProgramError);
   CHECK_THROWS_AS(choose_frames(clip, Counts{1}, 0), ProgramError);
+}
+
+TEST_CASE("frames are scaled to length 1, zeros stay") {
+  std::vector<float> frames(static_cast<size_t>(3 * kFeatureDim), 0.0F);
+  std::fill_n(frames.begin(), kFeatureDim, -4.0F);
+  frames[static_cast<size_t>(2 * kFeatureDim)] = 1e-20F;
+  normalize(frames, kFeatureDim);
+  const float each = -1 / std::sqrt(static_cast<float>(kFeatureDim));
+  for (int64_t i = 0; i < kFeatureDim; ++i) CHECK(frames[i] == doctest::Approx(each));
+  CHECK(frames[static_cast<size_t>(kFeatureDim)] == 0);
+  CHECK(frames[static_cast<size_t>(2 * kFeatureDim)] == 1);
+}
+
+TEST_CASE("a video is found under its name without the ending of a video file, and no other") {
+  const testing::TempFolder folder;
+  const FeatureStore store = make_store(folder.path() + "/features");
+  Sample sample;
+  for (const char* video : {"a.mp4", "b.webm", "a", "a.txt", "c.mp4", "mp4"}) {
+    sample.clip.push_back({video, 0, FrameSpan::kToEnd});
+  }
+  std::vector<Sample> samples = {sample};
+  name_as_stored(store, samples);
+  std::vector<std::string> names;
+  for (const FrameSpan& span : samples[0].clip) names.push_back(span.video);
+  CHECK(names == std::vector<std::string>{"a", "b", "a", "a.txt", "c.mp4", "mp4"});
 }

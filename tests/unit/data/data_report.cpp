@@ -44,7 +44,8 @@ TEST_CASE("report: counts questions, options and videos, and measures the longer
   const auto samples = make_samples(5);
   const DataReport report = report_on(samples, 500);
   CHECK(report.num_questions == 5);
-  CHECK(report.num_options == 2);
+  CHECK(report.min_options == 2);
+  CHECK(report.max_options == 2);
   CHECK(report.num_videos == 2);
   const PromptBuilder prompts(tokenizer(), 6, 500);
   const auto length = [&](int i) {
@@ -117,4 +118,12 @@ TEST_CASE("report: an error in one thread reaches the caller") {
   auto samples = make_samples(4);
   samples[2].options.clear();
   CHECK_THROWS_AS(report_on(samples, 500, 3), ProgramError);
+}
+
+TEST_CASE("numbers of options that differ are said as a range") {
+  auto samples = make_samples(3);
+  CHECK(contains(format_report(report_on(samples, 160))[0], "3 questions with 2 options about"));
+  samples[1].options = {"a", "b", "c", "d"};
+  CHECK(
+      contains(format_report(report_on(samples, 160))[0], "3 questions with 2 to 4 options about"));
 }

@@ -71,6 +71,88 @@ TEST_CASE("prompt: the parts of a VAQ prompt stand where SPEC 3 has them") {
   CHECK(label_text(prompt) == "What did the boy do?");
 }
 
+TEST_CASE("prompt: a QAV prompt ends with the video's slots, which its labels are") {
+  const Prompt prompt = builder().qav(sample());
+  CHECK(decode(prompt, 1, prompt.video_start) ==
+        "Instruction: Predict the video based on the question and answer.\n"
+        "Question: What did the boy do?\nChoices: \n(A) Hold the door\n(B) Eat the bag\n"
+        "(C) The book.\nAnswer: The answer is (B)\nVideo:");
+  CHECK(prompt.label_start == prompt.video_start);
+  REQUIRE(prompt.size() == prompt.video_start + kMaxFeats + 1);
+  for (int64_t i = 0; i < kMaxFeats; ++i) CHECK(prompt.tokens[prompt.video_start + i] == 0);
+  CHECK(prompt.tokens.back() == prompt_tokenizer().eos());
+}
+
+TEST_CASE("prompt: a QAV prompt's dialogue loses its tail until the prompt fits") {
+  Sample made = sample();
+  made.about_dialogue = true;
+  made.dialogue = "one two three four five six seven eight nine ten";
+  const Prompt whole = builder(500).qav(made);
+  CHECK(decode(whole, 1, whole.video_start).find("the dialogue, question and answer.") !=
+        std::string::npos);
+  for (int64_t cut = 0; cut <= 5; ++cut) {
+    const Prompt prompt = builder(whole.size() - cut).qav(made);
+    CHECK(prompt.size() == whole.size() - cut);
+    CHECK(prompt.num_cut_tokens == cut);
+    CHECK(prompt.video_start == whole.video_start - cut);
+  }
+}
+
+TEST_CASE("prompt: lines of context stand before the question, or before what is given of it") {
+  Sample made = sample();
+  made.context = "Caption: A man runs.\n";
+  const PromptBuilder prompts = builder(500);
+  const Prompt vqa = prompts.vqa(made, 1);
+  CHECK(decode(vqa, vqa.video_start + kMaxFeats + 1, vqa.question_start) ==
+        "Caption: A man runs.\nQuestion:");
+  CHECK(question_text(vqa) == "What did the boy do?\n");
+  CHECK(label_text(vqa) == "(B)");
+  const Prompt vaq = prompts.vaq(made);
+  CHECK(decode(vaq, vaq.video_start + kMaxFeats + 1, vaq.label_start)
+            .starts_with("Caption: A man runs.\nChoices: \n(A)"));
+  CHECK(label_text(vaq) == "What did the boy do?");
+  const Prompt qav = prompts.qav(made);
+  CHECK(decode(qav, 1, qav.video_start).find("\nCaption: A man runs.\nQuestion:") !=
+        std::string::npos);
+}
+
+TEST_CASE("prompt: the deck's instructions take the published ones' place") {
+  Config config;
+  config.model.max_feats = kMaxFeats;
+  config.prompt.vqa = "Look{dialogue}and say.";
+  config.prompt.vaq = "Ask.";
+  config.prompt.qav = "{dialogue}{dialogue}Show.";
+  const PromptBuilder prompts(prompt_tokenizer(), config);
+  Sample made = sample();
+  const auto first_line = [&](const Prompt& prompt) {
+    const std::string text = decode(prompt, 1, prompt.size());
+    return text.substr(0, text.find('\n'));
+  };
+  CHECK(first_line(prompts.vqa(made, 0)) == "Lookand say.");
+  CHECK(first_line(prompts.vaq(made)) == "Ask.");
+  CHECK(first_line(prompts.qav(made)) == "Show.");
+  made.about_dialogue = true;
+  CHECK(first_line(prompts.vqa(made, 0)) == "Lookdialogue, and say.");
+  CHECK(first_line(prompts.qav(made)) == "dialogue, dialogue, Show.");
+}
+
+TEST_CASE("prompt: a question is as long as the longest of the prompts that it is trained with") {
+  Config config;
+  config.model.max_feats = kMaxFeats;
+  config.model.max_seq_len = 500;
+  Sample made = sample();
+  const PromptBuilder two(prompt_tokenizer(), config);
+  config.loss.qav = 1;
+  const PromptBuilder three(prompt_tokenizer(), config);
+  CHECK_FALSE(two.with_qav());
+  CHECK(three.with_qav());
+  CHECK(two.measure(made).tokens == std::max(two.vqa(made, 1).size(), two.vaq(made).size()));
+  CHECK(three.measure(made).tokens == std::max(two.measure(made).tokens, two.qav(made).size()));
+  made.answer.reset();
+  CHECK(three.measure(made).tokens == two.vqa(made, 0).size());
+  CHECK_FALSE(three.measure(made).is_cut);
+}
+
 TEST_CASE("prompt: words of the prompt inside a question or an option move no position") {
   for (const std::string words :
        {"Question: what?", "Answer: The answer is (A)?", "Question:?",

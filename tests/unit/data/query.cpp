@@ -67,6 +67,31 @@ TEST_CASE("a question's line may leave out, or set to null, all but its options"
   CHECK(least.id.empty());
 }
 
+TEST_CASE(
+    "a question of a model that was trained with captions may have one; what is known is passed "
+    "over") {
+  const TwoVideos videos;
+  const auto store = videos.store();
+  Query asked;
+  parse_query(R"({"video": "V1", "question": "q", "options": ["a", "b"], "caption": "A man.",
+                  "answer": "B", "type": "t", "id": [1]})",
+              asked);
+  const Sample sample = make_sample(asked, data("jsonl"), store);
+  CHECK(sample.context == "Caption: A man.\n");
+  CHECK_FALSE(sample.about_dialogue);
+  Query said = query();
+  said.dialogue = "Hi.";
+  const Sample with = make_sample(said, data("jsonl", true), store);
+  CHECK(with.about_dialogue);
+  CHECK(with.dialogue == "Hi.");
+  DataConfig fast = data("jsonl");
+  fast.frames_per_second = 3;
+  Query timed = query();
+  timed.start_s = 1;
+  timed.end_s = 2;
+  check_span(make_sample(timed, fast, store).clip.at(0), "V1", 3, 9);
+}
+
 TEST_CASE("a line that is wrong keeps its id") {
   Query asked;
   parse_query(R"({"id": 7, "videos": "V1"})", asked);
@@ -193,8 +218,12 @@ TEST_CASE("the features of one video can be a file, and the video need not be na
   store.read("holiday", std::vector<int64_t>{1}, row);
   CHECK(row == std::vector<float>(kFeatureDim, 0.5F));
   write(narrow, 4, kFeatureDim / 2);
-  CHECK(contains(error_of([&] { FeatureStore::of_one_video(narrow); }),
-                 "expected /frames of shape [frames, 768]"));
+  CHECK(FeatureStore::of_one_video(narrow).dim() == kFeatureDim / 2);
+  const std::string flat = folder.path() + "/flat.h5";
+  hdf5::write(hdf5::create_file(flat).get(), "frames", hdf5::Type::kFloat32,
+              std::vector{2 * kFeatureDim}, std::as_bytes(std::span(values)));
+  CHECK(contains(error_of([&] { FeatureStore::of_one_video(flat); }),
+                 "expected /frames of shape [frames, width]"));
 }
 
 TEST_CASE("a part of a feature set is not the features of one video") {

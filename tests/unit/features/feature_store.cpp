@@ -80,6 +80,34 @@ std::string error_of_opening(const std::string& folder) {
 
 }  // namespace
 
+TEST_CASE("a set has the width of its source") {
+  for (const int64_t dim : {1, 512, 1152}) {
+    const Playground playground;
+    const std::string folder = playground / "set";
+    FeatureSource source{"identity", false, {{"a", 3}, {"b", 2}}, {}};
+    source.dim = dim;
+    source.read = [dim](size_t video, std::span<std::byte> out) {
+      for (size_t i = 0; i < out.size() / sizeof(float); ++i) {
+        const float value = value_of(video, static_cast<int64_t>(i) / dim);
+        std::memcpy(&out[i * sizeof(float)], &value, sizeof(float));
+      }
+    };
+    write(folder, source);
+    const FeatureStore store(folder);
+    CHECK(store.dim() == dim);
+    std::vector<float> out(static_cast<size_t>(2 * dim));
+    store.read("a", std::vector<int64_t>{0, 2}, out);
+    CHECK(out.front() == value_of(0, 0));
+    CHECK(out.back() == value_of(0, 2));
+    int64_t last_done = 0, last_total = 0;
+    CHECK(bovila::verify_feature_set(folder, [&](int64_t done, int64_t total) {
+            last_done = done;
+            last_total = total;
+          }) == 2);
+    CHECK(last_done == last_total);
+  }
+}
+
 TEST_CASE("features: half and float come back exactly, any rows of any video") {
   for (const bool half : {true, false}) {
     const Playground playground;

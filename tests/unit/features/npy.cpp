@@ -101,17 +101,28 @@ TEST_CASE("a .npy file that is no video's features is refused by name") {
   CHECK(contains(problem_with(header("<f2", "(1, 768)") + halves(767)),
                  "it has 1662 bytes instead of 1664"));
   CHECK(contains(problem_with(header("<f2", "(1, 768)") + halves(769)), "it has 1666 bytes"));
-  CHECK(contains(problem_with(header("<f2", "(1, 512)") + halves(512)), "its shape is [1, 512]"));
+  CHECK(contains(problem_with(header("<f2", "(1, 0)")), "its shape is [1, 0]"));
+  CHECK(contains(problem_with(header("<f2", "(1, 65537)")), "its shape is [1, 65537]"));
   CHECK(contains(problem_with(header("<f2", "(0, 768)")),
                  "there are no videos in it that have frames: clip"));
   CHECK(contains(problem_with(header("<f8", "(1, 768)")), "bytes instead of 6272"));
   CHECK(contains(problem_with(header("<i8", "(1, 768)")), "it holds {'descr': '<i8'"));
   CHECK(contains(problem_with(header(">f4", "(1, 768)")), "it holds {'descr': '>f4'"));
-  CHECK(contains(problem_with(header("<f4", "(768,)")), "expected an array [frames, 768]"));
+  CHECK(contains(problem_with(header("<f4", "(768,)")), "expected an array [frames, width]"));
   CHECK(contains(problem_with(header("<f2", "(2, 768)", 1, "True") + halves(2 * 768)),
                  "'fortran_order': True"));
   CHECK(contains(problem_with(header("<f4", "(1, 768)") + floats(768, 1.0F / 0.0F)),
                  "clip.npy has a value that is not finite"));
+}
+
+TEST_CASE("frames of all .npy files have one width, that of the set") {
+  const TempFolder folder;
+  folder.write("a.npy", header("<f2", "(2, 512)") + halves(2 * 512));
+  folder.write("b.npy", header("<f2", "(1, 512)") + halves(512));
+  CHECK(npy_source(folder.path()).dim == 512);
+  folder.write("c.npy", header("<f2", "(1, 768)") + halves(768));
+  CHECK(contains(error_of([&] { npy_source(folder.path()); }),
+                 "c.npy: a frame of it has 768 numbers, one of a.npy 512"));
 }
 
 TEST_CASE("a folder with no .npy files is refused") {

@@ -56,6 +56,14 @@ TEST_CASE("parameters start as SPEC 1 says") {
   }
 }
 
+TEST_CASE("the projection has the width of the features") {
+  for (const int64_t width : {512, 1152}) {
+    const AdapterParameters parameters(tiny_params(), tiny_model(), false, 0, torch::kCPU, width);
+    CHECK(parameters.visual_proj().size(1) == width);
+    check_uniform(parameters.visual_proj(), 1 / std::sqrt(static_cast<double>(width)));
+  }
+}
+
 TEST_CASE("init_std scales the start values that are normal, and no others") {
   ModelConfig narrow = tiny_model();
   narrow.init_std = 0.125;

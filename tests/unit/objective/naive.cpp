@@ -62,6 +62,8 @@ LossConfig random_config(std::mt19937& random) {
   config.train_scale_proj = random() % 2 == 0;
   if (random() % 5 == 0) config.edl_mse = 0;
   if (random() % 5 == 0) config.aqa = 0;
+  if (random() % 2 == 0) config.qav = 0.5;
+  config.qav_tau = 2;  // differences of frames are seen
   return config;
 }
 

@@ -96,7 +96,7 @@ Losses plain_losses(const Bovila& model, const std::vector<Example>& batch, cons
   const auto labels = torch::cat(vqa_labels), logits = torch::cat(vqa);
   const auto evidence = evidence_of(logits);
   const auto zero = torch::zeros({});
-  Losses out{zero, zero, zero, zero, zero, zero, zero};
+  Losses out{zero, zero, zero, zero, zero, zero, zero, zero};
   out.vqa = mean_cross_entropy(logits, labels);
   if (c.edl_mse > 0) {
     out.edl_mse = evidential_mse(evidence, labels).mean() * c.edl_mse;
@@ -118,6 +118,21 @@ Tensor gradient_of(Bovila& model, const Tensor& loss) {
 
 double relative_error(const Tensor& got, const Tensor& expected) {
   return ((got - expected).norm() / expected.norm()).item<double>();
+}
+
+/// The mean over slots and questions of the QAV pass, each question a row of its own.
+Tensor plain_qav(const Bovila& model, const std::vector<Example>& batch, double tau) {
+  auto sum = torch::zeros({});
+  for (const Example& example : batch) {
+    const auto frames = torch::tensor(example.frames).view({1, -1, kFeatureDim});
+    auto row = SequenceTree::chain(example.qav.tokens, example.qav.video_start);
+    row.want(0, example.qav.video_start - 1, testing::kFrames);
+    const auto sequences = lay_out(std::span(&row, 1), testing::kFrames, torch::kCPU);
+    const auto hidden = model.hidden(sequences, model.video(frames), model.adapter_slots());
+    const auto logits = hidden.matmul(model.project(frames)[0].t()) / tau;
+    sum = sum - torch::log_softmax(logits, -1).diagonal().mean();
+  }
+  return sum / static_cast<double>(batch.size());
 }
 
 NoiseSource noise() {
@@ -267,6 +282,36 @@ TEST_CASE("without gradients the losses are the same and the parameters' gradien
   const torch::AutoGradMode with_grad(true);
   const auto expected = add_gradients(model, three_examples(), full(), noise());
   CHECK(torch::allclose(losses.values(), expected.values(), 1e-6, 1e-8));
+}
+
+TEST_CASE("QAV tells each frame among its clip's, and is a mean over slots and questions") {
+  LossConfig config = full();
+  config.vaq = config.aqa = 0;
+  Bovila model = tiny_bovila();
+  const auto batch = three_examples();
+  auto gradient = model.parameters().gradient();
+  gradient.zero_();
+  add_gradients(model, batch, config, noise());
+  const auto without = gradient.clone();
+  config.qav = 0.5;
+  config.qav_tau = 3;
+  const auto expected = plain_qav(model, batch, config.qav_tau) * config.qav;
+  const auto expected_gradient = gradient_of(model, expected);
+  for (const int64_t limit : {0, 1, 40}) {
+    gradient.zero_();
+    const auto losses = add_gradients(model, batch, config, noise(), {1, limit});
+    CHECK(losses.qav.item<double>() == doctest::Approx(expected.item<double>()).epsilon(1e-5));
+    CHECK(losses.total.item<double>() ==
+          doctest::Approx((losses.edl_mse + losses.edl_reg + losses.qav).item<double>()));
+    CHECK(relative_error(gradient - without, expected_gradient) < 1e-4);
+  }
+}
+
+TEST_CASE("without QAV no prompt of it is needed") {
+  auto batch = three_examples();
+  for (Example& example : batch) example.qav = {};
+  Bovila model = tiny_bovila();
+  CHECK(add_gradients(model, batch, full(), noise()).qav.item<double>() == 0);
 }
 
 TEST_CASE("an empty micro-batch is a program error") {

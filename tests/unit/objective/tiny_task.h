@@ -42,6 +42,14 @@ inline Prompt vaq_prompt(const Ids& question, const Ids& labels) {
   return prompt;
 }
 
+/// Question, choices and answer, and the video's slots at the end.
+inline Prompt qav_prompt(const Ids& question, const Ids& labels) {
+  Prompt prompt;
+  prompt.tokens = join({{kBos, 3, 5}, question, {kNewline, 7}, labels, {4, 0, 0, 0, kEos}});
+  prompt.video_start = prompt.label_start = prompt.size() - kFrames - 1;
+  return prompt;
+}
+
 inline std::vector<float> random_frames(int64_t row) {
   torch::manual_seed(static_cast<uint64_t>(100 + row));
   const auto frames = torch::randn({kFrames * kFeatureDim});
@@ -49,7 +57,8 @@ inline std::vector<float> random_frames(int64_t row) {
 }
 
 inline Example make_example(int64_t row, const Ids& question, const Ids& labels) {
-  return {row, random_frames(row), vqa_prompt(question, labels), vaq_prompt(question, labels)};
+  return {row, random_frames(row), vqa_prompt(question, labels), vaq_prompt(question, labels),
+          qav_prompt(question, labels)};
 }
 
 /// Three questions of different lengths; a label of the second is token 0, which never counts.

@@ -1,6 +1,8 @@
 // Means, accuracy by type, predictions and the log.
 #include "bovila/report/metrics.h"
 
+#include <fmt/format.h>
+
 #include "tests/unit/data/small_star.h"
 
 using namespace bovila;
@@ -8,6 +10,7 @@ using nlohmann::json;
 using testing::contains;
 using testing::SmallStar;
 using testing::star_question;
+using testing::TempFolder;
 
 namespace {
 
@@ -46,13 +49,13 @@ TEST_CASE("an epoch's means weigh each step by its micro-batches") {
   means.add(report_of(1, 3));
   means.add(report_of(5, 1));
   const auto values = means.values();
-  REQUIRE(values.size() == 9);
+  REQUIRE(values.size() == 10);
   CHECK(values[0] == std::pair<std::string, double>("loss", 2));
-  CHECK(values[6].first == "uncertainty");
-  CHECK(values[7].first == "gradient_norm");
-  CHECK(values[7].second == doctest::Approx(4));
-  CHECK(values[8].first == "lr");
-  CHECK(values[8].second == doctest::Approx(0.2));
+  CHECK(values[7].first == "uncertainty");
+  CHECK(values[8].first == "gradient_norm");
+  CHECK(values[8].second == doctest::Approx(4));
+  CHECK(values[9].first == "lr");
+  CHECK(values[9].second == doctest::Approx(0.2));
   CHECK(EpochMeans().values()[0].second == 0);
 }
 
@@ -71,8 +74,56 @@ TEST_CASE("accuracy is exact, in all and by the types that the split has") {
   CHECK(accuracy.types[2].name == "Feas");
   CHECK(accuracy.mean_uncertainty == doctest::Approx((0.1 + 0.4 + 0.3 + 0.4) / 4));
   CHECK(to_text(accuracy) ==
-        "75.00 % of 4 questions (In 50.00, Seq 100.00, Feas 100.00), "
+        "75.00 % of 4 questions (In 50.00, Seq 100.00, Feas 100.00; mean of types 83.33), "
         "mean uncertainty 0.300");
+}
+
+TEST_CASE(
+    "NExT-QA's figures are over the questions of several types, previous ones among the next") {
+  const TempFolder folder;
+  std::string rows = "video,question,answer,qid,type,a0,a1,a2,a3,a4\n";
+  int qid = 0;
+  for (const char* type : {"TP", "TN", "CW", "TP"}) {
+    rows += fmt::format("V1,q,0,{},{},a,b,c,d,e\n", qid++, type);
+  }
+  folder.write("val.csv", rows);
+  const SmallStar star(four_questions());
+  Config config = star.config;
+  config.data.dataset = "nextqa";
+  config.data.folder = folder.path();
+  const Dataset data(config, "val", *star.features, *star.tokenizer);
+  const Accuracy accuracy =
+      measure(data, std::vector{choosing(0, 0), choosing(1, 1), choosing(2, 0), choosing(3, 0)});
+  CHECK(to_text(accuracy) ==
+        "75.00 % of 4 questions (CW 100.00, TN 0.00, TP 100.00; Acc_C 100.00, Acc_T 66.67), "
+        "mean uncertainty 0.125");
+  const auto record = json::parse(epoch_record(0, EpochMeans(), accuracy));
+  CHECK(record["val_TP"] == 1);
+  CHECK(record["val_Acc_T"] == doctest::Approx(2.0 / 3));
+  CHECK_FALSE(record.contains("val_Acc_D"));
+  CHECK_FALSE(record.contains("val_mean_of_types"));
+}
+
+TEST_CASE(
+    "types that a data set does not list are in the order of their names; a question has several") {
+  const TempFolder folder;
+  folder.write("val.jsonl", R"({"video": "V1", "question": "q", "options": ["a", "b", "c", "d"], )"
+                            R"("answer": 0, "type": ["z", "m"]})"
+                            "\n"
+                            R"({"video": "V1", "question": "q", "options": ["a", "b", "c", "d"], )"
+                            R"("answer": 0, "type": "a"})");
+  const SmallStar star(four_questions());
+  Config config = star.config;
+  config.data.dataset = "jsonl";
+  config.data.folder = folder.path();
+  const Dataset data(config, "val", *star.features, *star.tokenizer);
+  const std::vector scores{choosing(0, 0), choosing(1, 1)};
+  CHECK(to_text(measure(data, scores)) ==
+        "50.00 % of 2 questions (a 0.00, m 100.00, z 100.00), mean uncertainty 0.150");
+  const auto list = json::parse(predictions_text(data, scores));
+  CHECK(list[0]["type"] == json({"z", "m"}));
+  CHECK(list[1]["type"] == "a");
+  CHECK(list[1]["qtype"] == -1);
 }
 
 TEST_CASE("an accuracy that guessing reaches is known as such") {
@@ -125,6 +176,7 @@ TEST_CASE("predictions have a user's fields, letters for options, and every ques
                          {"qid", 1},
                          {"question_id", "Interaction_2"},
                          {"qtype", 1},
+                         {"type", "Interaction"},
                          {"pre", "D"},
                          {"ans", "B"},
                          {"u", 0.4}}));
@@ -169,6 +221,7 @@ TEST_CASE("an epoch's record has the losses, the epoch and the accuracies") {
   CHECK(record["val_acc"] == 0.75);
   CHECK(record["val_In"] == 0.5);
   CHECK_FALSE(record.contains("val_Pre"));
+  CHECK(record["val_mean_of_types"] == doctest::Approx(2.5 / 3));
 }
 
 TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradient norm") {

@@ -47,6 +47,32 @@ TEST_CASE("the tokenizer is the deck's, or lies in the weights' folder, or besid
   CHECK(find_tokenizer(config) == "elsewhere.model");
 }
 
+TEST_CASE("the published learning rate and a later LLaMA are a concern, one alone is none") {
+  TrainConfig published;
+  LlamaParams first;
+  first.dim = 4096;
+  first.n_heads = first.n_kv_heads = 32;
+  first.norm_eps = 1e-6;
+  first.vocab_size = 32000;
+  LlamaParams second = first, third = first, first65 = first;
+  second.norm_eps = 1e-5;
+  third.n_kv_heads = 8;
+  third.vocab_size = 128256;
+  first65.norm_eps = 1e-5;
+  first65.dim = 8192;
+  CHECK(rate_concern(published, first).empty());
+  CHECK(rate_concern(published, first65).empty());
+  for (const LlamaParams& later : {second, third}) {
+    CHECK(contains(rate_concern(published, later), "train.blr = 0.09 is for the first LLaMA"));
+    TrainConfig lower = published;
+    lower.blr = 2e-2;
+    CHECK(rate_concern(lower, later).empty());
+    lower = published;
+    lower.lr = 1e-3;
+    CHECK(rate_concern(lower, later).empty());
+  }
+}
+
 TEST_CASE("parameters come back from a checkpoint's arrays bit for bit") {
   TrainState state;
   auto first = make_parameters(1), second = make_parameters(2);

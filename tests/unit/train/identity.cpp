@@ -47,6 +47,7 @@ TEST_CASE("every field of a question is part of the identity") {
       [](Sample& s) { s.answer = 0; },
       [](Sample& s) { s.answer.reset(); },
       [](Sample& s) { s.question_type = 2; },
+      [](Sample& s) { s.context = "Caption: A man.\n"; },
       [](Sample& s) { s.about_dialogue = true; },
       [](Sample& s) { s.dialogue = ""; },
       [](Sample& s) { s.clip[0].last = 4; },

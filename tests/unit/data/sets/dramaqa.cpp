@@ -42,6 +42,17 @@ TEST_CASE("dramaqa: a scene's clip is all rows of each of its shots") {
   CHECK(sample.clip[2].last == FrameSpan::kToEnd);
 }
 
+TEST_CASE("dramaqa: a question's level is its type") {
+  json question = dramaqa_question();
+  question["q_level_logic"] = 3;
+  CHECK(read_as("dramaqa", kDramaqaFile, json::array({question}).dump())[0].types ==
+        std::vector<std::string>{"Level 3"});
+  CHECK(
+      read_as("dramaqa", kDramaqaFile, json::array({dramaqa_question()}).dump())[0].types.empty());
+  CHECK(contains(dramaqa_problem_with("q_level_logic", "high"),
+                 "\"q_level_logic\": expected a whole number"));
+}
+
 TEST_CASE("dramaqa: a shot's clip is that shot, whatever shot_contained says") {
   json shot = dramaqa_question();
   shot["vid"] = "AnotherMissOh01_001_0078";

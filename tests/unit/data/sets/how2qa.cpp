@@ -41,6 +41,13 @@ TEST_CASE("how2qa: columns are found by name, others are ignored") {
   CHECK(samples[0].clip[0].first == 1);
 }
 
+TEST_CASE("how2qa: a column qid has the questions' ids") {
+  const auto samples = read_as("how2qa", "train.csv",
+                               "qid,video_id,question,a0,a1,a2,a3,answer_id,start,end\n"
+                               "h-7,v,q,a,b,c,d,0,1,2\n");
+  CHECK(samples[0].question_id == "h-7");
+}
+
 TEST_CASE("how2qa: missing times are the whole video") {
   for (const char* times : {",", "nan,nan", "3,", " , "}) {
     const auto samples = read_as("how2qa", "train.csv", kHeader + "v,q,a,b,c,d,0," + times);

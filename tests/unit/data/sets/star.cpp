@@ -39,6 +39,7 @@ TEST_CASE("star: a star_question is read with its choices in the order of their 
   CHECK(sample.options == std::vector<std::string>{"the cup.", "b", "c", "d"});
   CHECK(sample.answer == 0);
   CHECK(sample.question_type == 2);
+  CHECK(sample.types == std::vector<std::string>{"Sequence"});
   CHECK_FALSE(sample.about_dialogue);
   CHECK_FALSE(sample.dialogue);
   REQUIRE(sample.clip.size() == 1);

@@ -52,6 +52,7 @@ TEST_CASE("tvqa: a tvqa_question is read, its clip has three rows a second") {
   CHECK(sample.question_id == "7");
   CHECK(sample.options == std::vector<std::string>{"a", "b", "c", "d", "e"});
   CHECK(sample.answer == 1);
+  CHECK(sample.types == std::vector<std::string>{"Friends"});
   CHECK(sample.about_dialogue);
   CHECK_FALSE(sample.dialogue);
   REQUIRE(sample.clip.size() == 1);
