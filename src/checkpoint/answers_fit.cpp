@@ -22,8 +22,9 @@ constexpr std::string_view kNotOfAnswers[] = {
     // Start values: the checkpoint has what became of them.
     "model.init_std", "model.attention_bias", "model.scale_proj_seed",
     // Of the training's terms; without loss.edl_mse there is no uncertainty.
-    "loss.vaq", "loss.aqa", "loss.edl_reg", "loss.aqa_gate", "loss.aqa_align",
-    "loss.train_scale_proj", "loss.tokens_at_once", "model.recompute_activations",
+    "loss.vaq", "loss.aqa", "loss.qav", "loss.qav_tau", "prompt.vaq", "prompt.qav", "loss.edl_reg",
+    "loss.aqa_gate", "loss.aqa_align", "loss.train_scale_proj", "loss.tokens_at_once",
+    "model.recompute_activations",
     // Where files lie; what is in them is compared.
     "model.llama", "model.tokenizer", "data.folder", "data.features",
     // What is asked, said by the command; what is left out is said beside the result.
