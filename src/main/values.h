@@ -46,12 +46,12 @@ constexpr const char* kNoValue = "expected a value, got an empty one (a variable
 inline void refuse_empty_values(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option->get_items_expected_max() == 0) continue;  // a flag
-    const auto problem = [&app](const std::string& value) {
-      if (value.empty()) return std::string(kNoValue);
+    const auto problem = [&app](const std::string& value) -> std::string {
+      if (value.empty()) return kNoValue;
       const bool is_option = value.starts_with("--") && app.get_option_no_throw(value) != nullptr;
       return is_option ? "expected a value, got the option " + value : "";
     };
-    option->check(problem, "");
+    option->transform(CLI::Validator(problem, ""));  // stands before its other checks
   }
   for (CLI::App* command : app.get_subcommands({})) refuse_empty_values(*command);
 }
