@@ -12,7 +12,6 @@
 namespace bovila {
 namespace {
 
-constexpr double kGigabyte = 1e9;
 constexpr int64_t kCpuProgram = 230'000'000;     // measured: LibTorch, MPI, HDF5
 constexpr int64_t kGpuProgram = 1'000'000'000;   // a CUDA context, NCCL's buffers, cuBLAS's space
 constexpr int64_t kGpuHost = 4'000'000'000;      // of a process that uses CUDA

@@ -5,13 +5,13 @@
 
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
+#include "bovila/train/memory_need.h"
 #include "bovila/train/schedule.h"
 
 namespace bovila {
 namespace {
 
 constexpr double kHighestRate = 100;  // train.lr's own
-constexpr double kGigabyte = 1e9;
 
 int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;

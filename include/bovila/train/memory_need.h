@@ -11,6 +11,8 @@
 
 namespace bovila {
 
+inline constexpr double kGigabyte = 1e9;  ///< bytes
+
 /// What the estimate is made from.
 struct MemoryInputs {
   LlamaParams llama;
