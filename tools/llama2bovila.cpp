@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
@@ -20,8 +21,8 @@ using namespace bovila;
 namespace fs = std::filesystem;
 
 struct CommandLine {
-  std::string folder, target, tokenizer;
-  Precision precision = Precision::kBf16;
+  std::string target;
+  ModelConfig model;
   bool force = false;
 };
 
@@ -43,16 +44,13 @@ const Product kProduct{"weights made by llama2bovila", kLlamaFileName, [](const 
                        }};
 
 void convert(const CommandLine& line) {
-  ModelConfig config;
-  config.llama = line.folder;
-  config.tokenizer = line.tokenizer;
-  const std::string tokenizer = find_tokenizer(config);
-  const auto place = output_place(line.target, kProduct, line.force, {line.folder, tokenizer});
-  const auto params = read_llama_params(line.folder, load_tokenizer(tokenizer)->vocab_size());
+  const std::string tokenizer = find_tokenizer(line.model);
+  const auto place = output_place(line.target, kProduct, line.force, {line.model.llama, tokenizer});
+  const auto params = read_llama_params(line.model.llama, load_tokenizer(tokenizer)->vocab_size());
   const auto start = std::chrono::steady_clock::now();
   remove_leftovers(place.path);
   TempFolder folder(place.path);
-  write_llama_file(line.folder, params, scalar_type(line.precision),
+  write_llama_file(line.model.llama, params, weight_types(line.model),
                    folder.path() / kLlamaFileName);
   copy_tokenizer(tokenizer, folder.path());
   const auto bytes = fs::file_size(folder.path() / kLlamaFileName);
@@ -68,13 +66,19 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   CLI::App app("Converts LLaMA's weights to the file that bovila maps");
   app.set_version_flag("--version", program_text());
   CommandLine line;
+  line.model.precision = Precision::kBf16;
   const std::map<std::string, Precision> precisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};
-  app.add_option("FOLDER", line.folder, "weights: Meta's or Hugging Face's folder")->required();
+  app.add_option("FOLDER", line.model.llama, "weights: Meta's or Hugging Face's folder")
+      ->required();
   app.add_option("TARGET", line.target, "folder to make, for model.llama")->required();
-  app.add_option("--precision", line.precision, "the deck's model.precision (default: bf16)")
+  app.add_option("--precision", line.model.precision, "the deck's model.precision (default: bf16)")
       ->transform(CLI::Transformer(precisions));
-  app.add_option("--tokenizer", line.tokenizer,
+  std::map<std::string, WeightForm> forms;
+  for (const auto& [form, name] : names_of(WeightForm{})) forms.emplace(name, form);
+  app.add_option("--weights", line.model.weights, "the deck's model.weights (default: computed)")
+      ->transform(CLI::Transformer(forms));
+  app.add_option("--tokenizer", line.model.tokenizer,
                  "its tokenizer, where it is not in FOLDER or beside it");
   app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {

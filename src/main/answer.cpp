@@ -50,7 +50,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   preemption.stand_down();
   set_up_threads(config.run, host);
   const torch::Device device = set_up_device(config.run, host, host);
-  settle_precision(deck, device);
+  settle_precision(deck, device, host);
   const Checkpoint checkpoint = find_trained(config, line.start);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =

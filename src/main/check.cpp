@@ -22,6 +22,7 @@ void check(const Config& config, Communicator& ranks, int num_threads,
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
     if (!config.train.start.empty()) load_published(config.train.start, fit);
+    check_weight_form(inputs.llama, config.model.weights);
     check_llama_files(config.model.llama, inputs.llama);
     const Dataset* over_long = nullptr;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {

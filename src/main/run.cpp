@@ -132,7 +132,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   if (line.check) return check(config, host, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
-  settle_precision(deck, device);
+  settle_precision(deck, device, host);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   if (ranks.rank() == 0) std::cerr << deck.resolved << std::flush;

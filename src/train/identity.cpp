@@ -75,8 +75,7 @@ std::string samples_identity(std::span<const Sample> samples) {
 std::map<std::string, std::string> make_identity(const Config& config, const Inputs& inputs,
                                                  const Interrupt& interrupt) {
   std::map<std::string, std::string> identity = {
-      {"model.llama",
-       llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
+      {"model.llama", llama_identity(config.model.llama, weight_types(config.model), interrupt)},
       {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))},
       {"data.features", fmt::format("{} videos, SHA-256 {}", inputs.features->num_videos(),
                                     inputs.features->source())},

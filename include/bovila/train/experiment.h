@@ -23,6 +23,8 @@ namespace bovila {
 std::string find_tokenizer(const ModelConfig& config);
 
 torch::ScalarType scalar_type(Precision precision);
+/// model.precision, which must be settled, and model.weights.
+WeightTypes weight_types(const ModelConfig& config);
 
 /// The inputs of a run without the weights. Members point into each other: not movable.
 class Inputs {
