@@ -23,6 +23,9 @@ cmake_settings = $(if $(LIBTORCH),-DBOVILA_LIBTORCH=$(abspath $(LIBTORCH))) \
                  $(if $(CUDA_HOME),-DBOVILA_CUDA_HOME=$(abspath $(CUDA_HOME))) \
                  $(if $(NCCL_HOME),-DBOVILA_NCCL_HOME=$(abspath $(NCCL_HOME))) $(CMAKE_ARGS)
 
+$(foreach setting,BUILD PREFIX,$(if $(strip $($(setting))),, \
+  $(error $(setting)= is empty (a variable of the shell that is not set?))))
+
 .DEFAULT_GOAL := help
 .PHONY: help deps configure build demo demo-smollm test test-deps test-golden test-slurm test-bundle \
   test-gpu test-mpich test-aarch64 soak bench bundle install format lint lint-deps sanitize fuzz
@@ -35,7 +38,7 @@ deps: ## install what a build needs: Debian packages (as root), LibTorch into .d
 	@SYSTEM_PACKAGES='$(SYSTEM_PACKAGES)' LIBTORCH='$(LIBTORCH)' tools/deps.sh
 
 configure: deps
-	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings)
+	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) >/dev/null
 	@for tool in pth2h5 llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
 
 compile = BUILD=$(BUILD) JOBS=$(JOBS) tools/build.sh

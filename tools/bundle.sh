@@ -141,7 +141,7 @@ take_files() {
   cp tests/cli/{helpers.bash,rank_death.sh} "$stage/tests/cli/"
   cp -r tools/{demo.sh,demo_common.bash,demo_report.py,extract_features.py,gguf2llama.py,report} \
     tools/{report_page,plot_run,run_folder.py,run_statistics.py,output_place.py,gpu-first-light,README.md} \
-    tools/pictures "$stage/tools/"
+    tools/report_compare.py tools/sweep tools/sweep_*.py tools/pictures "$stage/tools/"
   for tool in pth2h5 llama2bovila ckpt2pth; do ln -s ../bin/$tool "$stage/tools/$tool"; done
   install -m 755 tools/bundle/launch "$stage/bin/launch"
   ln -s bin/bovila bin/mpirun tools/gpu-first-light "$stage/"

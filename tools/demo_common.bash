@@ -16,7 +16,8 @@ options() {
       --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit ;;
       --fresh) fresh=(--fresh) ;;
       --set)
-        (($# > 1)) || { echo "demo: --set KEY=VALUE: the setting is missing" >&2; exit 2; }
+        [[ ${2:-} == *?.?*=?* ]] ||
+          { echo "demo: --set: expected table.key=value, got: ${2:-nothing}" >&2; exit 2; }
         settings+=(--set "$2")
         shift
         ;;
@@ -57,7 +58,7 @@ logged() {
   return $status
 }
 
-# trained LOG COMMAND...: shows what it says but for the deck and most progress lines; all is in
+# trained LOG COMMAND...: shows what it says but for the start and most progress lines; all is in
 # LOG, behind what earlier ones said.
 trained() {
   local log=$1
@@ -69,6 +70,6 @@ trained() {
   }
 }
 highlights() {
-  local said=' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)'
+  local said=' (epoch 1 step|epoch [0-9]+ done:|warning:|error:)'
   grep --line-buffered -E -e "$said" -e ' (going on from|this run is complete|--fresh: )' || true
 }

@@ -12,6 +12,13 @@
 #   LIBTORCH=DIR         the site's own LibTorch: do not install the wheels
 set -euo pipefail
 cd "$(dirname "$0")/.."
+case ${1:-} in
+  '' | tests | lint | smollm | fuzz | bundle | mpich | aarch64) ;;
+  *)
+    echo "deps: expected tests, lint, smollm, fuzz, bundle, mpich, aarch64 or nothing, got: $1" >&2
+    exit 2
+    ;;
+esac
 
 libraries=(libhdf5-dev libsentencepiece-dev libtomlplusplus-dev libcli11-dev libspdlog-dev libfmt-dev
            nlohmann-json3-dev libicu-dev libssl-dev libzip-dev zlib1g-dev doctest-dev)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """extract_features.py VIDEOS DIR: CLIP features of a folder of videos as a feature set.
 
-Reads each video once, takes the frame that is shown at every 1/FPS-th second, and computes CLIP's
-image embedding of it (ViT-L/14: 768 numbers, kept in half precision). The features of a video go to
+Reads each video once, takes the frame that is shown at every 1/FPS-th second, turned and stretched as
+a player shows it, and computes CLIP's image embedding of it (ViT-L/14: 768 numbers, kept in half precision). The features of a video go to
 DIR.extracting/NAME.npy as soon as they are complete, so that an interrupted extraction goes on where
 it was; at the end tools/pth2h5 makes DIR of them, which is there as a whole or not at all. NAME is
 the video's file name without its extension, as annotations call it.
@@ -18,12 +18,13 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
-from output_place import Refused, given, output_place, whole_file  # noqa: E402
+from output_place import Refused, given, output_place, path_of, whole_file  # noqa: E402
 
 FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
@@ -40,10 +41,6 @@ def counted(number, noun):
 
 def say(text):
     print("extract_features:", text, file=sys.stderr, flush=True)
-
-
-def path_of(text):
-    return pathlib.Path(given(text))
 
 
 def read_arguments():
@@ -98,7 +95,7 @@ def find_pth2h5():
 
 def is_set(path):
     """Whether a folder has the files of a feature set and no others, as pth2h5 asks it too."""
-    names = re.compile(r"index\.json|manifest\.json|shard-.*\.h5|\.lock")
+    names = re.compile(r"index\.json|manifest\.json|shard-.*\.h5|\.lock|\.DS_Store|\.(nfs|_).*")
     return path.is_dir() and (path / "index.json").is_file() and all(
         entry.is_file() and names.fullmatch(entry.name) for entry in path.iterdir())
 
@@ -135,8 +132,11 @@ def open_parts(parts, settings):
     with open(parts / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise UsageError(f"{parts}: another extraction is at work there") from error
+        except OSError as error:
+            say(f"{parts}: its file system has no locks ({error.strerror}): see to it that no "
+                "other extraction is at work there")
         begun = parts / ".settings.json"
         if begun.exists() and json.loads(begun.read_text()) != settings:
             raise UsageError(f"{parts} was begun with other settings ({begun.read_text().strip()}): "
@@ -147,18 +147,23 @@ def open_parts(parts, settings):
 
 
 def remove_parts(parts, videos):
-    """What this program wrote there; other files stay, and the folder with them."""
+    """What this program wrote there but the lock, which is held."""
     for path in [*(parts / f"{name}.npy" for name in videos), parts / ".settings.json",
-                 parts / ".lock", *parts.glob(".*.tmp")]:
+                 *parts.glob(".*.tmp")]:
         path.unlink(missing_ok=True)
+
+
+def remove_folder(parts):
+    """Once the lock is closed: NFS keeps a file that is open, and the folder with it."""
+    (parts / ".lock").unlink(missing_ok=True)
     try:
         parts.rmdir()
     except OSError:
         say(f"{parts} stays: there are other files in it")
 
 
-def sampled_frames(path, fps):
-    """Yields the frames that are shown at 0, 1/fps, 2/fps, ... seconds from the first frame on."""
+def sampled_pictures(path, fps):
+    """Yields the pictures that are shown at 0, 1/fps, 2/fps, ... seconds from the first frame on."""
     import av
     with av.open(str(path)) as container:
         if not container.streams.video:
@@ -172,7 +177,7 @@ def sampled_frames(path, fps):
             if shown is None:
                 begin = time_s
             while shown is not None and begin + count / fps < time_s - 1e-6:
-                yield shown
+                yield shown_picture(shown, stream.sample_aspect_ratio)
                 count += 1
             shown, end = frame, time_s + spacing
         if shown is None:
@@ -181,18 +186,40 @@ def sampled_frames(path, fps):
             raise ValueError(f"it ends after {end - begin:.1f} of "
                              f"{float(stream.duration * stream.time_base):.1f} seconds")
         while begin + count / fps < end - 1e-6:
-            yield shown
+            yield shown_picture(shown, stream.sample_aspect_ratio)
             count += 1
+
+
+# How a picture is turned whose point (x, y) is shown at (a x + c y, b x + d y), by (a, b, c, d).
+TURNS = {(0, 1, -1, 0): "ROTATE_270", (-1, 0, 0, -1): "ROTATE_180", (0, -1, 1, 0): "ROTATE_90",
+         (-1, 0, 0, 1): "FLIP_LEFT_RIGHT", (1, 0, 0, -1): "FLIP_TOP_BOTTOM",
+         (0, 1, 1, 0): "TRANSPOSE", (0, -1, -1, 0): "TRANSVERSE"}
+
+
+def shown_picture(frame, aspect):
+    """A frame as a player shows it. `aspect` is a pixel's width by its height, 0 where unknown.
+    Phones store what their camera sees, and beside it a matrix that says how they were held."""
+    from PIL import Image
+    picture = frame.to_image()
+    if aspect and aspect != 1:
+        picture = picture.resize((max(1, round(picture.width * aspect)), picture.height),
+                                 Image.Resampling.BICUBIC)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    turn = TURNS.get(tuple(round(value / 65536) for value in (a, b, c, d)))
+    return picture.transpose(Image.Transpose[turn]) if turn else picture
 
 
 class Clip:
     """The image side of CLIP."""
 
-    def __init__(self, name, device):
+    def __init__(self, name, device, batch):
         # The text side of a checkpoint is left out on purpose, which transformers warns about.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         try:
-            import av  # noqa: F401 (used in sampled_frames: missing, it should be said before)
+            import av  # noqa: F401 (used in sampled_pictures: missing, it should be said before)
             import torch
             from transformers import CLIPVisionModelWithProjection
             try:  # CLIP's own resizing is Pillow's; since transformers 5 the old name may mean another
@@ -202,6 +229,7 @@ class Clip:
         except ImportError as error:
             raise UsageError(f"{error}; pip install torch transformers pillow av") from error
         self.torch = torch
+        self.batch = batch  # images at a time
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
@@ -223,16 +251,39 @@ class Clip:
             embeddings = self.model(pixels.to(self.device, self.type)).image_embeds
         return embeddings.half().cpu()
 
-    def features(self, frames, batch):
-        """Frames of a video to an array [frames, 768], in batches."""
+    def fitting(self, images):
+        """Arrays of images in their order, in smaller batches from now on where memory runs out."""
+        parts, done = [], 0
+        while done < len(images):
+            try:
+                parts.append(self(images[done:done + self.batch]))
+            except RuntimeError as error:
+                if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                    raise
+                if self.batch == 1:
+                    raise UsageError(f"{self.device} has no memory for a single picture: end what "
+                                     "else runs there, or take another --device") from error
+            else:
+                done += len(parts[-1])
+                continue
+            # Here and not above: the error holds on to what it could not finish.
+            self.batch = max(1, self.batch // 2)
+            say(f"{self.device} has no memory for so many pictures at a time: going on with "
+                f"--batch {self.batch}")
+            if self.device.type == "cuda":
+                self.torch.cuda.empty_cache()
+        return parts
+
+    def features(self, pictures):
+        """Pictures of a video to an array [pictures, 768], in batches."""
         parts, images = [], []
-        for frame in frames:
-            images.append(frame.to_image())
-            if len(images) == batch:
-                parts.append(self(images))
+        for picture in pictures:
+            images.append(picture)
+            if len(images) == self.batch:
+                parts += self.fitting(images)
                 images = []
         if images:
-            parts.append(self(images))
+            parts += self.fitting(images)
         features = self.torch.cat(parts)
         if not self.torch.isfinite(features).all():
             raise ValueError("its features are not finite")
@@ -249,7 +300,7 @@ def extract(videos, parts, clip, arguments):
     broken, said, start = [], 0, time.monotonic()
     for number, (name, path) in enumerate(todo.items(), 1):
         try:
-            features = clip.features(sampled_frames(path, arguments.fps), arguments.batch)
+            features = clip.features(sampled_pictures(path, arguments.fps))
         except (av.error.FFmpegError, ValueError, OSError) as error:
             broken.append(name)
             say(f"{path} cannot be read: {error}")
@@ -274,7 +325,7 @@ def run(arguments):
     if is_done(pth2h5, target, parts, videos, arguments.force):
         say(f"{target} holds these {counted(len(videos), 'video')} already: nothing to do")
         return 0
-    clip = Clip(arguments.model, arguments.device)
+    clip = Clip(arguments.model, arguments.device, arguments.batch)
     with open_parts(parts, {"model": arguments.model, "fps": arguments.fps}):
         broken = extract(videos, parts, clip, arguments)
         if len(broken) == len(videos):
@@ -289,6 +340,7 @@ def run(arguments):
                 f"{parts} stays, so that the same command adds them when they are mended")
             return 1
         remove_parts(parts, videos)
+    remove_folder(parts)
     return 0
 
 

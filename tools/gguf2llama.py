@@ -8,6 +8,7 @@ Reads models of the architecture "llama" with a byte-level tokenizer, in any of 
 are dequantised. Needs the packages of tools/smollm-requirements.txt and PyTorch (tools/deps.sh
 smollm). GGUF keeps wq and wk in Meta's order of rotary pairs, so tensors only change their names.
 """
+import argparse
 import json
 import os
 import struct
@@ -15,7 +16,7 @@ import sys
 from collections import OrderedDict
 
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
-from output_place import Refused, output_place, whole_folder  # noqa: E402
+from output_place import Refused, output_place, path_of, whole_folder  # noqa: E402
 
 NAMES = {"token_embd": "tok_embeddings", "output_norm": "norm", "output": "output"}
 LAYER_NAMES = {"attn_q": "attention.wq", "attn_k": "attention.wk", "attn_v": "attention.wv",
@@ -251,8 +252,8 @@ if __name__ == "__main__":
         print(__doc__, file=sys.stderr)
         sys.exit(2)
     try:
-        convert(*sys.argv[1:])
-    except (ConversionError, Refused) as problem:
+        convert(*map(path_of, sys.argv[1:]))
+    except (ConversionError, Refused, argparse.ArgumentTypeError) as problem:
         print(f"gguf2llama: {problem}", file=sys.stderr)
         sys.exit(2)
     except ImportError as problem:

@@ -44,14 +44,14 @@ const Product kProduct{"weights made by llama2bovila", kLlamaFileName, [](const 
                        }};
 
 void convert(const CommandLine& line) {
+  const std::string& llama = line.model.llama;
   const std::string tokenizer = find_tokenizer(line.model);
-  const auto place = output_place(line.target, kProduct, line.force, {line.model.llama, tokenizer});
-  const auto params = read_llama_params(line.model.llama, load_tokenizer(tokenizer)->vocab_size());
+  const auto place = output_place(line.target, kProduct, line.force, {llama, tokenizer});
+  const auto params = read_llama_params(llama, load_tokenizer(tokenizer)->prompt_vocab_size());
   const auto start = std::chrono::steady_clock::now();
   remove_leftovers(place.path);
   TempFolder folder(place.path);
-  write_llama_file(line.model.llama, params, weight_types(line.model),
-                   folder.path() / kLlamaFileName);
+  write_llama_file(llama, params, weight_types(line.model), folder.path() / kLlamaFileName);
   copy_tokenizer(tokenizer, folder.path());
   const auto bytes = fs::file_size(folder.path() / kLlamaFileName);
   folder.commit(/*replace=*/line.force);
@@ -66,20 +66,24 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   CLI::App app("Converts LLaMA's weights to the file that bovila maps");
   app.set_version_flag("--version", program_text());
   CommandLine line;
-  line.model.precision = Precision::kBf16;
   const std::map<std::string, Precision> precisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};
-  app.add_option("FOLDER", line.model.llama, "weights: Meta's or Hugging Face's folder")
-      ->required();
-  app.add_option("TARGET", line.target, "folder to make, for model.llama")->required();
-  app.add_option("--precision", line.model.precision, "the deck's model.precision (default: bf16)")
-      ->transform(CLI::Transformer(precisions));
+  add_path(app, "FOLDER", line.model.llama, "weights: Meta's or Hugging Face's folder")->required();
+  add_path(app, "TARGET", line.target, "folder to make, for model.llama")->required();
+  std::string precision = "bf16";
+  app.add_option("--precision", precision, "the deck's model.precision (default: bf16)")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
   std::map<std::string, WeightForm> forms;
-  for (const auto& [form, name] : names_of(WeightForm{})) forms.emplace(name, form);
-  app.add_option("--weights", line.model.weights, "the deck's model.weights (default: computed)")
-      ->transform(CLI::Transformer(forms));
-  app.add_option("--tokenizer", line.model.tokenizer,
-                 "its tokenizer, where it is not in FOLDER or beside it");
+  std::vector<std::string> form_names;
+  for (const auto& [value, name] : names_of(WeightForm{})) {
+    form_names.emplace_back(name);
+    forms.emplace(name, value);
+  }
+  std::string form = "computed";
+  app.add_option("--weights", form, "the deck's model.weights (default: computed)")
+      ->check(CLI::IsMember(form_names));
+  add_path(app, "--tokenizer", line.model.tokenizer,
+           "its tokenizer, where it is not in FOLDER or beside it");
   app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {
     parse_values(app, argc, argv);
@@ -87,6 +91,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }
   try {
+    line.model.precision = precisions.at(precision);
+    line.model.weights = forms.at(form);
     convert(line);
     return static_cast<int>(ExitCode::kSuccess);
   } catch (const UserError& error) {

@@ -7,6 +7,7 @@ Used by extract_features.py, gguf2llama.py, smollm_lessons.py, report and plot_r
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,18 @@ def given(text):
         raise argparse.ArgumentTypeError("expected a value, got an empty one (a variable that is "
                                          "not set?)")
     return text
+
+
+def path_of(text):
+    """For argparse: a path with ~ and variables replaced, as core/path.h has it."""
+    path = given(text)
+    if not os.path.lexists(path):
+        path = os.path.expandvars(os.path.expanduser(path))
+        unset = re.search(r"\$\w+|\$\{\w+\}", path)
+        if unset:
+            raise argparse.ArgumentTypeError(f"'{text}': the variable {unset[0].strip('${}')} is not "
+                                             "set")
+    return Path(path)
 
 
 def output_place(target, product="", is_ours=lambda path: False, sources=()):

@@ -29,13 +29,19 @@ fs::path deleted_name(const fs::path& folder) {
   return folder.parent_path() / fmt::format(".{}{}", folder.filename().string(), kDeleted);
 }
 
+/// What stays is garbage under a hidden name: NFS holds on to files that somebody has open.
+void remove_if_possible(const fs::path& hidden) {
+  std::error_code ignored;
+  fs::remove_all(hidden, ignored);
+}
+
 /// Deleting file by file would show a damaged checkpoint to whoever comes after a kill. The rename
 /// is synced first: else a power cut could bring the name back without some of its files.
 void remove_checkpoint(const fs::path& folder) {
   const fs::path hidden = deleted_name(folder);
-  fs::remove_all(hidden);
+  remove_if_possible(hidden);
   rename_durably(folder, hidden);
-  fs::remove_all(hidden);
+  remove_if_possible(hidden);
 }
 
 std::vector<fs::path> remove_old(const fs::path& root, int64_t keep, int64_t best_step) {
@@ -93,7 +99,7 @@ void checkpoint_format::remove_garbage(const fs::path& root) {
   }
   for (const int64_t step : steps) {
     const fs::path folder = checkpoint_folder(root, step);
-    fs::remove_all(deleted_name(folder));
+    remove_if_possible(deleted_name(folder));
     remove_leftovers(folder);
   }
 }
@@ -133,6 +139,11 @@ Checkpoint resolve_checkpoint(const fs::path& path, const OnSkip& on_skip) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored)) {
     throw UserError("{}: expected a checkpoint or an output folder, there is none", path.string());
+  }
+  if (fs::is_regular_file(folder, ignored)) {
+    throw UserError(
+        "{}: expected a checkpoint's step-... folder or an output folder, this is a file",
+        path.string());
   }
   if (step_in_name(folder.filename().string()) >= 0 ||
       fs::exists(folder / kManifestName, ignored)) {

@@ -21,8 +21,6 @@ inline constexpr const char* kProgressName = "progress.json";
 inline constexpr const char* kDeckName = "deck.toml";
 inline constexpr const char* kBuildName = "build.json";
 inline constexpr const char* kManifestName = "manifest.json";
-inline constexpr const char* kLockName =
-    ".lock";  // of TempFolder; outlives a kill after its rename
 
 /// Contents by file name.
 using Files = std::map<std::string, std::string>;

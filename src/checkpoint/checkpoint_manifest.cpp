@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -160,18 +159,6 @@ void check_folder(const fs::path& folder) {
   }
 }
 
-void check_entries(const fs::path& folder) {
-  std::error_code reason;
-  fs::directory_iterator entries(folder, reason);
-  for (; !reason && entries != fs::directory_iterator(); entries.increment(reason)) {
-    const std::string name = entries->path().filename().string();
-    const bool known = std::ranges::count(kSealedNames, name) > 0;
-    if (known || name == kManifestName || name == kLockName) continue;
-    throw UserError("{}: is not a checkpoint's file; move it away", (folder / name).string());
-  }
-  if (reason) throw UserError("{}: cannot be listed: {}", folder.string(), reason.message());
-}
-
 void check_step(const fs::path& folder, int64_t step) {
   const fs::path path = folder.lexically_normal();  // its name, also with a slash behind it
   const int64_t named =
@@ -210,7 +197,6 @@ Sealed read_sealed(const fs::path& folder) {
   }
   const Manifest manifest = read_manifest(folder);
   check_step(folder, manifest.step);
-  check_entries(folder);
   Sealed sealed{manifest.step, {}};
   for (const auto& [name, seal] : manifest.files) {
     sealed.files[name] = read_sealed_file(folder / name, seal);

@@ -1,4 +1,4 @@
-// flock() first, what the file says second, the file's heartbeat last.
+// flock() first, what the file says second, the file's heartbeat last. Requests to stop.
 #include "bovila/checkpoint/run_lock.h"
 
 #include <fcntl.h>
@@ -9,12 +9,14 @@
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
+#include <cstdio>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <utility>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/core/system.h"
@@ -25,14 +27,17 @@ namespace {
 namespace fs = std::filesystem;
 using Milliseconds = std::chrono::milliseconds;
 
+constexpr const char* kFile = "run.lock";
 constexpr int kMaxAttempts = 10;
 constexpr int kBeatsToWait = 3;
+constexpr int kLooksPerBeat = 5;  // at requests to stop
 
 /// Who runs in a folder. Texts are empty where unknown.
 struct Holder {
   std::string host;
   int64_t pid = 0;
   std::string started;  // the machine's boot and the process's start since then
+  std::string space;    // the process numbers that `pid` is one of: a container has its own
   std::string job;      // Slurm's
   int64_t restarts = 0;
 };
@@ -42,6 +47,12 @@ std::string read_text(const fs::path& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+/// "pid:[4026531836]".
+std::string process_space() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/ns/pid", ignored).string();
 }
 
 /// Empty when there is no such process.
@@ -67,25 +78,36 @@ int64_t to_number(const std::string& text) {
 }
 
 Holder this_process() {
-  return {host_name(), getpid(), start_of(getpid()), environment("SLURM_JOB_ID"),
+  return {host_name(),
+          getpid(),
+          start_of(getpid()),
+          process_space(),
+          environment("SLURM_JOB_ID"),
           to_number(environment("SLURM_RESTART_COUNT"))};
 }
 
-std::string to_json(const Holder& holder) {
-  const nlohmann::ordered_json json = {{"host", holder.host},
-                                       {"pid", holder.pid},
-                                       {"started", holder.started},
-                                       {"slurm_job", holder.job},
-                                       {"slurm_restarts", holder.restarts}};
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+std::string to_line(const Holder& holder) {
+  const nlohmann::ordered_json json = {
+      {"host", holder.host},   {"pid", holder.pid},       {"started", holder.started},
+      {"space", holder.space}, {"slurm_job", holder.job}, {"slurm_restarts", holder.restarts}};
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+std::string request_for(const std::string& holder_line) {
+  return R"({"stop":)" + holder_line + "}\n";
 }
 
 /// A holder without a host for what is no such file, or not yet.
 Holder read_holder(const fs::path& path) {
-  const auto json = nlohmann::json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  const auto json =
+      nlohmann::json::parse(first_line(read_text(path)), nullptr, /*allow_exceptions=*/false);
   try {
-    return {json.at("host"), json.at("pid"), json.at("started"), json.at("slurm_job"),
-            json.at("slurm_restarts")};
+    return {json.at("host"),         json.at("pid"),       json.at("started"),
+            json.value("space", ""), json.at("slurm_job"), json.at("slurm_restarts")};
   } catch (const nlohmann::json::exception&) {
     return {};
   }
@@ -134,20 +156,23 @@ bool is_in_use(const fs::path& path, Kernel kernel, const Holder& holder, const 
                Milliseconds beat) {
   if (kernel == Kernel::kAnothers) return true;
   if (kernel == Kernel::kOurs && (holder.host.empty() || holder.host == me.host)) return false;
-  if (holder.host == me.host) {
+  if (holder.host == me.host && holder.space == me.space) {
     return !holder.started.empty() && start_of(holder.pid) == holder.started;
   }
   return beats(path, holder, beat);
 }
 
-[[noreturn]] void refuse(const fs::path& path, const Holder& holder) {
+std::string to_text(const Holder& holder) {
   const std::string job = holder.job.empty() ? "" : fmt::format(", Slurm job {}", holder.job);
+  return fmt::format("process {} on {}{}", holder.pid, holder.host, job);
+}
+
+[[noreturn]] void refuse(const fs::path& path, const Holder& holder) {
+  const std::string folder = path.parent_path().string();
   throw UserError(
-      "output.folder {} is in use by another run{}. Wait for its end, stop it, or choose another "
-      "folder with --output; if you know that it is dead, delete {}",
-      path.parent_path().string(),
-      holder.host.empty() ? "" : fmt::format(": process {} on {}{}", holder.pid, holder.host, job),
-      path.string());
+      "output.folder {} is in use by another run{}. Wait for its end, stop it (bovila stop {}), or "
+      "choose another folder with --output; if you know that it is dead, delete {}",
+      folder, holder.host.empty() ? "" : ": " + to_text(holder), folder, path.string());
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* action) {
@@ -177,15 +202,14 @@ int try_to_take(const fs::path& path, const Holder& me, Milliseconds beat) {
                       is_in_use(path, kernel, holder, me, beat);
   // A dead node's lock that a file server keeps for a while stays with the old file.
   const bool needs_new = ours_before && kernel == Kernel::kAnothers;
-  if (needs_new) unlink(path.c_str());
   if (!in_use && !needs_new && is_still_there(path, file)) return file;
   close(file);
+  if (needs_new) unlink(path.c_str());
   if (in_use) refuse(path, holder);
   return -1;
 }
 
-void write_holder(int file, const fs::path& path, const Holder& me) {
-  const std::string text = to_json(me);
+void write_holder(int file, const fs::path& path, const std::string& text) {
   const auto size = static_cast<ssize_t>(text.size());
   if (ftruncate(file, 0) != 0 || pwrite(file, text.data(), text.size(), 0) != size) {
     const int reason = errno;
@@ -195,9 +219,27 @@ void write_holder(int file, const fs::path& path, const Holder& me) {
   }
 }
 
+/// Appends the request, for the run of `line` alone.
+void ask_to_stop(const fs::path& path, const Holder& holder, const std::string& line) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (file.id < 0 && errno == ENOENT) {
+    throw UserError("no run trains in {}: expected the output folder of one, with a file {}",
+                    path.parent_path().string(), kFile);
+  }
+  if (file.id < 0) {
+    throw UserError("{}: cannot be written to: {}", path.string(), system_message(errno));
+  }
+  if (holder.host.empty()) throw UserError("{} is not the lock of a run", path.string());
+  const std::string request = "\n" + request_for(line);
+  if (write(file.id, request.data(), request.size()) != static_cast<ssize_t>(request.size())) {
+    fail(path, "write to it");
+  }
+}
+
 }  // namespace
 
-RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "run.lock") {
+RunLock::RunLock(const fs::path& folder, Milliseconds beat, std::function<void()> on_stop)
+    : path_(folder / kFile), on_stop_(std::move(on_stop)) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw UserError("output.folder {}: {}", folder.string(), error.message());
@@ -208,24 +250,64 @@ RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "ru
   if (descriptor_ < 0) {
     throw ProgramError("{}: other runs come and go too quickly to lock it", path_.string());
   }
-  write_holder(descriptor_, path_, me);
+  holder_ = to_line(me);
+  write_holder(descriptor_, path_, holder_ + "\n");
   heart_ = std::jthread([this, beat](const std::stop_token& stop) { keep_alive(stop, beat); });
 }
 
 RunLock::~RunLock() {
   heart_.request_stop();
   heart_.join();
-  if (is_still_there(path_, descriptor_)) unlink(path_.c_str());
+  // Under another name before it is free, so that nobody takes it in between; closed before it is
+  // removed, which NFS would otherwise put off.
+  const fs::path released = path_.parent_path() / ".run.lock.released";
+  const bool renamed =
+      is_still_there(path_, descriptor_) && rename(path_.c_str(), released.c_str()) == 0;
   close(descriptor_);
+  if (renamed) unlink(released.c_str());
 }
 
 void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
-    never.wait_for(lock, stop, beat, [] { return false; });
-    futimens(descriptor_, nullptr);
+  bool was_asked = !on_stop_;
+  for (int look = 1; !stop.stop_requested(); ++look) {
+    never.wait_for(lock, stop, beat / kLooksPerBeat, [] { return false; });
+    if (look % kLooksPerBeat == 0) futimens(descriptor_, nullptr);
+    if (was_asked || read_text(path_).find(request_for(holder_)) == std::string::npos) continue;
+    was_asked = true;
+    on_stop_();
+  }
+}
+
+void stop_run(const fs::path& folder, Milliseconds beat) {
+  const fs::path path = folder / kFile;
+  const Holder holder = read_holder(path);
+  const std::string line = first_line(read_text(path));
+  ask_to_stop(path, holder, line);
+  log::info("{} was asked to save its state and end; waiting for that", to_text(holder));
+  if (!holder.job.empty()) {
+    log::info("a job of jobs/ goes back into the queue then: scancel {} keeps it from that",
+              holder.job);
+  }
+  const auto is_held = [&] { return read_text(path).starts_with(line); };
+  auto seen = time_of(path);
+  auto since = std::chrono::steady_clock::now();
+  while (is_held()) {
+    std::this_thread::sleep_for(beat / 10);
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto time = time_of(path); time != seen) {
+      seen = time;
+      since = now;
+    }
+    if (now - since > kBeatsToWait * beat && is_held()) {
+      throw UserError(
+          "{} does not answer: its {} has shown no sign of life for {:.0f} s. Killed, it left that "
+          "file, and the next start takes the folder over",
+          to_text(holder), path.string(),
+          std::chrono::duration<double>(kBeatsToWait * beat).count());
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 // Durable files and folders out of POSIX calls.
 // A writer is alive as long as it holds flock() on its temporary file, or on `.lock` in its
 // temporary folder: the kernel drops the lock when the process dies, however it dies.
+// Every file is closed before it is removed: NFS keeps one that is open as `.nfsNUMBER`, and the
+// folder with it.
 #include "bovila/core/durable_file.h"
 
 #include <fcntl.h>
@@ -238,8 +240,8 @@ TempFolder::TempFolder(const fs::path& target) : target_(normalised(target)) {
 }
 
 TempFolder::~TempFolder() {
-  if (!path_.empty()) remove_quietly(path_);
   if (lock_ >= 0) close(lock_);
+  if (!path_.empty()) remove_quietly(path_);
 }
 
 void TempFolder::commit(bool replace) {
@@ -253,6 +255,7 @@ void TempFolder::commit(bool replace) {
   }
   path_.clear();
   // After the rename, so that the folder is never without it under its temporary name.
+  close(std::exchange(lock_, -1));
   unlink((target_ / kLockName).c_str());
   if (!old.empty()) remove_quietly(old);
 }

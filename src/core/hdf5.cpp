@@ -52,6 +52,12 @@ RowSelection select_rows(hid_t where, const std::string& path, Type type, int64_
   return selection;
 }
 
+/// HDF5 takes flock() for itself and fails where there is none, as on many shared file systems.
+/// Nothing here writes to a file that is read, or to another writer's.
+void go_without_locks(const Handle& access, const std::string& what) {
+  check(H5Pset_file_locking(access.get(), false, true), what);
+}
+
 }  // namespace
 
 Handle open_file(const std::string& path) {
@@ -61,8 +67,7 @@ Handle open_file(const std::string& path) {
     throw UserError("{}: expected an HDF5 file, there is none", path);
   }
   const Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
-  // Shared file systems often come without locks, and nothing here writes to a file being read.
-  check(H5Pset_file_locking(access.get(), false, true), path);
+  go_without_locks(access, path);
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get());
   if (id < 0) throw UserError("{}: expected an HDF5 file ({})", path, reason());
   return {id, H5Fclose};
@@ -72,6 +77,7 @@ Handle access_to_make() {
   const Lock lock;
   Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "a new file");
   check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18), "a new file");
+  go_without_locks(access, "a new file");
   return access;
 }
 
@@ -131,6 +137,27 @@ std::vector<std::string> list(hid_t where, const std::string& path) {
                                            collect, &names, H5P_DEFAULT);
   if (status < 0) throw UserError("{}: expected a group ({})", what, reason());
   return names;
+}
+
+std::vector<std::string> list_datasets(hid_t where) {
+  const Lock lock;
+  const std::string what = place(where, "/");
+  std::vector<std::string> links;
+  const auto collect = [](hid_t, const char* link, const H5L_info_t* info, void* out) -> herr_t {
+    if (info->type == H5L_TYPE_HARD)
+      static_cast<std::vector<std::string>*>(out)->emplace_back(link);
+    return 0;
+  };
+  if (H5Lvisit(where, H5_INDEX_NAME, H5_ITER_INC, collect, &links) < 0) {
+    throw UserError("{}: its contents cannot be listed ({})", what, reason());
+  }
+  std::erase_if(links, [&](const std::string& link) {
+    const hid_t id = H5Oopen(where, link.c_str(), H5P_DEFAULT);
+    if (id < 0) throw UserError("{}: '{}' cannot be opened ({})", what, link, reason());
+    const Handle object(id, H5Oclose);
+    return H5Iget_type(id) != H5I_DATASET;
+  });
+  return links;
 }
 
 DatasetInfo describe(hid_t where, const std::string& path) {

@@ -39,12 +39,19 @@ bool holds(const fs::path& place, const fs::path& source) {
   return false;
 }
 
+/// What nobody put there: core/durable_file.h's lock of a writer that was killed, what NFS keeps of
+/// a removed file that is open somewhere, what a Mac leaves in folders that it looks at.
+bool is_left_behind(const std::string& name) {
+  return name == ".lock" || name == ".DS_Store" || name.starts_with(".nfs") ||
+         name.starts_with("._");
+}
+
 /// The name of what is in the folder and not the product's; "" when all of it is.
 std::string foreign_entry(const fs::path& folder, const Product& product) {
   std::string any;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name == ".lock") continue;  // core/durable_file.h's, of a writer that was killed
+    if (is_left_behind(name)) continue;
     const bool is_file = entry.is_regular_file() && !entry.is_symlink();
     if (!is_file || !product.is_ours(entry.path())) return name;
     any = name;

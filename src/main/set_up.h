@@ -23,7 +23,7 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
 
 /// Collective: model.precision = "auto" becomes what `device`, the same kind on all ranks, computes
 /// in; on a CPU rank 0 measures (model/product_speed.h) and says so. Settled before the deck is
-/// printed and kept, so that a run that goes on elsewhere is told when it differs.
+/// kept, so that a run that goes on elsewhere is told when it differs.
 void settle_precision(Deck& deck, torch::Device device, Communicator& ranks);
 
 /// Collective. Null on the CPU, where `host` does everything.

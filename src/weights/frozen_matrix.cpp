@@ -51,6 +51,22 @@ Tensor nf4_pairs(torch::Device device) {
   return torch::stack({high, low}, 1).to(device);
 }
 
+/// fp32 numbers of int8 or NF4, by operators.
+Tensor expanded_part(const FrozenMatrix& matrix) {
+  if (!matrix.is_nf4()) {
+    return (matrix.values * matrix.scales.unsqueeze(1)).mul_(7.874015718698502e-3);
+  }
+  const auto values = torch::embedding(nf4_pairs(matrix.values.device()),
+                                       matrix.values.to(torch::kInt32));  // [R, C / 2, 2]
+  const auto scales = matrix.plain_scales();
+  if (matrix.columns() % kNf4BlockSize != 0) {
+    const auto of_columns = scales.repeat_interleave(kNf4BlockSize, 1);
+    return values.flatten(1) * of_columns.narrow(1, 0, matrix.columns());
+  }
+  const auto blocks = values.view({matrix.rows(), -1, kNf4BlockSize});
+  return blocks.mul(scales.unsqueeze(-1)).view({matrix.rows(), -1});
+}
+
 }  // namespace
 
 FrozenMatrix FrozenMatrix::row_range(int64_t first, int64_t count) const {
@@ -122,21 +138,18 @@ void expand_into(const FrozenMatrix& matrix, int64_t first_row, int64_t first_co
 }
 
 // One fused kernel, which reads 4 bits and writes a tile of the product's type, would go here once
-// a card can measure it: this passes over memory four times.
+// a card can measure it: this passes over memory four times, a part of the matrix at a time.
 Tensor expanded_by_operators(const FrozenMatrix& matrix, torch::ScalarType type) {
   if (matrix.is_floating()) return matrix.values.to(type);
-  if (!matrix.is_nf4()) {
-    return (matrix.values * matrix.scales.unsqueeze(1)).mul_(7.874015718698502e-3).to(type);
+  constexpr int64_t kWeightsOfAPart = 1 << 24;
+  const auto out =
+      torch::empty({matrix.rows(), matrix.columns()}, matrix.values.options().dtype(type));
+  const int64_t step = kWeightsOfAPart / matrix.columns() + 1;
+  for (int64_t row = 0; row < matrix.rows(); row += step) {
+    const int64_t count = std::min(step, matrix.rows() - row);
+    out.narrow(0, row, count).copy_(expanded_part(matrix.row_range(row, count)));
   }
-  const auto values = torch::embedding(nf4_pairs(matrix.values.device()),
-                                       matrix.values.to(torch::kInt32));  // [R, C / 2, 2]
-  const auto scales = matrix.plain_scales();
-  if (matrix.columns() % kNf4BlockSize != 0) {
-    const auto of_columns = scales.repeat_interleave(kNf4BlockSize, 1);
-    return (values.flatten(1) * of_columns.narrow(1, 0, matrix.columns())).to(type);
-  }
-  const auto blocks = values.view({matrix.rows(), -1, kNf4BlockSize});
-  return blocks.mul(scales.unsqueeze(-1)).view({matrix.rows(), -1}).to(type);
+  return out;
 }
 
 }  // namespace bovila

@@ -1,4 +1,5 @@
-// Hugging Face's files: config.json and model.safetensors, or its shards with their index.
+// Hugging Face's files: config.json and model.safetensors or pytorch_model.bin, or the shards of an
+// index.
 #include <ATen/Parallel.h>
 
 #include <filesystem>
@@ -6,8 +7,9 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
+#include "bovila/core/log.h"
 #include "bovila/files/safetensors.h"
-#include "src/weights/hf_tensors.h"
+#include "src/weights/hf_folder.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
 #include "src/weights/matrix_filler.h"
@@ -74,7 +76,7 @@ FrozenMatrix to_pairs(const FrozenMatrix& rows, int64_t heads) {
   return out;
 }
 
-void fill_tensor(const HfTensors& tensors, const std::string& name, const HfTensor& from,
+void fill_tensor(const HfFolder& tensors, const std::string& name, const HfPlace& from,
                  const HfTarget& target) {
   const Tensor& floats = target.to.floats();
   const bool fits = target.heads == 0 && floats.defined() && floats.is_contiguous() &&
@@ -116,18 +118,20 @@ class HuggingFaceFiles : public LlamaFiles {
   explicit HuggingFaceFiles(std::string folder) : folder_(std::move(folder)) {}
 
   LlamaParams params(int64_t tokenizer_vocab_size) const override {
+    if (const auto note = hf_files_note(folder_); !note.empty()) log::info("{}", note);
     const std::string path = folder_ + "/config.json";
     return read_hf_config(read_params_json(path), tokenizer_vocab_size);
   }
 
-  /// There are no checksums in the files: all bytes are hashed.
+  /// Of safetensors, which have no checksums, all bytes are hashed.
   std::string identity(const WeightTypes&, const Interrupt& interrupt) const override {
     const std::string config = folder_ + "/config.json";
     std::string text = sha256_of_file(config);
     auto bytes = static_cast<int64_t>(fs::file_size(config));
     for (const std::string& path : paths()) {
-      const SafetensorsFile file(path);
-      text += hash_of(file, interrupt);
+      const HfTensorFile file(path);
+      text += file.identity(
+          [&](const SafetensorsFile& safetensors) { return hash_of(safetensors, interrupt); });
       bytes += file.size();
     }
     return fmt::format("{} bytes, SHA-256 {}", bytes, sha256_of(text));
@@ -135,7 +139,7 @@ class HuggingFaceFiles : public LlamaFiles {
 
   void check(const LlamaParams& params) const override {
     const auto targets = hf_targets(llama_tensors(params, torch::kFloat32, nullptr));
-    const HfTensors tensors(paths());
+    const HfFolder tensors(paths());
     for (const auto& [name, from] : tensors.weights()) {
       if (is_passed_over(name, params.tied_embeddings)) continue;
       const auto target = targets.find(name);
@@ -155,7 +159,7 @@ class HuggingFaceFiles : public LlamaFiles {
   }
 
   void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
-    const HfTensors tensors(paths());
+    const HfFolder tensors(paths());
     for (const auto& [name, target] : hf_targets(weights)) {
       interrupt();
       fill_tensor(tensors, name, tensors.weights().at(name), target);

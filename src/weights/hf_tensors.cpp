@@ -1,180 +1,42 @@
-// Every shard is open at once: a tensor's scales may be in another than its values.
+// One table of tensors over two readers.
 #include "src/weights/hf_tensors.h"
 
-#include "bovila/core/error.h"
-#include "bovila/weights/weight_type.h"
-#include "src/weights/cpu/forms.h"
-#include "src/weights/quant_state.h"
+#include <filesystem>
 
 namespace bovila {
-namespace {
 
-using torch::Tensor;
-
-constexpr const char* kState = ".quant_state.bitsandbytes__nf4";
-
-/// Of the names that bitsandbytes puts beside X.weight.
-bool is_companion(const std::string& name) {
-  for (const char* part :
-       {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map", kState}) {
-    if (name.ends_with(std::string(".weight") + part)) return true;
-  }
-  return name.ends_with(".SCB") || name.ends_with(".weight_format");
-}
-
-/// "X.weight" to "X".
-std::string layer_of(const std::string& name) {
-  return name.substr(0, name.rfind(".weight"));
-}
-
-std::string text_of(const HfTensor& from) {
-  std::string text(static_cast<size_t>(from.tensor->num_bytes), '\0');
-  from.file->read(*from.tensor, std::as_writable_bytes(std::span(text)));
-  return text;
-}
-
-[[noreturn]] void fail_shape(const HfTensor& tensor, const std::vector<int64_t>& got,
-                             const std::vector<int64_t>& expected) {
-  throw UserError(
-      "{}: '{}' has shape [{}], config.json asks for [{}]; the files belong to another model",
-      tensor.file->path(), tensor.tensor->name, fmt::join(got, ", "), fmt::join(expected, ", "));
-}
-
-}  // namespace
-
-HfTensors::HfTensors(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) files_.emplace_back(path);
-  for (const SafetensorsFile& file : files_) {
+HfTensorFile::HfTensorFile(const std::string& path) : path_(path) {
+  if (path.ends_with(".safetensors")) {
+    const auto& file = file_.emplace<SafetensorsFile>(path);
     for (const SafeTensor& tensor : file.tensors()) {
-      auto& tensors = is_companion(tensor.name) ? companions_ : weights_;
-      const auto [other, is_first] = tensors.emplace(tensor.name, HfTensor{&file, &tensor});
-      if (is_first) continue;
-      throw UserError("{}: '{}' is in {} too", file.path(), tensor.name,
-                      other->second.file->path());
+      tensors_.push_back({tensor.name, tensor.type, tensor.shape, tensors_.size()});
     }
-  }
-}
-
-const HfTensor& HfTensors::companion(const HfTensor& of, const std::string& name, ElementType type,
-                                     const std::vector<int64_t>& shape) const {
-  const auto found = companions_.find(name);
-  if (found == companions_.end()) {
-    throw UserError("{}: '{}' is quantised, and '{}' is missing", of.file->path(), of.tensor->name,
-                    name);
-  }
-  const SafeTensor& tensor = *found->second.tensor;
-  if (tensor.type == type && tensor.shape == shape) return found->second;
-  throw UserError("{}: '{}' is {} [{}], expected {} [{}]", found->second.file->path(), name,
-                  name_of(tensor.type), fmt::join(tensor.shape, ", "), name_of(type),
-                  fmt::join(shape, ", "));
-}
-
-bool HfTensors::has_double_scales(const std::string& name) const {
-  return companions_.contains(name + ".nested_absmax");
-}
-
-void HfTensors::check_nf4(const HfTensor& weight, const std::vector<int64_t>& shape) const {
-  const std::string& name = weight.tensor->name;
-  const auto state = companions_.find(name + kState);
-  if (state == companions_.end()) {
-    throw UserError(
-        "{}: '{}' has elements of type {}, and no '{}{}' is there; of quantised weights "
-        "bitsandbytes' NF4 and int8 can be used",
-        weight.file->path(), name, name_of(weight.tensor->type), name, kState);
-  }
-  const auto described = read_quant_state(
-      fmt::format("{}: '{}{}'", state->second.file->path(), name, kState), text_of(state->second));
-  const std::vector<int64_t> described_shape = {described.rows, described.columns};
-  if (described_shape != shape) fail_shape(weight, described_shape, shape);
-  if (shape[1] % kNf4BlockSize != 0) {
-    throw UserError(
-        "{}: '{}' has rows of {} weights in blocks of {}, which go from row to row: "
-        "this cannot be used",
-        weight.file->path(), name, shape[1], kNf4BlockSize);
-  }
-  const int64_t count = shape[0] * shape[1], blocks = count / kNf4BlockSize;
-  const std::vector<int64_t> packed = {count / 2, 1};
-  if (weight.tensor->shape != packed) fail_shape(weight, weight.tensor->shape, packed);
-  const bool is_double = has_double_scales(name);
-  if (is_double != described.nested_offset.has_value()) {
-    throw UserError("{}: '{}' {} scales in 8 bits, its '{}' says otherwise", weight.file->path(),
-                    name, is_double ? "has" : "lacks", kState);
-  }
-  const auto require_part = [&](const char* part, ElementType type, int64_t size) {
-    companion(weight, name + part, type, {size});
-  };
-  require_part(".absmax", is_double ? ElementType::kUInt8 : ElementType::kFloat32, blocks);
-  require_part(".quant_map", ElementType::kFloat32, 16);
-  if (!is_double) return;
-  require_part(".nested_absmax", ElementType::kFloat32,
-               (blocks + kScaleBlockSize - 1) / kScaleBlockSize);
-  require_part(".nested_quant_map", ElementType::kFloat32, 256);
-}
-
-void HfTensors::check(const std::string& name, const std::vector<int64_t>& shape) const {
-  const HfTensor& weight = weights_.at(name);
-  const ElementType type = weight.tensor->type;
-  const bool may_be_quantised = shape.size() == 2 && name.ends_with(".weight");
-  if (may_be_quantised && type == ElementType::kUInt8) return check_nf4(weight, shape);
-  if (weight.tensor->shape != shape) fail_shape(weight, weight.tensor->shape, shape);
-  if (may_be_quantised && type == ElementType::kInt8) {
-    companion(weight, layer_of(name) + ".SCB", ElementType::kFloat32, {shape[0]});
     return;
   }
-  weight_type(type, name, weight.file->path());
-}
-
-FrozenMatrix HfTensors::read_nf4(const HfTensor& weight, const std::vector<int64_t>& shape) const {
-  const std::string& name = weight.tensor->name;
-  const auto part = [&](const char* suffix) { return read_tensor(companions_.at(name + suffix)); };
-  const auto map = part(".quant_map");
-  if (!std::equal(cpu::nf4_values(), cpu::nf4_values() + 16, map.const_data_ptr<float>())) {
-    throw UserError("{}: '{}.quant_map' has other values than NF4's", weight.file->path(), name);
-  }
-  FrozenMatrix matrix(read_tensor(weight).view({shape[0], shape[1] / 2}));
-  matrix.scales = part(".absmax").view({shape[0], shape[1] / kNf4BlockSize});
-  if (!has_double_scales(name)) return matrix;
-  matrix.scale_scales = part(".nested_absmax");
-  matrix.scale_map = part(".nested_quant_map");
-  const auto state = read_quant_state(name, text_of(companions_.at(name + kState)));
-  matrix.scale_mean = torch::tensor(*state.nested_offset);
-  return matrix;
-}
-
-FrozenMatrix HfTensors::read(const std::string& name, const std::vector<int64_t>& shape) const {
-  const HfTensor& weight = weights_.at(name);
-  if (weight.tensor->type == ElementType::kUInt8) return read_nf4(weight, shape);
-  FrozenMatrix matrix(read_tensor(weight));
-  if (weight.tensor->type != ElementType::kInt8) return matrix;
-  const std::string layer = layer_of(name);
-  if (const auto format = companions_.find(layer + ".weight_format"); format != companions_.end()) {
-    const auto stored = read_tensor(format->second);
-    if (stored.numel() != 1 || stored.item<int64_t>() != 0) {
-      throw UserError(
-          "{}: '{}.weight_format' is not 0: its rows do not lie one after the other, "
-          "have transformers save the model again",
-          format->second.file->path(), layer);
-    }
-  }
-  matrix.scales = read_tensor(companions_.at(layer + ".SCB"));
-  return matrix;
-}
-
-torch::ScalarType stored_type(const HfTensor& from) {
-  switch (from.tensor->type) {
-    case ElementType::kUInt8:
-      return torch::kUInt8;
-    case ElementType::kInt8:
-      return torch::kInt8;
-    default:
-      return weight_type(from.tensor->type, from.tensor->name, from.file->path());
+  pth_tensors_ = file_.emplace<PthFile>(path).tensors();
+  for (const PthTensor& tensor : pth_tensors_) {
+    tensors_.push_back({tensor.name, tensor.type, tensor.shape, tensors_.size()});
   }
 }
 
-Tensor read_tensor(const HfTensor& from) {
-  const auto values = torch::empty(from.tensor->shape, stored_type(from));
-  from.file->read(*from.tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-  return values;
+int64_t HfTensorFile::size() const {
+  return static_cast<int64_t>(std::filesystem::file_size(path_));
+}
+
+void HfTensorFile::read(const HfTensor& tensor, std::span<std::byte> out) const {
+  if (const auto* safe = std::get_if<SafetensorsFile>(&file_)) {
+    return safe->read(safe->tensors()[tensor.number], out);
+  }
+  const auto& file = std::get<PthFile>(file_);
+  const PthTensor& source = pth_tensors_[tensor.number];
+  file.read(source, out);
+  if (!file.spans_storage(source)) file.verify_storage(source);
+}
+
+std::string HfTensorFile::identity(
+    const std::function<std::string(const SafetensorsFile&)>& hash_bytes) const {
+  if (const auto* safe = std::get_if<SafetensorsFile>(&file_)) return hash_bytes(*safe);
+  return std::get<PthFile>(file_).identity();
 }
 
 }  // namespace bovila

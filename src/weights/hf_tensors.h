@@ -1,57 +1,43 @@
-// The tensors of a Hugging Face folder, of all its files together, floating point or quantised by
-// bitsandbytes. Fed by src/weights/hf_index.cpp's paths; used by src/weights/hf_files.cpp.
+// A file of Hugging Face's tensors in either form: safetensors, or a .bin of torch.save.
+// Fed by files/safetensors.h and files/pth.h; used by src/weights/hf_files.cpp.
 #pragma once
 
-#include <map>
+#include <cstddef>
+#include <functional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "bovila/files/pth.h"
 #include "bovila/files/safetensors.h"
-#include "bovila/weights/frozen_matrix.h"
 
 namespace bovila {
 
-/// A tensor and the file that it is in. Both belong to HfTensors.
 struct HfTensor {
-  const SafetensorsFile* file;
-  const SafeTensor* tensor;
+  std::string name;
+  ElementType type = ElementType::kFloat32;
+  std::vector<int64_t> shape;
+  size_t number = 0;  ///< in its file
 };
 
-/// What is stored under a name has these companions, in the same file or another:
-///   X.weight uint8 [n / 2, 1]  X.weight.absmax, .quant_map, .quant_state.bitsandbytes__nf4, and
-///   with
-///                              scales in 8 bits .nested_absmax, .nested_quant_map
-///   X.weight int8 [R, C]       X.SCB, X.weight_format
-class HfTensors {
+/// An open file; errors are UserError with the file and the tensor.
+class HfTensorFile {
  public:
-  /// Opens the files. @throws UserError when a name is in two of them.
-  explicit HfTensors(const std::vector<std::string>& paths);
-
-  /// All but the companions, by name.
-  const std::map<std::string, HfTensor>& weights() const { return weights_; }
-
-  /// Checks that a tensor has this shape, and where it is quantised that its companions are there
-  /// and fit. Reads no values but the text of the quantisation. @throws UserError.
-  void check(const std::string& name, const std::vector<int64_t>& shape) const;
-  /// The values in memory of their own, after check() with this shape. @throws UserError.
-  FrozenMatrix read(const std::string& name, const std::vector<int64_t>& shape) const;
+  explicit HfTensorFile(const std::string& path);
+  const std::string& path() const { return path_; }
+  const std::vector<HfTensor>& tensors() const { return tensors_; }
+  int64_t size() const;  ///< of the whole file, in bytes
+  void read(const HfTensor& tensor, std::span<std::byte> out) const;
+  /// A hash of the contents. A .bin has checksums, which read() proves; of safetensors
+  /// `hash_bytes` hashes all.
+  std::string identity(const std::function<std::string(const SafetensorsFile&)>& hash_bytes) const;
 
  private:
-  const HfTensor& companion(const HfTensor& of, const std::string& name, ElementType type,
-                            const std::vector<int64_t>& shape) const;
-  bool has_double_scales(const std::string& name) const;
-  /// All that NF4 consists of, with values or without.
-  void check_nf4(const HfTensor& weight, const std::vector<int64_t>& shape) const;
-  FrozenMatrix read_nf4(const HfTensor& weight, const std::vector<int64_t>& shape) const;
-
-  std::vector<SafetensorsFile> files_;
-  std::map<std::string, HfTensor> weights_;
-  std::map<std::string, HfTensor> companions_;
+  std::string path_;
+  std::variant<std::monostate, SafetensorsFile, PthFile> file_;
+  std::vector<PthTensor> pth_tensors_;
+  std::vector<HfTensor> tensors_;
 };
-
-/// @throws UserError for what is neither floating point nor of 8 bits.
-torch::ScalarType stored_type(const HfTensor& from);
-/// Reads one tensor as it is stored.
-torch::Tensor read_tensor(const HfTensor& from);
 
 }  // namespace bovila

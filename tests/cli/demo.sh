@@ -22,7 +22,7 @@ demo() { BUILD=build timeout 300 tools/demo.sh "$@"; }
 test_typed_again_the_demo_says_that_it_is_done_goes_on_with_more_and_starts_over_when_told() {
   here
   exits 0 demo
-  says "This takes 2 to 5 minutes" "epoch 1 done:" "the right answer" "output/demo/report.html"
+  says "This takes 2 to 5 minutes" "epoch 2 done:" "the right answer" "output/demo/report.html"
   cp -r output/demo before
   exits 0 demo
   says "It has learned them already, output/demo/ holds the run. To start over: tools/demo.sh --fresh"
@@ -30,10 +30,10 @@ test_typed_again_the_demo_says_that_it_is_done_goes_on_with_more_and_starts_over
   diff -r before output/demo -x '*.log' -x report.html
   sed -i 's/^epochs .*/epochs = 3/' input/demo.toml
   exits 0 demo
-  says "This takes 2 to 5 minutes" "going on from" "epoch 2 done:"
+  says "This takes 2 to 5 minutes" "going on from" "epoch 3 done:"
   [[ $(grep -c "epoch . done:" output/demo/training.log) == 3 ]]
   exits 0 demo --fresh
-  says "the old run of output/demo is in output/demo/previous-1 now" "epoch 0 done:"
+  says "the old run of output/demo is in output/demo/previous-1 now" "epoch 1 done:"
   cmp <(head -2 output/demo/previous-1/log.txt) before/log.txt
   [[ $(wc -l <output/demo/log.txt) == 3 ]]
 }
@@ -48,10 +48,21 @@ test_words_that_the_demo_scripts_do_not_know_are_refused_and_help_does_nothing()
     says_once "demo: expected --fresh, --set KEY=VALUE, --help or nothing, got: --frsh"
     exits 2 tools/$script.sh --fresh now
     exits 2 tools/$script.sh --set
+    exits 2 tools/$script.sh --set epochs=1
+    says_once "demo: --set: expected table.key=value, got: epochs=1"
   done
   exits 2 tools/demo_smollm.sh --set train.epochs=1
   says_once "demo: --set is for tools/demo.sh"
   [[ ! -e output ]]
+}
+
+test_make_takes_no_empty_folder_and_deps_no_word_that_it_does_not_know() {
+  exits 2 make -C "$root" BUILD= configure
+  says "BUILD= is empty (a variable of the shell that is not set?)"
+  exits 2 make -C "$root" PREFIX= install
+  exits 0 make -C "$root" help
+  exits 2 "$root/tools/deps.sh" test
+  says_once "deps: expected tests, lint, smollm, fuzz, bundle, mpich, aarch64 or nothing, got: test"
 }
 
 test_the_demo_with_a_language_model_starts_over_beside_what_was_trained() {

@@ -66,6 +66,66 @@ test_the_sets_hold_clips_features_of_those_frames() {
   clips check "$work/clip" "$work/set" 1 "$work/three/set" 3
 }
 
+test_pictures_are_turned_and_stretched_as_a_player_shows_them() {
+  mkdir flagged plain
+  clips flag flagged plain
+  python3 - flagged/right.mov <<'END' # as FFmpeg names it: shown turned clockwise
+import av, sys
+with av.open(sys.argv[1]) as container: assert next(container.decode(video=0)).rotation == -90
+END
+  exits 0 extract flagged set --model "$work/clip" --fps 2 --shards 1
+  exits 0 extract plain expected --model "$work/clip" --fps 2 --shards 1
+  h5dump -d /frames -b FILE -o set.bin set/shard-00000.h5 >/dev/null
+  h5dump -d /frames -b FILE -o expected.bin expected/shard-00000.h5 >/dev/null
+  [[ $(stat -c %s set.bin) == $((9 * 4 * 768 * 2)) ]]
+  cmp set.bin expected.bin
+}
+
+# extract_on LIMIT ARGUMENT...: on a device whose memory holds so many pictures.
+extract_on() {
+  timeout 300 python3 - "$root/tools" "$@" <<'END'
+import sys
+sys.path.insert(0, sys.argv[1])
+import torch, transformers
+limit, sys.argv[1:] = int(sys.argv[2]), sys.argv[3:]
+model = transformers.CLIPVisionModelWithProjection
+real = model.forward
+def forward(self, pixel_values, **others):
+    if len(pixel_values) > limit:
+        raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB.')
+    return real(self, pixel_values, **others)
+model.forward = forward
+import extract_features
+extract_features.main()
+END
+}
+
+test_where_memory_is_short_smaller_batches_do_and_are_named() {
+  exits 0 extract_on 5 "$work/videos" set --model "$work/clip" --shards 2
+  says_once "going on with --batch 32"
+  says_once "going on with --batch 4"
+  (! grep "Traceback\|--batch 2$" said)
+  clips check "$work/clip" set 1
+  exits 2 extract_on 0 "$work/videos" other --model "$work/clip" --batch 1
+  says_once "cpu has no memory for a single picture: end what else runs there, or take another --device"
+  (! grep Traceback said)
+}
+
+test_without_locks_it_works_and_says_what_to_take_care_of_and_on_nfs_nothing_stays() {
+  exits 0 env LD_PRELOAD="$bin/libfaults.so" BOVILA_NO_FLOCK=38 BOVILA_NFS=1 \
+    "$root/tools/extract_features.py" "$work/videos" set --model "$work/clip" --shards 2
+  says_once "set.extracting: its file system has no locks (Function not implemented)" # Lustre's ENOSYS
+  [[ ! -e set.extracting ]]
+  clips check "$work/clip" set 1
+  # Where there are locks, they hold.
+  mkdir set.extracting
+  exec 7>set.extracting/.lock
+  flock 7
+  exits 2 extract "$work/videos" set --model "$work/clip"
+  says_once "set.extracting: another extraction is at work there"
+  exec 7>&-
+}
+
 test_bovila_reads_a_set_that_was_extracted() {
   inputs star
   exits 0 bovila "${deck[@]}" --set "data.features=$work/set" --check

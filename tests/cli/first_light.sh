@@ -51,6 +51,26 @@ PROGRAM
     '"device_memory": {"allocated_peak_bytes": 20000000000, "bytes": 80000000000}}' >build/speed
 }
 
+test_a_single_rank_that_says_no_bandwidth_passes_its_self_check() {
+  stand_ins
+  printf '%s\n' "collectives of fp32 on the GPUs by NCCL, 1 rank, results exact" \
+    "  64 MiB     0.001 ms     -" "self-check passed" >build/bovila
+  BUILD="$PWD/build" "$root/tools/gpu-first-light" --output light >said 2>&1 || true
+  says "self-check   ok" "NCCL, 1 rank(s), no bandwidth"
+}
+
+test_logs_of_others_in_its_folder_are_kept_and_no_folder_is_no_folder() {
+  stand_ins
+  mkdir light
+  echo "a diary" >light/diary.log
+  echo '$ old' >light/speed.log
+  BUILD="$PWD/build" "$root/tools/gpu-first-light" --output light >said 2>&1 || true
+  grep -qF "a diary" light/diary.log
+  [[ ! -e light/speed.log ]] || ! grep -qF '$ old' light/speed.log
+  exits 2 "$root/tools/gpu-first-light" --output ""
+  says "expected a value, got an empty one"
+}
+
 test_on_one_card_all_parts_are_in_the_table_with_their_shares_of_the_peak() {
   stand_ins
   echo 1 >>build/gpu_tests # the number of GPUs, beside the tests' count

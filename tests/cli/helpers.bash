@@ -77,6 +77,16 @@ says_once() {
   echo "expected on one line, found on $found: $1"
   return 1
 }
+# lacks TEXT...: no text is in `said`. (A line that begins with ! ends no test.)
+lacks() {
+  local text
+  for text in "$@"; do
+    grep -qF -- "$text" said || continue
+    cat said
+    echo "expected not to read: $text"
+    return 1
+  done
+}
 
 # holds PYTHON: the expression is true, with `load(path)` for JSON and `lines(path)` for JSON lines.
 holds() {

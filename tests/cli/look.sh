@@ -93,6 +93,58 @@ test_the_report_of_the_demo_is_a_page_whose_table_can_be_filtered_and_sorted() {
   exits 0 python3 "$root/tests/tools/check_report.py" out screenshot.png
 }
 
+test_the_comparison_of_runs_is_a_page_that_shows_what_one_gets_right_and_another_does_not() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set output.folder=runs/one
+  exits 0 bovila "${deck[@]}" --set output.folder=runs/two --set train.seed=1 --set train.epochs=1
+  python3 - <<'END' # of each four questions: one is wrong, the other, both, none
+import json
+for run, wrong in (("one", (0, 2)), ("two", (1, 2))):
+    path = f"runs/{run}/questions.jsonl"
+    rows = [json.loads(line) for line in open(path)]
+    for at, row in enumerate(rows):
+        row["pre"] = row["ans"] if at % 4 not in wrong else "B" if row["ans"] == "A" else "A"
+    open(path, "w").writelines(json.dumps(row) + "\n" for row in rows)
+END
+  exits 0 "$root/tools/report" runs/one runs/two
+  says_once "runs/comparison.html"
+  lacks "note:"
+  [[ $(grep -oE "https?://[^ \"']*" runs/comparison.html) == http://www.w3.org/2000/svg ]]
+  exits 0 python3 "$root/tests/tools/check_comparison.py" runs/one runs/two runs/comparison.html \
+    screenshot.png
+  exits 0 "$root/tools/report" runs/one runs/two # it is ours to replace
+  exits 2 "$root/tools/report" runs/one runs/two runs/../runs/one
+  says_once "error: one is given twice: expected different runs"
+  echo thesis >other.html
+  exits 2 "$root/tools/report" runs/one runs/two --output other.html
+  says_once "error: other.html: expected a comparison of tools/report or nothing"
+  exits 2 "$root/tools/report" runs/one runs/none
+  says_once "error: runs/none is not there: expected the output folder of a run"
+}
+
+test_a_comparison_leaves_out_what_not_every_run_has() {
+  local run
+  mkdir a b
+  for run in a b; do
+    printf '{"qid":%d,"vid":"v","qtype":1,"pre":"A","ans":"%s","u":0.5,"question":"%s"}\n' \
+      0 A "</script><img src=x>" 1 B "What?" >$run/questions.jsonl
+  done
+  echo '{"qid":2,"vid":"v","pre":"A","ans":"A","u":0.5}' >>a/questions.jsonl
+  sed -i 's/"ans":"B"/"ans":"C"/' b/questions.jsonl # another question of the same row
+  exits 0 "$root/tools/report" a b
+  says "note: a: 2 questions left out of the table: not every run has them." \
+    "note: b: 1 question left out of the table" "note: b: metrics.jsonl is not there"
+  [[ $(grep -cF "<img" comparison.html) == 0 ]]
+  python3 - <<'END'
+import json, re
+data = json.loads(re.search(r'<script id=data[^>]*>(.*)</script>', open("comparison.html").read())[1])
+assert [row["qid"] for row in data["questions"]] == [0], data["questions"]
+assert data["names"] == ["a", "b"] and data["curves"] == []
+[interaction, everything] = data["types"]
+assert interaction[0] == "Interaction" and interaction[1][1] == [0.5, None, None, 2]
+END
+}
+
 test_the_report_says_which_bovila_made_the_run_as_far_as_the_run_tells() {
   mkdir out
   echo '{"train": {"epochs": 3}}' >out/config.json
@@ -107,6 +159,36 @@ test_the_report_says_which_bovila_made_the_run_as_far_as_the_run_tells() {
   echo '{"version": ' >out/build.json
   exits 0 "$root/tools/report" out
   grep -qF "A run of bovila in <code>" out/report.html
+}
+
+test_the_report_of_an_evaluation_alone_says_that_and_of_what() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  exits 0 bovila "${deck[@]}" --eval --resume out --output scored
+  exits 0 "$root/tools/report" scored
+  grep -qF "<dt>State<dd>an evaluation, by --eval<" scored/report.html
+  grep -qF "<dt>Evaluated<dd>out/checkpoints/step-00000006<" scored/report.html
+  ! grep -q "interrupted" scored/report.html
+  exits 0 bovila "${deck[@]}" --eval --output untrained
+  exits 0 "$root/tools/report" untrained
+  grep -qF "<dt>Evaluated<dd>start values, untrained<" untrained/report.html
+}
+
+test_fresh_moves_pages_and_plots_of_the_old_run_aside_with_it_and_no_others() {
+  inputs star
+  deck+=(--set train.epochs=1)
+  exits 0 bovila "${deck[@]}" --profile
+  exits 0 "$root/tools/report" out
+  exits 0 "$root/tools/plot_run" out
+  echo mine >out/notes.txt
+  cp -r out before
+  exits 0 bovila "${deck[@]}" --fresh
+  local name
+  for name in report.html plot.png profile-rank0.json; do cmp "before/$name" "out/previous-1/$name"; done
+  [[ ! -e out/report.html && ! -e out/plot.png && -e out/notes.txt ]]
+  echo "<p>mine" >out/report.html
+  exits 0 bovila "${deck[@]}" --fresh
+  [[ -e out/report.html && ! -e out/previous-2/report.html ]]
 }
 
 test_the_readmes_picture_of_a_report_is_small_and_not_blank() {
@@ -330,6 +412,20 @@ test_what_is_no_run_is_refused_with_what_was_expected() {
   done
 }
 
+test_a_tilde_and_variables_in_paths_are_what_a_shell_makes_of_them() {
+  mkdir "$HOME/run"
+  echo '{"step":1,"loss":1}' >"$HOME/run/metrics.jsonl"
+  # shellcheck disable=SC2016,SC2088 # for the tools to replace
+  {
+    exits 0 "$root/tools/report" '~/run' --output='$HOME/page.html'
+    exits 0 "$root/tools/plot_run" '${HOME}/run' --output='~/run/p.svg'
+    exits 2 "$root/tools/report" '$BOVILA_NONE/run'
+  }
+  [[ -s $HOME/page.html && -s $HOME/run/p.svg ]]
+  says "the variable BOVILA_NONE is not set"
+  rm -r "$HOME/run" "$HOME/page.html"
+}
+
 test_a_file_that_is_no_page_and_no_picture_of_a_run_is_not_written_over() {
   local tool
   mkdir run
@@ -398,7 +494,7 @@ test_plot_run_without_matplotlib_says_what_it_needs() {
   mkdir out
   echo '{"step":1,"loss":1}' >out/metrics.jsonl
   exits 1 env PYTHONPATH= python3 -S "$root/tools/plot_run" out
-  says "plot_run needs matplotlib: pip install matplotlib"
+  says "plot_run needs matplotlib: apt-get install python3-matplotlib, or pip install matplotlib"
   exits 0 env PYTHONPATH= python3 -S "$root/tools/report" out
 }
 

@@ -109,11 +109,11 @@ check "settings of make exist" "${wrong[@]}"
 helps() {
   case $1 in
     bovila) "$bin/bovila" --help && "$bin/bovila" answer --help ;;
-    *.py | report | plot_run) "tools/$1" --help ;;
+    *.py | report | plot_run | sweep) "tools/$1" --help ;;
     *) "$bin/$1" --help ;;
   esac
 }
-for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py report plot_run; do
+for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py report plot_run sweep; do
   help=$(helps $program 2>&1)
   wrong=()
   mapfile -t options < <(after $program | grep -oE '^--[a-z0-9-]+' | sort -u)
@@ -124,6 +124,7 @@ for program in bovila pth2h5 llama2bovila ckpt2pth extract_features.py report pl
   case $program in
     bovila) least=12 ;;
     pth2h5 | extract_features.py) least=3 ;;
+    sweep) least=6 ;;
     report) least=0 ;;
     *) least=1 ;;
   esac

@@ -3,15 +3,22 @@
 //
 //   BOVILA_FAULTS_UNDER  the folder; calls on other files are not counted
 //   BOVILA_FAULTS        "CALL NUMBER ACTION", several with commas: the NUMBER-th CALL (from 1),
-//                        one of write, fsync, rename, or "any" of them. ACTION: kill-before,
+//                        one of write, fsync, rename, or "any" of them; with a + behind NUMBER
+//                        all later ones too. ACTION: kill-before,
 //                        kill-after, hold (SIGSTOP before it), full (ENOSPC), readonly (EROFS),
 //                        io (EIO), short (half of it is written)
 //   BOVILA_FAULTS_LOG    a file: gets a line a counted call, "write /path"
-//   BOVILA_NO_FLOCK      set: flock() is not to be had (ENOLCK)
+//   BOVILA_SIGNAL_WHILE_LOADING  a number: the process gets this signal before main, while the
+//                        constructors of its libraries run
+//   BOVILA_NO_FLOCK      an errno: flock() is not to be had (37 ENOLCK, 95 EOPNOTSUPP, 524 of DVS)
+//   BOVILA_NFS           set: a file that is removed while this process has it open stays as
+//                        .nfsNUMBER (NFS removes it when it is closed, here it stays to be seen),
+//                        and such a file cannot be removed (EBUSY)
 //   BOVILA_CLOCK_JUMPS   set: each look at the wall clock is up to a year off, at a steady one not
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -67,11 +74,14 @@ std::string action_of(Call call, const std::string& path) {
     at += *at == ',';
     char name[16], action[16];
     long number = 0;
-    if (sscanf(at, "%15[a-z] %ld %15[a-z-]", name, &number, action) != 3) abort();
+    int end = 0;
+    if (sscanf(at, "%15[a-z] %ld%n", name, &number, &end) != 2) abort();
+    const bool is_on = at[end] == '+';
+    if (sscanf(at + end + is_on, " %15[a-z-]", action) != 1) abort();
     const bool is_any = strcmp(name, "any") == 0;
-    if ((is_any && number == all) || (strcmp(name, kNames[call]) == 0 && number == mine)) {
-      return action;
-    }
+    if (!is_any && strcmp(name, kNames[call]) != 0) continue;
+    const long now = is_any ? all : mine;
+    if (now == number || (is_on && now > number)) return action;
   }
   return "";
 }
@@ -99,6 +109,45 @@ auto with_fault(Call call, const std::string& path, Work work) {
 
 size_t allowed(const std::string& action, size_t size) {
   return action == "short" && size > 1 ? size / 2 : size;
+}
+
+__attribute__((constructor)) void signal_while_loading() {
+  const char* number = getenv("BOVILA_SIGNAL_WHILE_LOADING");
+  if (number == nullptr) return;
+  const int signal = atoi(number);
+  unsetenv("BOVILA_SIGNAL_WHILE_LOADING");  // not for what this process starts
+  raise(signal);
+}
+
+bool is_open(const struct stat& file) {
+  for (int number = 0; number < 1024; ++number) {
+    struct stat mine {};
+    if (fstat(number, &mine) == 0 && mine.st_ino == file.st_ino && mine.st_dev == file.st_dev) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether NFS has seen to the removal of a file; `result` is what the call returns then.
+bool removed_as_nfs(int folder, const char* path, int* result) {
+  struct stat file {};
+  if (getenv("BOVILA_NFS") == nullptr || fstatat(folder, path, &file, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISREG(file.st_mode)) {
+    return false;
+  }
+  const std::string text = path;
+  const size_t slash = text.rfind('/');
+  const size_t name = slash == std::string::npos ? 0 : slash + 1;
+  if (text.compare(name, 4, ".nfs") == 0) {
+    errno = EBUSY;
+    *result = -1;
+    return true;
+  }
+  if (!is_open(file)) return false;
+  const std::string kept = text.substr(0, name) + ".nfs" + std::to_string(file.st_ino);
+  *result = renameat(folder, path, folder, kept.c_str());
+  return true;
 }
 
 }  // namespace
@@ -138,9 +187,27 @@ int renameat2(int from_folder, const char* from, int to_folder, const char* to,
   });
 }
 
+int unlink(const char* path) {
+  int result = 0;
+  if (removed_as_nfs(AT_FDCWD, path, &result)) return result;
+  return real<decltype(unlink)>("unlink")(path);
+}
+
+int unlinkat(int folder, const char* path, int flags) {
+  int result = 0;
+  if ((flags & AT_REMOVEDIR) == 0 && removed_as_nfs(folder, path, &result)) return result;
+  return real<decltype(unlinkat)>("unlinkat")(folder, path, flags);
+}
+
+int remove(const char* path) {
+  int result = 0;
+  if (removed_as_nfs(AT_FDCWD, path, &result)) return result;
+  return real<decltype(remove)>("remove")(path);
+}
+
 int flock(int file, int operation) {
-  if (getenv("BOVILA_NO_FLOCK") != nullptr) {
-    errno = ENOLCK;
+  if (const char* reason = getenv("BOVILA_NO_FLOCK")) {
+    errno = atoi(reason);
     return -1;
   }
   return real<decltype(flock)>("flock")(file, operation);

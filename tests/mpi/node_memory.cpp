@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -102,6 +103,25 @@ TEST_CASE("the block stays while any rank holds it") {
   if (node.rank() == 0) block.reset();
   node.barrier();
   if (block) CHECK(block.get()[4095] == pattern(4095));
+}
+
+// tests/cli/containers.sh runs it with ranks that have process numbers of their own, where each is
+// 1 to itself: the first one's path is the path of one of these files.
+TEST_CASE("another file under the same name is not taken for the first rank's memory") {
+  const MpiComm comm = test_session->node();
+  MpiCommunicator node(comm.get(), 60);
+  constexpr size_t kSize = 4096;
+  std::vector<int> others;
+  if (node.rank() > 0) {
+    for (int i = 0; i < 100; ++i) {
+      others.push_back(memfd_create("other", MFD_CLOEXEC));
+      REQUIRE(ftruncate(others.back(), kSize) == 0);
+    }
+  }
+  const auto block = node_memory(node, kSize, [](std::byte* at) { fill_with_pattern(at, kSize); });
+  CHECK(block.get()[1] == pattern(1));
+  CHECK(block.get()[kSize - 1] == pattern(kSize - 1));
+  for (const int other : others) close(other);
 }
 
 TEST_CASE("the ranks of a node do not choose more threads than it has cores") {

@@ -1,12 +1,14 @@
 """Clips, a small CLIP, and the features that belong to them, for tests/cli/extract_features.sh.
 
     clips.py make VIDEOS MODEL     generated clips, lossless; a CLIP with random weights
+    clips.py flag FLAGGED PLAIN    clips with a flag that says how to show them, and re-encoded as shown
     clips.py check MODEL SET FPS [SET FPS]...   the sets hold the features of the generated pictures
 """
 import json
 import pathlib
 import subprocess
 import sys
+from fractions import Fraction
 
 import av
 import numpy
@@ -34,6 +36,48 @@ def write_clip(path, name):
             frame = av.VideoFrame.from_ndarray(picture(name, number), format="rgb24")
             container.mux(stream.encode(frame.reformat(format="bgr0")))
         container.mux(stream.encode())
+
+
+# Name: how a picture is stored for the matrix that follows it to show it upright.
+FLAGS = {
+    "right": (lambda upright: numpy.rot90(upright, 1), (0, 1, -1, 0)),
+    "around": (lambda upright: numpy.rot90(upright, 2), (-1, 0, 0, -1)),
+    "left": (lambda upright: numpy.rot90(upright, 3), (0, -1, 1, 0)),
+    "mirror": (lambda upright: upright[:, ::-1], (-1, 0, 0, 1)),
+    "upside": (lambda upright: upright[::-1], (1, 0, 0, -1)),
+    "across": (lambda upright: upright.transpose(1, 0, 2), (0, 1, 1, 0)),
+    "both": (lambda upright: numpy.rot90(upright.transpose(1, 0, 2), 2), (0, -1, -1, 0)),
+    "none": (lambda upright: upright, None),
+}
+
+
+def write_pictures(path, pictures, matrix=None, aspect=None):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=2)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "rgb24"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if matrix is not None:
+            a, b, c, d = (value * 65536 for value in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        for one in pictures:
+            container.mux(stream.encode(
+                av.VideoFrame.from_ndarray(numpy.ascontiguousarray(one), format="rgb24")))
+        container.mux(stream.encode())
+
+
+def flag(flagged, plain):
+    for name, (stored_as, matrix) in FLAGS.items():
+        upright = [picture(name, number) for number in range(4)]
+        write_pictures(f"{plain}/{name}.mov", upright)
+        write_pictures(f"{flagged}/{name}.mov", [stored_as(one) for one in upright], matrix)
+    # Pixels twice as wide as high.
+    half = [picture("wide", number)[:, ::2] for number in range(4)]
+    wide = [numpy.asarray(Image.fromarray(one).resize((64, 48), Image.Resampling.BICUBIC))
+            for one in half]
+    write_pictures(f"{plain}/wide.mov", wide)
+    write_pictures(f"{flagged}/wide.mov", half, aspect=Fraction(2, 1))
 
 
 def make(videos, model):
@@ -91,4 +135,4 @@ def check(model_folder, *sets):
 
 
 if __name__ == "__main__":
-    dict(make=make, check=check)[sys.argv[1]](*sys.argv[2:])
+    dict(make=make, flag=flag, check=check)[sys.argv[1]](*sys.argv[2:])

@@ -309,10 +309,3 @@ function show(id, figures, otherwise) {
   document.getElementById(id).append(
       ...(figures.length ? figures : [element('p', {class: 'message'}, otherwise)]));
 }
-
-show('curves', data.curves.map(lineChart), 'There are no steps yet.');
-show(
-    'answer-charts', answerCharts(),
-    data.questions.length ?
-        'The split hides its answers: there is nothing to compare the model\'s with.' :
-        'There is no evaluation yet.');

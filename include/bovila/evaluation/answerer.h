@@ -35,8 +35,9 @@ class Answerer {
 };
 
 /// {"id", "video", "question", "options", "answer": "B", "index": 1, "scores", "uncertainty"} in
-/// one line: what was asked, the letter and the number (from 0) of the answer, each option's mean
-/// negative log-likelihood (the least wins), and the uncertainty of the answer, 0 to 1.
+/// one line: what was asked (and "missing", the videos that zeros stand for), the letter and the
+/// number (from 0) of the answer, each option's mean negative log-likelihood (the least wins), and
+/// the uncertainty of the answer, 0 to 1.
 std::string answer_text(const Query& query, const OptionScores& scores);
 
 /// Answers one JSON question a line until the end of `in`, each before the next is read; blank

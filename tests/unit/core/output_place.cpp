@@ -31,7 +31,9 @@ TEST_CASE("output place: nothing and an empty folder are written to, a product w
   CHECK(output_place(set + "/", kFolder, false).path == fs::canonical(set));
   home.write("set/made.index", "");
   home.write("set/made.values", "");
-  home.write("set/.lock", "");  // of a writer that was killed
+  for (const char* name : {".lock", ".nfs0001", "._made.values", ".DS_Store"}) {
+    home.write(std::string("set/") + name, "");
+  }
   CHECK(contains(error_of([&] { output_place(set, kFolder, false); }), "use --force"));
   CHECK(output_place(set + "/../set/", kFolder, true).path == fs::canonical(set));
   const std::string file = home.write("made.pth", "");
