@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/build_info.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
@@ -20,8 +21,8 @@ using namespace bovila;
 namespace fs = std::filesystem;
 
 struct CommandLine {
-  std::string folder, target, tokenizer;
-  Precision precision = Precision::kBf16;
+  std::string target;
+  ModelConfig model;
   bool force = false;
 };
 
@@ -43,18 +44,14 @@ const Product kProduct{"weights made by llama2bovila", kLlamaFileName, [](const 
                        }};
 
 void convert(const CommandLine& line) {
-  ModelConfig config;
-  config.llama = line.folder;
-  config.tokenizer = line.tokenizer;
-  const std::string tokenizer = find_tokenizer(config);
-  const auto place = output_place(line.target, kProduct, line.force, {line.folder, tokenizer});
-  const auto params =
-      read_llama_params(line.folder, load_tokenizer(tokenizer)->prompt_vocab_size());
+  const std::string& llama = line.model.llama;
+  const std::string tokenizer = find_tokenizer(line.model);
+  const auto place = output_place(line.target, kProduct, line.force, {llama, tokenizer});
+  const auto params = read_llama_params(llama, load_tokenizer(tokenizer)->prompt_vocab_size());
   const auto start = std::chrono::steady_clock::now();
   remove_leftovers(place.path);
   TempFolder folder(place.path);
-  write_llama_file(line.folder, params, scalar_type(line.precision),
-                   folder.path() / kLlamaFileName);
+  write_llama_file(llama, params, weight_types(line.model), folder.path() / kLlamaFileName);
   copy_tokenizer(tokenizer, folder.path());
   const auto bytes = fs::file_size(folder.path() / kLlamaFileName);
   folder.commit(/*replace=*/line.force);
@@ -71,12 +68,21 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   CommandLine line;
   const std::map<std::string, Precision> precisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};
-  add_path(app, "FOLDER", line.folder, "weights: Meta's or Hugging Face's folder")->required();
+  add_path(app, "FOLDER", line.model.llama, "weights: Meta's or Hugging Face's folder")->required();
   add_path(app, "TARGET", line.target, "folder to make, for model.llama")->required();
   std::string precision = "bf16";
   app.add_option("--precision", precision, "the deck's model.precision (default: bf16)")
       ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
-  add_path(app, "--tokenizer", line.tokenizer,
+  std::map<std::string, WeightForm> forms;
+  std::vector<std::string> form_names;
+  for (const auto& [value, name] : names_of(WeightForm{})) {
+    form_names.emplace_back(name);
+    forms.emplace(name, value);
+  }
+  std::string form = "computed";
+  app.add_option("--weights", form, "the deck's model.weights (default: computed)")
+      ->check(CLI::IsMember(form_names));
+  add_path(app, "--tokenizer", line.model.tokenizer,
            "its tokenizer, where it is not in FOLDER or beside it");
   app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {
@@ -85,7 +91,8 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }
   try {
-    line.precision = precisions.at(precision);
+    line.model.precision = precisions.at(precision);
+    line.model.weights = forms.at(form);
     convert(line);
     return static_cast<int>(ExitCode::kSuccess);
   } catch (const UserError& error) {

@@ -18,6 +18,10 @@ constexpr EnumName<Precision> kPrecisions[] = {{Precision::kAuto, "auto"},
                                                {Precision::kFp32, "fp32"},
                                                {Precision::kBf16, "bf16"},
                                                {Precision::kFp16, "fp16"}};
+constexpr EnumName<WeightForm> kWeightForms[] = {
+    {WeightForm::kComputed, "computed"}, {WeightForm::kBf16, "bf16"},
+    {WeightForm::kFp16, "fp16"},         {WeightForm::kInt8, "int8"},
+    {WeightForm::kNf4, "nf4"},           {WeightForm::kNf4Dq, "nf4-dq"}};
 constexpr EnumName<DeviceRequest> kDevices[] = {
     {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
@@ -63,7 +67,9 @@ constexpr Key kKeys[] = {
     KEY(model.tokenizer, .text = Text::kFile,
         .doc = "tokenizer file; \"\" = tokenizer.model or tokenizer.json in model.llama or beside that folder"),
     KEY(model.precision,
-        .doc = "compute type of the frozen LLaMA, auto: bf16 on a GPU, fp32 on the CPU; trained parameters are always fp32"),
+        .doc = "compute type of the frozen LLaMA, auto: bf16 on a GPU, the faster of fp32 and bf16 on a CPU; trained parameters are always fp32"),
+    KEY(model.weights,
+        .doc = "how the matrices of the LLaMA's layers are stored, computed: in model.precision; the others take less memory and are expanded where they are used"),
     KEY(model.max_feats, .range = {1, 10000}, .unit = "frames",
         .doc = "frames sampled from a clip, each one video token of the prompt",
         .published = "max_feats"),
@@ -227,6 +233,9 @@ std::span<const DatasetKind> dataset_kinds() {
 }
 std::span<const EnumName<Precision>> names_of(Precision) {
   return kPrecisions;
+}
+std::span<const EnumName<WeightForm>> names_of(WeightForm) {
+  return kWeightForms;
 }
 std::span<const EnumName<OverLong>> names_of(OverLong) {
   return kOverLongs;

@@ -37,9 +37,12 @@ std::string precision_concern(Precision precision, std::string_view cpu_info) {
   if (flags.empty() || std::ranges::any_of(wanted, is_there)) return "";
   return fmt::format(
       "model.precision = \"{}\": this CPU has no instructions for it ({}) and computes it slowly; "
-      "\"fp32\" is usually faster and takes twice the memory for the weights",
+      "\"fp32\" is usually faster, and with model.weights = \"{}\" takes little more memory for "
+      "the "
+      "weights",
       to_string(precision),
-      precision == Precision::kBf16 ? "AVX512-BF16 or AMX" : "AVX512-FP16 or AMX");
+      precision == Precision::kBf16 ? "AVX512-BF16 or AMX" : "AVX512-FP16 or AMX",
+      to_string(precision));
 }
 
 std::string read_cpu_info() {

@@ -87,7 +87,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   set_up_threads(config.run, host);
   const torch::Device device = set_up_device(config.run, host, host);
   const Checkpoint checkpoint = settle_trained(deck, line.start);
-  settle_precision(deck, device);
+  settle_precision(deck, device, host);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);

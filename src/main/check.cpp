@@ -50,6 +50,7 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU,
                           inputs.features->dim());
     if (!config.train.start.empty()) load_published(config.train.start, fit);
+    check_weight_form(inputs.llama, config.model.weights);
     check_llama_files(config.model.llama, inputs.llama);
     const auto concern = rate_concern(config.train, inputs.llama);
     if (!concern.empty()) log::warn("{}", concern);

@@ -250,7 +250,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   const torch::Device device = set_up_device(config.run, host, node);
   const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
   if (scored) settle_open(*scored, deck, host);
-  settle_precision(deck, device);
+  settle_precision(deck, device, host);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   report_places(ranks, device);

@@ -7,6 +7,7 @@
 #include "bovila/dist/determinism.h"
 #include "bovila/dist/device.h"
 #include "bovila/dist/threads.h"
+#include "bovila/model/product_speed.h"
 
 namespace bovila {
 
@@ -36,10 +37,21 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
   return choose_device(config.device, ranks, node);
 }
 
-void settle_precision(Deck& deck, torch::Device device) {
+void settle_precision(Deck& deck, torch::Device device, Communicator& ranks) {
   Precision& precision = deck.config.model.precision;
   if (precision != Precision::kAuto) return;
-  precision = device.is_cuda() ? Precision::kBf16 : Precision::kFp32;
+  std::string chosen = "bf16";
+  if (device.is_cpu()) {
+    run_together(ranks, [&] {
+      if (ranks.rank() != 0) return;
+      const ProductSpeed speed = measure_products();
+      if (faster_type(speed) == torch::kFloat32) chosen = "fp32";
+      log::info("model.precision is {}: products run at {:.0f} GFLOP/s in fp32, {:.0f} in bf16",
+                chosen, speed.fp32, speed.bf16);
+    });
+    chosen = ranks.broadcast(chosen, 0);
+  }
+  precision = chosen == "fp32" ? Precision::kFp32 : Precision::kBf16;
   deck.resolved = to_toml(deck.config);
 }
 

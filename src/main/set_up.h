@@ -21,10 +21,10 @@ int set_up_threads(const RunConfig& config, Communicator& node);
 /// Collective: the device of this rank, with what the deck says about its numbers in force.
 torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Communicator& node);
 
-/// model.precision = "auto" becomes what `device`, the same kind on all ranks, computes in: settled
-/// before the deck is kept, so that a run that goes on elsewhere is told when it
-/// differs.
-void settle_precision(Deck& deck, torch::Device device);
+/// Collective: model.precision = "auto" becomes what `device`, the same kind on all ranks, computes
+/// in; on a CPU rank 0 measures (model/product_speed.h) and says so. Settled before the deck is
+/// kept, so that a run that goes on elsewhere is told when it differs.
+void settle_precision(Deck& deck, torch::Device device, Communicator& ranks);
 
 /// Collective. Null on the CPU, where `host` does everything.
 std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device);

@@ -117,6 +117,10 @@ torch::ScalarType scalar_type(Precision precision) {
   return torch::kFloat32;
 }
 
+WeightTypes weight_types(const ModelConfig& config) {
+  return {scalar_type(config.precision), config.weights};
+}
+
 Inputs::Inputs(const Config& config, bool with_train, const Preemption& preemption)
     : tokenizer(load_tokenizer(find_tokenizer(config.model))),
       features(std::make_unique<FeatureStore>(config.data.features)),
@@ -138,13 +142,14 @@ Bovila make_model(const Config& config, const LlamaParams& llama, int64_t featur
   run_together(ranks, [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,
                        static_cast<uint64_t>(config.train.seed), device, feature_dim);
+    check_weight_form(llama, config.model.weights);
     check_llama_files(config.model.llama, llama);
   });
   std::optional<LlamaWeights> weights;
   // The ranks of a node agree among themselves while they load; here with those of other nodes.
   run_together(ranks, [&] {
-    weights = load_llama_weights(config.model.llama, llama, scalar_type(config.model.precision),
-                                 memory, [&] { preemption.check(); });
+    weights = load_llama_weights(config.model.llama, llama, weight_types(config.model), memory,
+                                 [&] { preemption.check(); });
     if (!device.is_cpu()) {
       weights = copy_of(*weights, device, weights->norm.scalar_type());  // the node's block goes
     }

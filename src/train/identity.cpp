@@ -76,9 +76,9 @@ std::string samples_identity(std::span<const Sample> samples) {
 
 std::map<std::string, std::string> model_identity(const Config& config,
                                                   const Interrupt& interrupt) {
-  return {{"model.llama",
-           llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
-          {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))}};
+  return {
+      {"model.llama", llama_identity(config.model.llama, weight_types(config.model), interrupt)},
+      {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))}};
 }
 
 std::string features_identity(const FeatureStore& features) {

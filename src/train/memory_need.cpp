@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "bovila/train/experiment.h"
-#include "src/weights/llama_block.h"
+#include "bovila/weights/llama_weights.h"
 
 namespace bovila {
 namespace {
@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kCpuProgram = 230'000'000;     // measured: LibTorch, MPI, HDF5
 constexpr int64_t kGpuProgram = 1'000'000'000;   // a CUDA context, NCCL's buffers, cuBLAS's space
 constexpr int64_t kGpuHost = 4'000'000'000;      // of a process that uses CUDA
+constexpr int64_t kExpanding = 170'000'000;      // what expanding a part of a matrix takes
 constexpr int64_t kTrainedBytes = 4 * 4;         // a parameter's value, gradient and two moments
 constexpr int64_t kCheckpointBytes = 3 * 4 * 3;  // being saved: as arrays, as a file, being copied
 
@@ -70,8 +71,12 @@ MemoryNeed memory_need(const Config& config, const MemoryInputs& inputs, bool on
   const auto type = type_on(on_gpu, config.model.precision);
   const auto element = static_cast<int64_t>(c10::elementSize(type));
   MemoryNeed need;
-  need.weights = static_cast<int64_t>(llama_block_size(inputs.llama, type));
+  const WeightTypes types(type, config.model.weights);
+  need.weights = llama_weight_bytes(inputs.llama, types);
   need.activations = activation_bytes(config, inputs, on_gpu, element);
+  if (on_gpu && types.form != WeightForm::kComputed) {  // the largest matrix, expanded
+    need.activations += 2 * inputs.llama.hidden_dim() * inputs.llama.dim * element + kExpanding;
+  }
   need.state = inputs.num_trained * (kTrainedBytes + (on_gpu ? 0 : kCheckpointBytes));
   need.program = on_gpu ? kGpuProgram : kCpuProgram;
   need.host = on_gpu ? kGpuHost : 0;

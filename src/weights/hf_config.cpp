@@ -15,6 +15,20 @@ using Kind = RopeScaling::Kind;
                   what);
 }
 
+/// What is in the files says the rest (src/weights/hf_tensors.h).
+void check_quantisation(const ParamsJson& config) {
+  if (!config.has("quantization_config")) return;
+  const ParamsJson how = config.object("quantization_config");
+  const auto method = how.optional<std::string>("quant_method", "none");
+  if (method != "bitsandbytes") {
+    refuse(how, fmt::format("quant_method is '{}', expected 'bitsandbytes'", method));
+  }
+  const auto type = how.optional<std::string>("bnb_4bit_quant_type", "fp4");
+  if (how.optional("load_in_4bit", false) && type != "nf4") {
+    refuse(how, fmt::format("bnb_4bit_quant_type is '{}', expected 'nf4'", type));
+  }
+}
+
 void check_architecture(const ParamsJson& config) {
   const auto type = config.required<std::string>("model_type");
   if (type != "llama" && type != "mistral") {
@@ -25,7 +39,7 @@ void check_architecture(const ParamsJson& config) {
   }
   const auto activation = config.optional<std::string>("hidden_act", "silu");
   if (activation != "silu") refuse(config, fmt::format("hidden_act is '{}'", activation));
-  if (config.has("quantization_config")) refuse(config, "its weights are quantized");
+  check_quantisation(config);
 }
 
 void check_head_dim(const ParamsJson& config, const LlamaParams& params) {

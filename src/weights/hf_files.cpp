@@ -9,10 +9,10 @@
 #include "bovila/core/hash.h"
 #include "bovila/core/log.h"
 #include "bovila/files/safetensors.h"
-#include "bovila/weights/weight_type.h"
-#include "src/weights/hf_tensors.h"
+#include "src/weights/hf_folder.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
+#include "src/weights/matrix_filler.h"
 #include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
@@ -24,29 +24,29 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kPieceBytes = int64_t{32} << 20;
 
-/// One of Hugging Face's tensors and where its values go. `heads` is not 0 where rows of each head
+/// Where the values of one of Hugging Face's tensors go. `heads` is not 0 where rows of each head
 /// stand in two halves, as its rotary embedding pairs them, and not in pairs, as Meta's does.
 struct HfTarget {
-  Tensor values;
+  WeightTarget to;
   int64_t heads = 0;
 };
 using HfTargets = std::map<std::string, HfTarget>;
 
 void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t number,
                HfTargets& targets) {
-  const auto add = [&](const char* name, const Tensor& values, int64_t heads = 0) {
-    targets[fmt::format("model.layers.{}.{}.weight", number, name)] = {values, heads};
+  const auto add = [&](const char* name, const WeightTarget& to, int64_t heads = 0) {
+    targets[fmt::format("model.layers.{}.{}.weight", number, name)] = {to, heads};
   };
-  const Tensor &wqkv = layer.wqkv, &w13 = layer.w13;
-  add("input_layernorm", layer.attention_norm);
-  add("post_attention_layernorm", layer.ffn_norm);
-  add("self_attn.q_proj", wqkv.narrow(0, 0, p.dim), p.n_heads);
-  add("self_attn.k_proj", wqkv.narrow(0, p.dim, p.kv_dim()), p.n_kv_heads);
-  add("self_attn.v_proj", wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim()));
-  add("self_attn.o_proj", layer.wo);
-  add("mlp.gate_proj", w13.narrow(0, 0, p.hidden_dim()));
-  add("mlp.up_proj", w13.narrow(0, p.hidden_dim(), p.hidden_dim()));
-  add("mlp.down_proj", layer.w2);
+  const LayerTargets to(layer, p);
+  add("input_layernorm", to.attention_norm);
+  add("post_attention_layernorm", to.ffn_norm);
+  add("self_attn.q_proj", to.wq, p.n_heads);
+  add("self_attn.k_proj", to.wk, p.n_kv_heads);
+  add("self_attn.v_proj", to.wv);
+  add("self_attn.o_proj", to.wo);
+  add("mlp.gate_proj", to.w1);
+  add("mlp.up_proj", to.w3);
+  add("mlp.down_proj", to.w2);
 }
 
 HfTargets hf_targets(const LlamaWeights& weights) {
@@ -64,33 +64,30 @@ bool is_passed_over(const std::string& name, bool tied) {
   return name.ends_with(".rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
 }
 
-void check_tensor(const HfTensor& tensor, const HfTargets& targets, const std::string& path) {
-  const auto target = targets.find(tensor.name);
-  if (target == targets.end()) {
-    throw UserError("{}: '{}' is no tensor of the LLaMA that config.json beside it describes", path,
-                    tensor.name);
-  }
-  const auto expected = target->second.values.sizes();
-  if (torch::IntArrayRef(tensor.shape) != expected) {
-    throw UserError(
-        "{}: '{}' has shape [{}], config.json asks for [{}]; the files belong to another model",
-        path, tensor.name, fmt::join(tensor.shape, ", "), fmt::join(expected, ", "));
-  }
-  weight_type(tensor.type, tensor.name, path);
-}
-
 /// [heads * d, in] with each head's rows in two halves to the same with its rows in pairs.
 Tensor to_pairs(const Tensor& rows, int64_t heads) {
   return rows.unflatten(0, {heads, 2, -1}).transpose(1, 2).flatten(0, 2);
 }
 
-void fill_tensor(const HfTensorFile& file, const HfTensor& tensor, const HfTarget& target) {
-  const auto& to = target.values;
-  const auto type = weight_type(tensor.type, tensor.name, file.path());
-  const bool fits = target.heads == 0 && to.scalar_type() == type && to.is_contiguous();
-  const auto values = fits ? to : torch::empty(tensor.shape, type);  // no copy on the way then
-  file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-  if (!fits) to.copy_(target.heads == 0 ? values : to_pairs(values, target.heads));
+/// Rows are stored one by one, so in any form they change places as they are.
+FrozenMatrix to_pairs(const FrozenMatrix& rows, int64_t heads) {
+  FrozenMatrix out(to_pairs(rows.values, heads));
+  if (rows.scales.defined()) out.scales = to_pairs(rows.plain_scales(), heads);
+  return out;
+}
+
+void fill_tensor(const HfFolder& tensors, const std::string& name, const HfPlace& from,
+                 const HfTarget& target) {
+  const Tensor& floats = target.to.floats();
+  const bool fits = target.heads == 0 && floats.defined() && floats.is_contiguous() &&
+                    stored_type(from) == floats.scalar_type();
+  if (fits) {  // no copy on the way
+    from.file->read(*from.tensor, {static_cast<std::byte*>(floats.data_ptr()), floats.nbytes()});
+    return;
+  }
+  const auto values = tensors.read(name, target.to.shape());
+  target.to.set(target.heads == 0 ? values : to_pairs(values, target.heads),
+                fmt::format("{}: '{}'", from.file->path(), name));
 }
 
 /// SHA-256 over the SHA-256 of each piece, which threads compute side by side: 13 GB take a few
@@ -127,7 +124,7 @@ class HuggingFaceFiles : public LlamaFiles {
   }
 
   /// Of safetensors, which have no checksums, all bytes are hashed.
-  std::string identity(torch::ScalarType, const Interrupt& interrupt) const override {
+  std::string identity(const WeightTypes&, const Interrupt& interrupt) const override {
     const std::string config = folder_ + "/config.json";
     std::string text = sha256_of_file(config);
     auto bytes = static_cast<int64_t>(fs::file_size(config));
@@ -142,20 +139,18 @@ class HuggingFaceFiles : public LlamaFiles {
 
   void check(const LlamaParams& params) const override {
     const auto targets = hf_targets(llama_tensors(params, torch::kFloat32, nullptr));
-    std::map<std::string, std::string> found;  // where each tensor stands
-    for (const std::string& path : paths()) {
-      const HfTensorFile file(path);
-      for (const HfTensor& tensor : file.tensors()) {
-        if (is_passed_over(tensor.name, params.tied_embeddings)) continue;
-        check_tensor(tensor, targets, path);
-        const auto [other, is_first] = found.emplace(tensor.name, path);
-        if (!is_first) {
-          throw UserError("{}: '{}' is in {} too", path, tensor.name, other->second);
-        }
+    const HfFolder tensors(paths());
+    for (const auto& [name, from] : tensors.weights()) {
+      if (is_passed_over(name, params.tied_embeddings)) continue;
+      const auto target = targets.find(name);
+      if (target == targets.end()) {
+        throw UserError("{}: '{}' is no tensor of the LLaMA that config.json beside it describes",
+                        from.file->path(), name);
       }
+      tensors.check(name, target->second.to.shape());
     }
     for (const auto& [name, target] : targets) {
-      if (found.contains(name)) continue;
+      if (tensors.weights().contains(name)) continue;
       throw UserError("{}: the tensor '{}' is missing{}", folder_, name,
                       name == "lm_head.weight" ? ", and config.json does not say "
                                                  "\"tie_word_embeddings\": true"
@@ -164,14 +159,10 @@ class HuggingFaceFiles : public LlamaFiles {
   }
 
   void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
-    const auto targets = hf_targets(weights);
-    for (const std::string& path : paths()) {
-      const HfTensorFile file(path);
-      for (const HfTensor& tensor : file.tensors()) {
-        interrupt();
-        const auto target = targets.find(tensor.name);
-        if (target != targets.end()) fill_tensor(file, tensor, target->second);
-      }
+    const HfFolder tensors(paths());
+    for (const auto& [name, target] : hf_targets(weights)) {
+      interrupt();
+      fill_tensor(tensors, name, tensors.weights().at(name), target);
     }
   }
 

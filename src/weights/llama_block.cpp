@@ -3,61 +3,119 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
+
+#include "bovila/core/error.h"
+#include "src/weights/cpu/forms.h"
+#include "src/weights/quant_state.h"
 
 namespace bovila {
 namespace {
 
 using torch::Tensor;
 
+/// Of the text under quant_state, padded with blanks: no LLaMA's is longer.
+constexpr int64_t kQuantStateBytes = 256;
+
+/// Hears of every tensor when it is taken, as it is in a file.
+using Visit = std::function<void(const std::string& name, const Tensor& values, size_t offset)>;
+
 /// Hands out tensors of one block, in order. With a null block they have shapes but no memory.
 class Arena {
  public:
-  Arena(std::shared_ptr<std::byte> block, torch::ScalarType type)
-      : block_(std::move(block)), type_(type) {}
+  Arena(std::shared_ptr<std::byte> block, Visit visit)
+      : block_(std::move(block)), visit_(std::move(visit)) {}
 
-  Tensor take(const std::vector<int64_t>& shape) {
-    auto bytes = static_cast<size_t>(c10::elementSize(type_));
+  Tensor take(const std::string& name, const std::vector<int64_t>& shape, torch::ScalarType type) {
+    const size_t offset = used_;
+    auto bytes = static_cast<size_t>(c10::elementSize(type));
     for (const int64_t size : shape) bytes *= static_cast<size_t>(size);
-    std::byte* at = block_ ? block_.get() + used_ : nullptr;
     used_ += (bytes + kWeightAlignment - 1) / kWeightAlignment * kWeightAlignment;
-    if (at == nullptr) return torch::empty(shape, torch::TensorOptions(type_).device(torch::kMeta));
-    return torch::from_blob(
-        at, shape, [keep = block_](void*) {}, type_);
+    auto values = block_ ? torch::from_blob(
+                               block_.get() + offset, shape, [keep = block_](void*) {}, type)
+                         : torch::empty(shape, torch::TensorOptions(type).device(torch::kMeta));
+    visit_(name, values, offset);
+    return values;
   }
 
   size_t used() const { return used_; }
 
  private:
   std::shared_ptr<std::byte> block_;
-  torch::ScalarType type_;
+  Visit visit_;
   size_t used_ = 0;
 };
 
-/// Hears of every tensor when it is taken.
-using Visit = std::function<void(const std::string& name, const Tensor& values, size_t offset)>;
+/// Whether it has the same blocks, or else must not be told of any.
+bool is_known_to_bitsandbytes(const FrozenMatrix& matrix) {
+  return matrix.is_nf4() && matrix.columns() % kNf4BlockSize == 0;
+}
 
-LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const Visit& visit) {
+/// `name`.weight and what its form has besides, under bitsandbytes' names.
+FrozenMatrix take_matrix(Arena& arena, const std::string& name, int64_t rows, int64_t columns,
+                         const WeightTypes& types) {
+  const std::string weight = name + ".weight";
+  const auto floats = [&](torch::ScalarType type) {
+    return FrozenMatrix(arena.take(weight, {rows, columns}, type));
+  };
+  switch (types.form) {
+    case WeightForm::kComputed:
+      return floats(types.compute);
+    case WeightForm::kBf16:
+      return floats(torch::kBFloat16);
+    case WeightForm::kFp16:
+      return floats(torch::kFloat16);
+    case WeightForm::kInt8: {
+      FrozenMatrix matrix(arena.take(weight, {rows, columns}, torch::kInt8));
+      matrix.scales = arena.take(name + ".SCB", {rows}, torch::kFloat32);
+      arena.take(name + ".weight_format", {}, torch::kUInt8);
+      return matrix;
+    }
+    case WeightForm::kNf4:
+    case WeightForm::kNf4Dq:
+      break;
+  }
+  const bool is_double = types.form == WeightForm::kNf4Dq;
+  const int64_t blocks = rows * nf4_blocks(columns);
+  FrozenMatrix matrix(
+      arena.take(weight, {rows * columns / 2, 1}, torch::kUInt8).view({rows, columns / 2}));
+  matrix.scales =
+      arena.take(weight + ".absmax", {blocks}, is_double ? torch::kUInt8 : torch::kFloat32)
+          .view({rows, nf4_blocks(columns)});
+  arena.take(weight + ".quant_map", {16}, torch::kFloat32);
+  if (is_double) {
+    matrix.scale_scales =
+        arena.take(weight + ".nested_absmax", {(blocks + kScaleBlockSize - 1) / kScaleBlockSize},
+                   torch::kFloat32);
+    matrix.scale_map = arena.take(weight + ".nested_quant_map", {256}, torch::kFloat32);
+    matrix.scale_mean = arena.take(weight + ".nested_offset", {}, torch::kFloat32);
+  }
+  if (is_known_to_bitsandbytes(matrix)) {
+    arena.take(weight + ".quant_state.bitsandbytes__nf4", {kQuantStateBytes}, torch::kUInt8);
+  }
+  return matrix;
+}
+
+LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const WeightTypes& types) {
   const auto take = [&](const std::string& name, const std::vector<int64_t>& shape) {
-    const size_t offset = arena.used();
-    auto values = arena.take(shape);
-    visit(name + ".weight", values, offset);
-    return values;
+    return arena.take(name + ".weight", shape, types.compute);
   };
   LlamaWeights weights;
   weights.params = p;
   weights.tok_embeddings = take("tok_embeddings", {p.vocab_size, p.dim});
   for (int64_t l = 0; l < p.n_layers; ++l) {
-    const auto part = [&](const char* name, const std::vector<int64_t>& shape) {
-      return take(fmt::format("layers.{}.{}", l, name), shape);
+    const std::string at = fmt::format("layers.{}.", l);
+    const auto matrix = [&](const char* name, int64_t rows, int64_t columns) {
+      return take_matrix(arena, at + name, rows, columns, types);
     };
     LlamaLayerWeights layer;
-    layer.attention_norm = part("attention_norm", {p.dim});
-    layer.wqkv = part("attention.wqkv", {p.dim + 2 * p.kv_dim(), p.dim});
-    layer.wo = part("attention.wo", {p.dim, p.dim});
-    layer.ffn_norm = part("ffn_norm", {p.dim});
-    layer.w13 = part("feed_forward.w13", {2 * p.hidden_dim(), p.dim});
-    layer.w2 = part("feed_forward.w2", {p.dim, p.hidden_dim()});
+    layer.attention_norm = take(at + "attention_norm", {p.dim});
+    layer.wqkv = matrix("attention.wqkv", p.dim + 2 * p.kv_dim(), p.dim);
+    layer.wo = matrix("attention.wo", p.dim, p.dim);
+    layer.ffn_norm = take(at + "ffn_norm", {p.dim});
+    layer.w13 = matrix("feed_forward.w13", 2 * p.hidden_dim(), p.dim);
+    layer.w2 = matrix("feed_forward.w2", p.dim, p.hidden_dim());
     weights.layers.push_back(std::move(layer));
   }
   weights.norm = take("norm", {p.dim});
@@ -66,27 +124,69 @@ LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const Visit& visit
   return weights;
 }
 
+LlamaWeights visit_tensors(const LlamaParams& params, const WeightTypes& types,
+                           std::shared_ptr<std::byte> block, const Visit& visit) {
+  Arena arena(std::move(block), visit);
+  return take_tensors(arena, params, types);
+}
+
+void write(const Tensor& to, const float* values) {
+  std::copy_n(values, to.numel(), to.data_ptr<float>());
+}
+
+void describe(const FrozenMatrix& matrix, torch::ScalarType compute, const Tensor& to) {
+  const std::string text = quant_state_text(
+      {.rows = matrix.rows(),
+       .columns = matrix.columns(),
+       .type = compute == torch::kFloat32    ? "float32"
+               : compute == torch::kBFloat16 ? "bfloat16"
+                                             : "float16",
+       .nested_offset = matrix.has_double_scales() ? std::optional(matrix.scale_mean.item<float>())
+                                                   : std::nullopt});
+  BOVILA_CHECK(std::ssize(text) <= to.numel(), "{} is too long", text);
+  auto* bytes = to.data_ptr<uint8_t>();
+  std::fill_n(bytes, to.numel(), static_cast<uint8_t>(' '));
+  std::ranges::copy(text, bytes);
+}
+
 }  // namespace
 
-size_t llama_block_size(const LlamaParams& params, torch::ScalarType type) {
-  Arena arena(nullptr, type);
-  take_tensors(arena, params, [](const auto&, const auto&, size_t) {});
+size_t llama_block_size(const LlamaParams& params, const WeightTypes& types) {
+  Arena arena(nullptr, [](const auto&, const auto&, size_t) {});
+  take_tensors(arena, params, types);
   return arena.used();
 }
 
-LlamaWeights llama_tensors(const LlamaParams& params, torch::ScalarType type,
+LlamaWeights llama_tensors(const LlamaParams& params, const WeightTypes& types,
                            std::shared_ptr<std::byte> block) {
-  Arena arena(std::move(block), type);
-  return take_tensors(arena, params, [](const auto&, const auto&, size_t) {});
+  return visit_tensors(params, types, std::move(block), [](const auto&, const auto&, size_t) {});
 }
 
-std::vector<BlockTensor> block_tensors(const LlamaParams& params, torch::ScalarType type) {
+std::vector<BlockTensor> block_tensors(const LlamaParams& params, const WeightTypes& types) {
   std::vector<BlockTensor> tensors;
-  Arena arena(nullptr, type);
-  take_tensors(arena, params, [&](const std::string& name, const Tensor& values, size_t offset) {
-    tensors.push_back({name, values, offset});
-  });
+  visit_tensors(params, types, nullptr,
+                [&](const std::string& name, const Tensor& values, size_t offset) {
+                  tensors.push_back({name, values, offset});
+                });
   return tensors;
+}
+
+void describe_forms(const LlamaParams& params, const WeightTypes& types,
+                    std::shared_ptr<std::byte> block) {
+  std::vector<Tensor> texts;
+  const auto visit = [&](const std::string& name, const Tensor& values, size_t) {
+    if (name.ends_with(".nested_quant_map")) write(values, cpu::scale_map());
+    if (name.ends_with(".weight.quant_map")) write(values, cpu::nf4_values());
+    if (name.ends_with(".weight_format")) values.zero_();  // bitsandbytes': row by row
+    if (name.ends_with(".bitsandbytes__nf4")) texts.push_back(values);
+  };
+  const auto weights = visit_tensors(params, types, std::move(block), visit);
+  size_t next = 0;
+  for (const LlamaLayerWeights& layer : weights.layers) {
+    for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {
+      if (is_known_to_bitsandbytes(*matrix)) describe(*matrix, types.compute, texts.at(next++));
+    }
+  }
 }
 
 }  // namespace bovila

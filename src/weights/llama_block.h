@@ -14,9 +14,9 @@ namespace bovila {
 /// Every tensor of a block begins at a multiple of so many bytes.
 constexpr size_t kWeightAlignment = 64;
 
-size_t llama_block_size(const LlamaParams& params, torch::ScalarType type);
+size_t llama_block_size(const LlamaParams& params, const WeightTypes& types);
 /// The weights in a block, which they keep; with a null block they have shapes but no memory.
-LlamaWeights llama_tensors(const LlamaParams& params, torch::ScalarType type,
+LlamaWeights llama_tensors(const LlamaParams& params, const WeightTypes& types,
                            std::shared_ptr<std::byte> block);
 
 struct BlockTensor {
@@ -24,7 +24,14 @@ struct BlockTensor {
   torch::Tensor values;
   size_t offset;  // from the block's start, in bytes
 };
-/// All of them in their order. Matrices that stand in one are named by the file: wqkv, w13.
-std::vector<BlockTensor> block_tensors(const LlamaParams& params, torch::ScalarType type);
+/// All of them in their order, each of the type and shape that it has in the program's own file.
+/// Matrices that stand in one are named by the file: wqkv, w13. What a smaller form has besides is
+/// named as bitsandbytes names it: W.absmax, W.quant_map, ...
+std::vector<BlockTensor> block_tensors(const LlamaParams& params, const WeightTypes& types);
+
+/// Writes what a file says of its forms beside the values: NF4's map, and texts. Once all values
+/// are there; nothing of it is computed with but the map of scales.
+void describe_forms(const LlamaParams& params, const WeightTypes& types,
+                    std::shared_ptr<std::byte> block);
 
 }  // namespace bovila

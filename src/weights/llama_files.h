@@ -20,13 +20,13 @@ class LlamaFiles {
 
   virtual LlamaParams params(int64_t tokenizer_vocab_size) const = 0;
   /// See llama_identity.
-  virtual std::string identity(torch::ScalarType precision, const Interrupt& interrupt) const = 0;
+  virtual std::string identity(const WeightTypes& types, const Interrupt& interrupt) const = 0;
   /// See check_llama_files.
   virtual void check(const LlamaParams& params) const = 0;
 
   /// The block of all weights (src/weights/llama_block.h) as it lies in a file; null where none is
-  /// in this precision.
-  virtual std::shared_ptr<std::byte> map(torch::ScalarType) const { return nullptr; }
+  /// in these types.
+  virtual std::shared_ptr<std::byte> map(const WeightTypes&) const { return nullptr; }
   /// Reads all values into tensors of the block. After check().
   virtual void fill(const LlamaWeights& weights, const Interrupt& interrupt) const = 0;
   /// Proves this process's share of the values that fill() and map() do not prove.

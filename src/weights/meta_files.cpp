@@ -9,6 +9,7 @@
 #include "bovila/weights/weight_type.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
+#include "src/weights/matrix_filler.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {
@@ -20,15 +21,14 @@ namespace fs = std::filesystem;
 /// How a tensor is cut into the parts of a large model (SPEC 8).
 enum class Cut { kNone, kRows, kColumns };
 
-/// One of Meta's tensors and where its values go.
+/// Where the values of one of Meta's tensors go.
 struct MetaTarget {
-  Tensor values;
+  WeightTarget to;
   Cut cut;
 };
 
 /// Meta's names for the parts of our tensors.
 std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights) {
-  const LlamaParams& p = weights.params;
   std::map<std::string, MetaTarget> targets = {
       {"tok_embeddings.weight", {weights.tok_embeddings, Cut::kColumns}},
       {"norm.weight", {weights.norm, Cut::kNone}},
@@ -36,19 +36,19 @@ std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights) {
   };
   for (size_t l = 0; l < weights.layers.size(); ++l) {
     const LlamaLayerWeights& layer = weights.layers[l];
-    const auto add = [&](const char* name, const Tensor& values, Cut cut) {
-      targets[fmt::format("layers.{}.{}.weight", l, name)] = {values, cut};
+    const auto add = [&](const char* name, const WeightTarget& to, Cut cut) {
+      targets[fmt::format("layers.{}.{}.weight", l, name)] = {to, cut};
     };
-    add("attention_norm", layer.attention_norm, Cut::kNone);
-    add("ffn_norm", layer.ffn_norm, Cut::kNone);
-    const Tensor &wqkv = layer.wqkv, &w13 = layer.w13;
-    add("attention.wq", wqkv.narrow(0, 0, p.dim), Cut::kRows);
-    add("attention.wk", wqkv.narrow(0, p.dim, p.kv_dim()), Cut::kRows);
-    add("attention.wv", wqkv.narrow(0, p.dim + p.kv_dim(), p.kv_dim()), Cut::kRows);
-    add("attention.wo", layer.wo, Cut::kColumns);
-    add("feed_forward.w1", w13.narrow(0, 0, p.hidden_dim()), Cut::kRows);
-    add("feed_forward.w3", w13.narrow(0, p.hidden_dim(), p.hidden_dim()), Cut::kRows);
-    add("feed_forward.w2", layer.w2, Cut::kColumns);
+    const LayerTargets to(layer, weights.params);
+    add("attention_norm", to.attention_norm, Cut::kNone);
+    add("ffn_norm", to.ffn_norm, Cut::kNone);
+    add("attention.wq", to.wq, Cut::kRows);
+    add("attention.wk", to.wk, Cut::kRows);
+    add("attention.wv", to.wv, Cut::kRows);
+    add("attention.wo", to.wo, Cut::kColumns);
+    add("feed_forward.w1", to.w1, Cut::kRows);
+    add("feed_forward.w3", to.w3, Cut::kRows);
+    add("feed_forward.w2", to.w2, Cut::kColumns);
   }
   return targets;
 }
@@ -75,7 +75,7 @@ void settle_embeddings_cut(const std::string& first_path, int64_t parts,
                            std::map<std::string, MetaTarget>& targets) {
   const std::string name = "tok_embeddings.weight";
   MetaTarget& target = targets.at(name);
-  const int64_t rows = target.values.size(0), columns = target.values.size(1);
+  const int64_t rows = target.to.shape()[0], columns = target.to.shape()[1];
   for (const PthTensor& tensor : PthFile(first_path).tensors()) {
     if (tensor.name == name && tensor.shape == std::vector<int64_t>{rows / parts, columns}) {
       target.cut = Cut::kRows;
@@ -83,19 +83,25 @@ void settle_embeddings_cut(const std::string& first_path, int64_t parts,
   }
 }
 
-/// Where part `part` of `parts` stands in a target.
-Tensor part_of(const MetaTarget& target, int64_t part, int64_t parts) {
-  if (target.cut == Cut::kNone) return target.values;
-  const int64_t dim = target.cut == Cut::kRows ? 0 : 1;
-  const int64_t size = target.values.size(dim) / parts;
-  return target.values.narrow(dim, part * size, size);
+/// Where part `part` of `parts` stands in a whole tensor.
+Tensor part_of(const Tensor& whole, Cut cut, int64_t part, int64_t parts) {
+  if (cut == Cut::kNone) return whole;
+  const int64_t dim = cut == Cut::kRows ? 0 : 1;
+  const int64_t size = whole.size(dim) / parts;
+  return whole.narrow(dim, part * size, size);
+}
+
+std::vector<int64_t> part_shape(const MetaTarget& target, int64_t parts) {
+  auto shape = target.to.shape();
+  if (target.cut != Cut::kNone) shape[target.cut == Cut::kRows ? 0 : 1] /= parts;
+  return shape;
 }
 
 /// The tensors of one part by name, each checked against its target. `parts` is how many files
 /// there are.
 std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
                                                  const std::map<std::string, MetaTarget>& targets,
-                                                 int64_t part, int64_t parts) {
+                                                 int64_t parts) {
   std::map<std::string, PthTensor> tensors;
   for (PthTensor& tensor : file.tensors()) {
     if (tensor.name == "rope.freqs") continue;  // computed from params.json instead
@@ -104,9 +110,8 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
       throw UserError("{}: '{}' is no tensor of the LLaMA that params.json beside it describes",
                       file.path(), tensor.name);
     }
-    const auto of_this_part = part_of(target->second, part, parts);
-    const auto expected = of_this_part.sizes();
-    if (torch::IntArrayRef(tensor.shape) != expected) {
+    const auto expected = part_shape(target->second, parts);
+    if (tensor.shape != expected) {
       throw UserError(
           "{}: '{}' has shape [{}], params.json and {} file{} ask for [{}]; a consolidated.NN.pth "
           "is "
@@ -124,19 +129,33 @@ std::map<std::string, PthTensor> checked_tensors(const PthFile& file,
   return tensors;
 }
 
-void fill_from(const PthFile& file, const std::map<std::string, MetaTarget>& targets, int64_t part,
-               int64_t parts, const Interrupt& interrupt) {
-  for (const auto& [name, tensor] : checked_tensors(file, targets, part, parts)) {
-    interrupt();
-    const MetaTarget& target = targets.at(name);
-    if (target.cut == Cut::kNone && part > 0) continue;  // every part holds the whole tensor
-    const auto to = part_of(target, part, parts);
-    const auto type = weight_type(tensor.type, tensor.name, file.path());
-    const bool fits = to.scalar_type() == type && to.is_contiguous();  // no copy on the way then
-    const auto values = fits ? to : torch::empty(tensor.shape, type);
-    file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-    if (!fits) to.copy_(values);
+/// One of the files.
+struct MetaPart {
+  PthFile file;
+  std::map<std::string, PthTensor> tensors;
+};
+
+/// Reads one part of a tensor, without a copy on the way where it fits.
+void read_part(const MetaPart& part, const std::string& name, const Tensor& to) {
+  const PthTensor& tensor = part.tensors.at(name);
+  const auto type = weight_type(tensor.type, tensor.name, part.file.path());
+  const bool fits = to.scalar_type() == type && to.is_contiguous();
+  const auto values = fits ? to : torch::empty(tensor.shape, type);
+  part.file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
+  if (!fits) to.copy_(values);
+}
+
+/// A whole tensor in the type of its first part.
+Tensor put_together(const std::vector<MetaPart>& files, const std::string& name,
+                    const MetaTarget& target) {
+  const PthTensor& first = files.front().tensors.at(name);
+  const auto whole = torch::empty(target.to.shape(),
+                                  weight_type(first.type, first.name, files.front().file.path()));
+  const auto parts = std::ssize(files);
+  for (int64_t part = 0; part < parts; ++part) {
+    read_part(files[static_cast<size_t>(part)], name, part_of(whole, target.cut, part, parts));
   }
+  return whole;
 }
 
 void require_divisible(const LlamaParams& p, const std::string& folder, int64_t parts) {
@@ -159,7 +178,7 @@ class MetaFiles : public LlamaFiles {
   }
 
   /// The zips' own checksums stand for the values: fill() proves them.
-  std::string identity(torch::ScalarType, const Interrupt&) const override {
+  std::string identity(const WeightTypes&, const Interrupt&) const override {
     const std::string params = folder_ + "/params.json";
     std::string text = sha256_of_file(params);
     auto bytes = fs::file_size(params);
@@ -176,9 +195,7 @@ class MetaFiles : public LlamaFiles {
     require_divisible(params, folder_, parts);
     auto expected = meta_targets(llama_tensors(params, torch::kFloat32, nullptr));
     settle_embeddings_cut(paths.front(), parts, expected);
-    for (int64_t part = 0; part < parts; ++part) {
-      checked_tensors(PthFile(paths[static_cast<size_t>(part)]), expected, part, parts);
-    }
+    for (const std::string& path : paths) checked_tensors(PthFile(path), expected, parts);
   }
 
   void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
@@ -186,8 +203,24 @@ class MetaFiles : public LlamaFiles {
     const auto parts = static_cast<int64_t>(paths.size());
     auto targets = meta_targets(weights);
     settle_embeddings_cut(paths.front(), parts, targets);
-    for (int64_t part = 0; part < parts; ++part) {
-      fill_from(PthFile(paths[static_cast<size_t>(part)]), targets, part, parts, interrupt);
+    std::vector<MetaPart> files;
+    for (const std::string& path : paths) {
+      PthFile file(path);
+      auto tensors = checked_tensors(file, targets, parts);
+      files.push_back({std::move(file), std::move(tensors)});
+    }
+    for (const auto& [name, target] : targets) {
+      interrupt();
+      const Tensor& floats = target.to.floats();
+      if (!floats.defined()) {  // a row's scale needs all parts of it
+        target.to.set(put_together(files, name, target),
+                      fmt::format("{}: '{}'", paths.front(), name));
+        continue;
+      }
+      for (int64_t part = 0; part < parts; ++part) {
+        if (target.cut == Cut::kNone && part > 0) break;  // every part holds the whole tensor
+        read_part(files[static_cast<size_t>(part)], name, part_of(floats, target.cut, part, parts));
+      }
     }
   }
 

@@ -1,14 +1,16 @@
-// bovila.safetensors: mapped where its type is the one wanted, converted elsewhere.
+// bovila.safetensors: mapped where its types are the ones wanted, converted elsewhere.
 #include <ATen/Parallel.h>
 
 #include <set>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/error.h"
 #include "bovila/files/safetensors.h"
 #include "bovila/weights/llama_file.h"
 #include "bovila/weights/weight_type.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
+#include "src/weights/matrix_filler.h"
 #include "src/weights/own_file_format.h"
 #include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
@@ -34,14 +36,13 @@ class OwnFile : public LlamaFiles {
     return read_hf_config({file_.path() + ": config", text("config")}, tokenizer_vocab_size);
   }
 
-  std::string identity(torch::ScalarType precision, const Interrupt&) const override {
-    const auto own = type();
-    return own == precision ? text("source")
-                            : fmt::format("{}, as {}", text("source"), own_type_name(own));
+  std::string identity(const WeightTypes& types, const Interrupt&) const override {
+    return has(types) ? text("source")
+                      : fmt::format("{}, as {}", text("source"), own_types_text(own_types()));
   }
 
   void check(const LlamaParams& params) const override {
-    const auto expected = block_tensors(params, type());
+    const auto expected = block_tensors(params, own_types());
     std::set<std::string> names;
     for (const BlockTensor& tensor : expected) names.insert(tensor.name);
     for (const SafeTensor& tensor : file_.tensors()) {
@@ -56,15 +57,21 @@ class OwnFile : public LlamaFiles {
     }
   }
 
-  std::shared_ptr<std::byte> map(torch::ScalarType precision) const override {
-    return type() == precision ? values_ : nullptr;
+  std::shared_ptr<std::byte> map(const WeightTypes& types) const override {
+    return has(types) ? values_ : nullptr;
   }
 
   void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
-    const auto from = llama_tensors(weights.params, type(), values_);
-    const auto copy = [&](const torch::Tensor& to, const torch::Tensor& values) {
+    const auto from = llama_tensors(weights.params, own_types(), values_);
+    const auto copy = [&](const FrozenMatrix& to, const FrozenMatrix& values) {
       interrupt();
-      to.copy_(values);
+      if (to.is_floating() && values.is_floating()) {
+        to.values.copy_(values.values);
+      } else if (to.has_form_of(values)) {
+        to.copy_stored(values);
+      } else {
+        MatrixFiller(to).set(0, values, file_.path());
+      }
     };
     copy(weights.tok_embeddings, from.tok_embeddings);
     for (size_t l = 0; l < weights.layers.size(); ++l) {
@@ -118,16 +125,33 @@ class OwnFile : public LlamaFiles {
     return *tensor;
   }
 
-  /// Of all its tensors, once check() has passed.
-  torch::ScalarType type() const {
+  /// Of its tensors, once check() has passed. A file without a word of its form has none.
+  WeightTypes own_types() const {
     const SafeTensor& table = named("tok_embeddings.weight");
-    return weight_type(table.type, table.name, file_.path());
+    const auto compute = weight_type(table.type, table.name, file_.path());
+    const auto found = file_.metadata().find("weights");
+    if (found == file_.metadata().end()) return compute;
+    for (const auto& [form, name] : names_of(WeightForm{})) {
+      if (name == found->second) return {compute, form};
+    }
+    fail("its weights are '{}', which this program does not know", found->second);
+  }
+
+  bool has(const WeightTypes& types) const {
+    const auto own = own_types();
+    return own.compute == types.compute && own.form == types.form;
   }
 
   int64_t num_bytes() const { return file_.size() - values_begin_; }
 
   int64_t bytes_of(const LlamaParams& params) const {
-    return static_cast<int64_t>(llama_block_size(params, type()));
+    return static_cast<int64_t>(llama_block_size(params, own_types()));
+  }
+
+  torch::ScalarType stored_type(const SafeTensor& tensor) const {
+    if (tensor.type == ElementType::kUInt8) return torch::kUInt8;
+    if (tensor.type == ElementType::kInt8) return torch::kInt8;
+    return weight_type(tensor.type, tensor.name, file_.path());
   }
 
   void check_tensor(const SafeTensor& tensor, const BlockTensor& expected) const {
@@ -136,8 +160,8 @@ class OwnFile : public LlamaFiles {
            fmt::join(tensor.shape, ", "), fmt::join(expected.values.sizes(), ", "));
     }
     const auto offset = static_cast<size_t>(tensor.begin - values_begin_);
-    if (weight_type(tensor.type, tensor.name, file_.path()) != type() ||
-        offset != expected.offset || tensor.begin % static_cast<int64_t>(kWeightAlignment) != 0) {
+    if (stored_type(tensor) != expected.values.scalar_type() || offset != expected.offset ||
+        tensor.begin % static_cast<int64_t>(kWeightAlignment) != 0) {
       fail("'{}' is not of the type or at the place that it must have", tensor.name);
     }
   }

@@ -8,8 +8,9 @@
 #include <cstddef>
 #include <string>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/hash.h"
-#include "bovila/dist/libtorch.h"
+#include "bovila/weights/llama_weights.h"
 
 namespace bovila {
 
@@ -29,10 +30,19 @@ inline std::string crc_of(const std::byte* values, int64_t bytes, int64_t piece)
   return fmt::format("{:08x}", crc32({values + begin, size}));
 }
 
-/// safetensors' name of a compute type.
+/// safetensors' name of a type.
 inline const char* own_type_name(torch::ScalarType type) {
   if (type == torch::kBFloat16) return "BF16";
+  if (type == torch::kInt8) return "I8";
+  if (type == torch::kUInt8) return "U8";
   return type == torch::kFloat16 ? "F16" : "F32";
+}
+
+/// "BF16", "BF16 and nf4": in messages and identities.
+inline std::string own_types_text(const WeightTypes& types) {
+  const std::string compute = own_type_name(types.compute);
+  if (types.form == WeightForm::kComputed) return compute;
+  return fmt::format("{} and {}", compute, to_string(types.form));
 }
 
 }  // namespace bovila

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
 #include "bovila/core/system.h"
@@ -22,27 +23,30 @@ namespace {
 constexpr size_t kLengthBytes = 8;
 
 /// The header, padded with blanks so that the values behind it are aligned.
-std::string header_of(const LlamaParams& params, torch::ScalarType type, const std::string& source,
-                      const std::string& crcs) {
+std::string header_of(const LlamaParams& params, const WeightTypes& types,
+                      const std::string& source, const std::string& crcs) {
   nlohmann::json header = {{"__metadata__",
                             {{"format", kOwnFormat},
                              {"config", to_hf_config(params)},
                              {"source", source},
                              {"crc32", crcs}}}};
+  if (types.form != WeightForm::kComputed) {
+    header["__metadata__"]["weights"] = to_string(types.form);
+  }
   size_t end = 0;
   const auto pad_to = [&](size_t offset) {  // the format allows no gaps
     if (end == offset) return;
     header[fmt::format("{}{}", kPadding, end)] = {
         {"dtype", "U8"}, {"shape", {offset - end}}, {"data_offsets", {end, offset}}};
   };
-  for (const BlockTensor& tensor : block_tensors(params, type)) {
+  for (const BlockTensor& tensor : block_tensors(params, types)) {
     pad_to(tensor.offset);
     end = tensor.offset + tensor.values.nbytes();
-    header[tensor.name] = {{"dtype", own_type_name(type)},
+    header[tensor.name] = {{"dtype", own_type_name(tensor.values.scalar_type())},
                            {"shape", tensor.values.sizes().vec()},
                            {"data_offsets", {tensor.offset, end}}};
   }
-  pad_to(llama_block_size(params, type));
+  pad_to(llama_block_size(params, types));
   std::string text = header.dump();
   const size_t used = (kLengthBytes + text.size()) % kWeightAlignment;
   return text + std::string((kWeightAlignment - used) % kWeightAlignment, ' ');
@@ -101,23 +105,23 @@ std::string crcs_of(const std::byte* values, size_t size) {
 }  // namespace
 
 void write_llama_file(const std::string& folder, const LlamaParams& params,
-                      torch::ScalarType precision, const std::filesystem::path& target) {
+                      const WeightTypes& types, const std::filesystem::path& target) {
   if (std::filesystem::exists(folder + "/" + kLlamaFileName)) {
     throw UserError("{} holds a {} already; convert from the files that it was made from", folder,
                     kLlamaFileName);
   }
-  const size_t size = llama_block_size(params, precision);
-  const auto source = llama_identity(folder, precision);
+  const size_t size = llama_block_size(params, types);
+  const auto source = llama_identity(folder, types);
   const std::string no_crcs(
       static_cast<size_t>(num_crc_pieces(static_cast<int64_t>(size))) * kCrcDigits, '0');
-  const size_t begin = kLengthBytes + header_of(params, precision, source, no_crcs).size();
+  const size_t begin = kLengthBytes + header_of(params, types, source, no_crcs).size();
   const MappedFile file(target, begin + size);
   const WeightMemory memory{[&](size_t, const std::function<void(std::byte*)>& fill) {
     fill(file.bytes() + begin);
     return std::shared_ptr<std::byte>(std::shared_ptr<void>(), file.bytes() + begin);
   }};
-  load_llama_weights(folder, params, precision, memory);
-  const auto header = header_of(params, precision, source, crcs_of(file.bytes() + begin, size));
+  load_llama_weights(folder, params, types, memory);
+  const auto header = header_of(params, types, source, crcs_of(file.bytes() + begin, size));
   const uint64_t length = header.size();
   std::memcpy(file.bytes(), &length, kLengthBytes);
   std::memcpy(file.bytes() + kLengthBytes, header.data(), header.size());

@@ -43,6 +43,20 @@ class ParamsJson {
     return has(key) ? required<Value>(key) : fallback;
   }
 
+  /// The whole numbers of the list under a key. @throws UserError when it is none.
+  std::vector<int64_t> integers(const char* key) const {
+    if (!has(key)) throw UserError("{}: the key '{}' is missing", path_, key);
+    std::vector<int64_t> out;
+    const nlohmann::json& list = object_[key];
+    bool is_list = list.is_array();
+    for (const nlohmann::json& value : list) {
+      if (!is_list || !(is_list = is_int64(value))) break;
+      out.push_back(value.get<int64_t>());
+    }
+    if (is_list) return out;
+    throw UserError("{}: '{}' must be a list of whole numbers, got {}", path_, key, shown(list));
+  }
+
   /// The object under a key. @throws UserError when it is none.
   ParamsJson object(const char* key) const {
     if (!has(key)) throw UserError("{}: the key '{}' is missing", path_, key);

@@ -23,6 +23,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/error.h"
 #include "bovila/core/random.h"
 #include "bovila/dist/device.h"
@@ -37,6 +38,7 @@
 #include "tests/bench/product_count.h"
 #include "tests/naive/naive_bovila.h"
 #include "tests/unit/model/tiny_llama.h"
+#include "tests/unit/weights/stored.h"
 
 using namespace bovila;
 using Clock = std::chrono::steady_clock;
@@ -51,6 +53,7 @@ constexpr int32_t kEos = 2, kNewline = 13;
 struct Settings {
   std::string folder, work = "train", device = "cpu";
   bool naive = false, recompute = false, bf16 = false;
+  WeightForm weights = WeightForm::kComputed;
   int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4;
   int64_t heads = 0;    // 0: of width 64
   int64_t hidden = 0;   // SwiGLU's width; 0: LLaMA's rule
@@ -183,7 +186,8 @@ class Questions {
 };
 
 /// Weights that no file holds: norms of one, matrices such that activations stay near 1.
-LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& options) {
+LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& options,
+                            WeightForm form) {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(11);
   const auto matrix = [&](int64_t rows, int64_t columns) {
@@ -193,9 +197,12 @@ LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& op
   weights.params = p;
   weights.tok_embeddings = torch::randn({p.vocab_size, p.dim}, options);
   for (int64_t l = 0; l < p.n_layers; ++l) {
-    weights.layers.push_back({torch::ones({p.dim}, options), matrix(p.dim + 2 * p.kv_dim(), p.dim),
-                              matrix(p.dim, p.dim), torch::ones({p.dim}, options),
-                              matrix(2 * p.hidden_dim(), p.dim), matrix(p.dim, p.hidden_dim())});
+    const auto frozen = [&](int64_t rows, int64_t columns) {
+      return testing::stored(matrix(rows, columns), form);
+    };
+    weights.layers.push_back({torch::ones({p.dim}, options), frozen(p.dim + 2 * p.kv_dim(), p.dim),
+                              frozen(p.dim, p.dim), torch::ones({p.dim}, options),
+                              frozen(2 * p.hidden_dim(), p.dim), frozen(p.dim, p.hidden_dim())});
   }
   weights.norm = torch::ones({p.dim}, options);
   weights.output = matrix(p.vocab_size, p.dim);
@@ -213,8 +220,9 @@ Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device)
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  auto weights = s.folder.empty() ? random_weights(p, torch::TensorOptions(device).dtype(precision))
-                                  : load_llama_weights(s.folder, p, precision);
+  auto weights = s.folder.empty()
+                     ? random_weights(p, torch::TensorOptions(device).dtype(precision), s.weights)
+                     : load_llama_weights(s.folder, p, {precision, s.weights});
   return {Llama(std::move(weights), s.recompute), std::move(parameters)};
 }
 
@@ -429,6 +437,7 @@ void run(Settings s, int argc, char** argv) {
       {"mode", s.naive       ? "naive"
                : s.recompute ? "recompute"
                              : "fast"},
+      {"weights", to_string(s.weights)},
       {"ranks", ranks.size()},
       {"threads", s.threads},
       {"batch", s.batch},
@@ -521,6 +530,9 @@ int main(int argc, char** argv) {
   run_command->add_flag("--naive", s.naive);
   run_command->add_flag("--recompute", s.recompute);
   run_command->add_flag("--bf16", s.bf16);
+  std::map<std::string, WeightForm> forms;
+  for (const auto& [form, name] : names_of(WeightForm{})) forms.emplace(name, form);
+  run_command->add_option("--weights", s.weights)->transform(CLI::Transformer(forms));
   run_command->add_option("--batch", s.batch);
   run_command->add_option("--options", s.options);
   run_command->add_option("--steps", s.steps);

@@ -26,6 +26,8 @@ SHAPES = {512: 8, 1024: 12}  # width: layers
 BATCH = {512: 8, 1024: 4}  # the published code's, in training and evaluation
 # loss.tokens_at_once where it is not the default: less memory for some 5 % of the time.
 TOKENS_AT_ONCE = {1024: ("--tokens-at-once", 512)}
+# model.weights, the one that is compared with first.
+FORMS = ("computed", "bf16", "int8", "nf4", "nf4-dq")
 # The demo's: 128 x 4, 448 pieces, short questions.
 DEMO = {"--dim": 128, "--layers": 4, "--vocab": 448}
 DEMO_QUESTIONS = ("--vocab", 448, "--max-seq-len", 88, "--length", 0.5)
@@ -122,6 +124,23 @@ def choices(bench, folders):
             )
 
 
+def forms(bench, folders):
+    """What model.weights gives and takes: ratios of seconds to the same work with fp32 matrices."""
+    print(f"\n{'fp32 with':>18} {'train':>8} {'ratio':>6} {'eval':>8} {'ratio':>6} {'peak GB':>7}")
+    for dim, folder in folders.items():
+        whole = {}
+        for form in FORMS:
+            texts, peak = [], 0
+            for work in ("train", "eval"):
+                row = bench.measure(
+                    folder, work, "--batch", BATCH[dim], "--steps", 3, "--weights", form
+                )
+                seconds = row["seconds_a_question"]
+                texts.append(f"{seconds:>8.4f} {seconds / whole.setdefault(work, seconds):>6.2f}")
+                peak = max(peak, row["peak_bytes"])
+            print(f"{form:>8} {dim:>4} x {SHAPES[dim]:<2} {' '.join(texts)} {peak / 1e9:>7.2f}")
+
+
 def demo(bench, folder):
     """The demo's shape, two ranks' work on one: its time beside the naive form's."""
     print(f"\n{'the demo, 128 x 4':>22} {'s/question':>10} {'naive':>8} {'ratio':>6}")
@@ -178,6 +197,7 @@ def main():
         if options.quick:
             return
         choices(bench, folders)
+        forms(bench, folders)
         small = os.path.join(temporary, "demo")
         os.mkdir(small)
         bench.call("prepare", small, *(word for pair in DEMO.items() for word in pair))

@@ -153,12 +153,15 @@ test_an_epoch_that_no_step_divides_is_trained_to_its_end() {
   says "(24 of 24 questions)"
 }
 
-test_precision_auto_is_settled_before_it_is_kept() {
+test_precision_auto_is_measured_and_settled_before_it_is_kept() {
   inputs star
-  train out
-  holds "load('out/config.json')['model']['precision'] == 'fp32'"
-  exits 2 bovila "${deck[@]}" --output out --set model.precision=bf16 --set train.epochs=3
-  says "model.precision"
+  train out --set model.precision=auto
+  local chosen other
+  chosen=$(grep -oP 'model.precision is \K(fp32|bf16)(?=: products run at \d+ GFLOP/s in fp32, \d+ in bf16)' said)
+  [[ $chosen == fp32 ]] && other=bf16 || other=fp32
+  holds "load('out/config.json')['model']['precision'] == '$chosen'"
+  exits 2 bovila "${deck[@]}" --output out --set "model.precision=$other" --set train.epochs=3
+  says "model.precision: $chosen in the checkpoint, $other now"
 }
 
 test_bf16_runs_and_stays_near_fp32() {

@@ -51,6 +51,59 @@ test_a_run_goes_on_with_the_file_made_of_its_weights() {
   says "model.llama"
 }
 
+test_a_small_form_gives_the_same_training_from_every_form_of_files() {
+  to_hugging_face hf
+  for form in int8 nf4 nf4-dq; do
+    exits 0 "$bin/llama2bovila" "$mini/llama/mini" "own-$form" --precision fp32 --weights "$form"
+    exits 0 trained "$mini/llama/mini" "meta-$form-out" --set "model.weights=$form"
+    exits 0 trained "own-$form" "own-$form-out" --set "model.weights=$form"
+    same_losses "meta-$form-out" "own-$form-out"
+  done
+  exits 0 trained hf hf-out --set model.weights=nf4
+  same_losses meta-nf4-out hf-out
+  exits 0 ranks 2 "${deck[@]}" --set model.llama=own-nf4 --set model.weights=nf4 \
+    --set "output.folder=$PWD/two-own"
+  exits 0 ranks 2 "${deck[@]}" --set model.weights=nf4 --set "output.folder=$PWD/two-meta"
+  same_losses two-own two-meta
+  # Smaller by so much, though embeddings are a third of this LLaMA's weights.
+  (($(stat -c %s own-nf4/bovila.safetensors) * 3 < $(stat -c %s "$mini/llama/mini/consolidated.00.pth") * 2))
+}
+
+test_a_run_with_a_small_form_is_resumed_started_from_and_scored_with_it_alone() {
+  exits 0 trained "$mini/llama/mini" whole --set model.weights=nf4
+  exits 0 trained "$mini/llama/mini" out --set model.weights=nf4 --set train.epochs=1
+  exits 0 trained "$mini/llama/mini" out --set model.weights=nf4
+  says "going on from"
+  cmp whole/epoch1.json out/epoch1.json
+  exits 0 trained "$mini/llama/mini" whole --set model.weights=nf4 --eval
+  cmp whole/epoch1.json whole/eval.json
+  exits 2 trained "$mini/llama/mini" out --set model.weights=int8 --set train.epochs=3
+  says 'model.weights: nf4 in the checkpoint, int8 now'
+  "$bin/ckpt2pth" out start.pth
+  exits 0 trained "$mini/llama/mini" next --set model.weights=nf4 --set train.start=start.pth
+  says "starting from"
+  exits 2 trained "$mini/llama/mini" bad --set model.weights=int4
+  says "computed, bf16, fp16, int8, nf4, nf4-dq"
+}
+
+test_sixteen_stored_bits_are_computed_with_in_fp32() {
+  to_hugging_face hf # in fp32, as Meta's
+  exits 0 trained hf rounded --set model.weights=bf16
+  exits 0 trained hf whole
+  ! cmp -s rounded/log.txt whole/log.txt
+  "$bin/llama2bovila" "$mini/llama/mini" own --precision fp32 --weights bf16
+  exits 0 trained own own-out --set model.weights=bf16
+  same_losses rounded own-out
+}
+
+test_damaged_small_weights_are_refused() {
+  "$bin/llama2bovila" "$mini/llama/mini" own --precision fp32 --weights nf4
+  printf '\x55\xaa\x55' | dd of=own/bovila.safetensors bs=1 conv=notrunc status=none \
+    seek=$(($(stat -c %s own/bovila.safetensors) / 2))
+  exits 2 trained own out --set model.weights=nf4
+  says "own/bovila.safetensors: the values of bytes 0 to" "make it again with tools/llama2bovila"
+}
+
 test_two_ranks_map_one_file() {
   "$bin/llama2bovila" "$mini/llama/mini" own --precision fp32
   inputs star
@@ -83,6 +136,8 @@ test_the_converter_leaves_nothing_half_made() {
   says "holds a bovila.safetensors already"
   exits 2 "$bin/llama2bovila" "$mini/llama/mini" new --precision int8
   says "int8 not in {fp32,bf16,fp16}"
+  exits 2 "$bin/llama2bovila" "$mini/llama/mini" new --weights int4
+  says "int4 not in {computed,bf16,fp16,int8,nf4,nf4-dq}"
   exits 2 "$bin/llama2bovila" "$mini/llama/mini"
 }
 

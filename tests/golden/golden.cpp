@@ -183,7 +183,7 @@ Parts make_parts(const Run& run) {
   return parts;
 }
 
-Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType precision,
+Bovila make_model(const Run& run, const Tokenizer& tokenizer, const WeightTypes& types,
                   torch::Device device) {
   const Config& config = run.config();
   const auto params = read_llama_params(config.model.llama, tokenizer.vocab_size());
@@ -195,8 +195,8 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, torch::ScalarType 
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  auto weights = load_llama_weights(config.model.llama, params, precision);
-  if (!device.is_cpu()) weights = copy_of(weights, device, precision);
+  auto weights = load_llama_weights(config.model.llama, params, types);
+  if (!device.is_cpu()) weights = copy_of(weights, device, types.compute);
   return {Llama(std::move(weights)), std::move(parameters)};
 }
 

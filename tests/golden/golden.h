@@ -58,7 +58,7 @@ Parts make_parts(const Run& run);
 
 /// The tiny LLaMA with the run's start values, all of it on `device`.
 bovila::Bovila make_model(const Run& run, const bovila::Tokenizer& tokenizer,
-                          torch::ScalarType precision = torch::kFloat32,
+                          const bovila::WeightTypes& types = torch::kFloat32,
                           torch::Device device = torch::kCPU);
 
 }  // namespace golden

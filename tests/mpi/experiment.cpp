@@ -26,8 +26,8 @@ TEST_CASE("all ranks have the same frozen weights and the same start values") {
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
   CHECK(torch::equal(weights.output, expected.output));
   for (size_t l = 0; l < weights.layers.size(); ++l) {
-    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
-    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
+    CHECK(torch::equal(weights.layers[l].wqkv.values, expected.layers[l].wqkv.values));
+    CHECK(torch::equal(weights.layers[l].w2.values, expected.layers[l].w2.values));
   }
 }
 
@@ -51,9 +51,9 @@ TEST_CASE("the program's own file is mapped by all ranks of a node and in memory
   const auto expected = load_llama_weights(star.config.model.llama, llama, torch::kFloat32);
   CHECK(torch::equal(weights.tok_embeddings, expected.tok_embeddings));
   for (size_t l = 0; l < weights.layers.size(); ++l) {
-    CHECK(torch::equal(weights.layers[l].wqkv, expected.layers[l].wqkv));
-    CHECK(torch::equal(weights.layers[l].w13, expected.layers[l].w13));
-    CHECK(torch::equal(weights.layers[l].w2, expected.layers[l].w2));
+    CHECK(torch::equal(weights.layers[l].wqkv.values, expected.layers[l].wqkv.values));
+    CHECK(torch::equal(weights.layers[l].w13.values, expected.layers[l].w13.values));
+    CHECK(torch::equal(weights.layers[l].w2.values, expected.layers[l].w2.values));
   }
   CHECK(torch::equal(weights.output, expected.output));
   ranks.barrier();  // everyone has read every matrix

@@ -16,6 +16,11 @@ Tensor norm(const Tensor& x, const Tensor& weight, double eps) {
   return (x * torch::rsqrt(x.square().mean(-1, true) + eps)) * weight;
 }
 
+/// A matrix that is stored smaller is expanded as a whole.
+Tensor linear(const Tensor& x, const FrozenMatrix& weight) {
+  return torch::linear(x, weight.expanded(x.scalar_type()));
+}
+
 /// [B, S, n * d] to [B, H, S, d], each of n heads repeated until there are H.
 Tensor heads(const Tensor& x, const LlamaParams& p, const Tensor& turns) {
   auto split = x.unflatten(-1, {-1, p.head_dim()});
@@ -104,7 +109,7 @@ Tensor NaiveBovila::adapter(const Tensor& q_BHSd, int64_t index) const {
   const auto& weights = model_.llama().weights().layers[static_cast<size_t>(index)];
   const int64_t first = parameters.first_adapted_layer();
   const auto a = parameters.query().view({p.n_layers - first, -1, p.dim})[index - first];
-  const auto kv = torch::linear(a, weights.wkv(p)).unsqueeze(0).chunk(2, -1);
+  const auto kv = linear(a, weights.wkv(p)).unsqueeze(0).chunk(2, -1);
   const auto key = heads(kv[0], p, {}), value = heads(kv[1], p, {});
   const auto scores = q_BHSd.matmul(key.transpose(-2, -1)) / std::sqrt(p.head_dim());
   return (torch::softmax(scores, -1) * torch::tanh(parameters.gate1(index))).matmul(value);
@@ -116,14 +121,14 @@ Tensor NaiveBovila::attention(const Tensor& x_BSD, int64_t index, const Rows& ro
   const LlamaParams& p = model_.llama().params();
   const auto& weights = model_.llama().weights().layers[static_cast<size_t>(index)];
   const auto qkv =
-      torch::linear(x_BSD, weights.wqkv).split_with_sizes({p.dim, p.kv_dim(), p.kv_dim()}, -1);
+      linear(x_BSD, weights.wqkv).split_with_sizes({p.dim, p.kv_dim(), p.kv_dim()}, -1);
   const auto q = heads(qkv[0], p, turns), k = heads(qkv[1], p, turns), v = heads(qkv[2], p, {});
   auto scores = q.matmul(k.transpose(-2, -1)) / std::sqrt(p.head_dim()) + rows.mask;
   const bool adapted = index >= parameters.first_adapted_layer();
   if (adapted) scores = scores + parameters.gate2(index) * rows.after_video;
   auto out = torch::softmax(scores, -1).matmul(v);
   if (adapted) out = out + adapter(q, index);
-  return torch::linear(out.transpose(1, 2).flatten(2), weights.wo);
+  return linear(out.transpose(1, 2).flatten(2), weights.wo);
 }
 
 Tensor NaiveBovila::layer(const Tensor& x_BSD, int64_t index, const Rows& rows,
@@ -131,8 +136,8 @@ Tensor NaiveBovila::layer(const Tensor& x_BSD, int64_t index, const Rows& rows,
   const auto& weights = model_.llama().weights().layers[static_cast<size_t>(index)];
   const double eps = model_.llama().params().norm_eps;
   const auto h = x_BSD + attention(norm(x_BSD, weights.attention_norm, eps), index, rows, turns);
-  const auto gate_up = torch::linear(norm(h, weights.ffn_norm, eps), weights.w13).chunk(2, -1);
-  return h + torch::linear(torch::silu(gate_up[0]) * gate_up[1], weights.w2);
+  const auto gate_up = linear(norm(h, weights.ffn_norm, eps), weights.w13).chunk(2, -1);
+  return h + linear(torch::silu(gate_up[0]) * gate_up[1], weights.w2);
 }
 
 Tensor NaiveBovila::hidden(Tensor x_BSD, const Rows& rows) const {

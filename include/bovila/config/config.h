@@ -12,8 +12,12 @@
 namespace bovila {
 
 /// Compute type of the frozen LLaMA; trained parameters are always fp32 (SPEC 1). kAuto: bf16 on a
-/// GPU, fp32 on the CPU, settled where the device is known.
+/// GPU, the faster of the two on a CPU, settled where the device is known.
 enum class Precision { kAuto, kFp32, kBf16, kFp16 };
+
+/// How the matrices of the frozen LLaMA's layers are stored (SPEC 13). kComputed: in the compute
+/// type; all others are expanded to it where they are used.
+enum class WeightForm { kComputed, kBf16, kFp16, kInt8, kNf4, kNf4Dq };
 
 /// What happens to a prompt that stays longer than model.max_seq_len (SPEC D6).
 enum class OverLong { kError, kSkip };
@@ -28,6 +32,7 @@ struct ModelConfig {
   std::string llama;
   std::string tokenizer;
   Precision precision = Precision::kAuto;
+  WeightForm weights = WeightForm::kComputed;
   int64_t max_feats = 10;  // F
   int64_t max_seq_len = 160;
   int64_t adapter_len = 10;  // A

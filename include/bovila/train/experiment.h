@@ -26,6 +26,8 @@ std::string find_tokenizer(const ModelConfig& config);
 LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokenizer);
 
 torch::ScalarType scalar_type(Precision precision);
+/// model.precision, which must be settled, and model.weights.
+WeightTypes weight_types(const ModelConfig& config);
 
 /// The inputs of a run without the weights. Members point into each other: not movable.
 class Inputs {

@@ -6,8 +6,8 @@
 
 namespace bovila {
 
-/// Always a copy, nothing of it shared with `weights`. Transposed copies of matrices, which serve
-/// the CPU in fp32 alone (model/frozen_linear.h), are left out elsewhere.
+/// Always a copy, nothing of it shared with `weights`. Matrices that are stored in another type
+/// than the embeddings' keep their form.
 LlamaWeights copy_of(const LlamaWeights& weights, torch::Device device,
                      torch::ScalarType precision);
 

@@ -14,25 +14,37 @@
 #include <string>
 #include <vector>
 
+#include "bovila/config/config.h"
 #include "bovila/dist/libtorch.h"
+#include "bovila/weights/frozen_matrix.h"
 #include "bovila/weights/llama_params.h"
 
 namespace bovila {
 
+/// In which types weights are: the one that is computed in, which embeddings, norms and head have,
+/// and the layers' matrices' form.
+struct WeightTypes {
+  WeightTypes(torch::ScalarType type,  // NOLINT: a type alone is one
+              WeightForm stored = WeightForm::kComputed);
+
+  torch::ScalarType compute;
+  WeightForm form;  ///< kComputed also for a form that is the compute type
+};
+
 /// Matrices that multiply the same input stand in one: fewer, larger products.
 struct LlamaLayerWeights {
   torch::Tensor attention_norm;  // [D]
-  torch::Tensor wqkv;            // [D + 2 * kv_dim, D]: wq, wk, wv
-  torch::Tensor wo;              // [D, D]
+  FrozenMatrix wqkv;             // [D + 2 * kv_dim, D]: wq, wk, wv
+  FrozenMatrix wo;               // [D, D]
   torch::Tensor ffn_norm;        // [D]
-  torch::Tensor w13;             // [2 * hidden_dim, D]: w1 (gate), w3 (up)
-  torch::Tensor w2;              // [D, hidden_dim]
+  FrozenMatrix w13;              // [2 * hidden_dim, D]: w1 (gate), w3 (up)
+  FrozenMatrix w2;               // [D, hidden_dim]
 
-  torch::Tensor wq(const LlamaParams& p) const { return wqkv.narrow(0, 0, p.dim); }
-  torch::Tensor wkv(const LlamaParams& p) const { return wqkv.narrow(0, p.dim, 2 * p.kv_dim()); }
+  FrozenMatrix wq(const LlamaParams& p) const { return wqkv.row_range(0, p.dim); }
+  FrozenMatrix wkv(const LlamaParams& p) const { return wqkv.row_range(p.dim, 2 * p.kv_dim()); }
 };
 
-/// Read-only after loading; all tensors are of one type and lie in one block of memory.
+/// Read-only after loading; all tensors lie in one block of memory.
 struct LlamaWeights {
   LlamaParams params;
   torch::Tensor tok_embeddings;  // [V, D]
@@ -62,21 +74,30 @@ using Interrupt = std::function<void()>;
 /// What is in the files, whatever folder they lie in: their bytes and a hash. Meta's and the
 /// program's own files hold checksums, whose hash costs nothing and which load_llama_weights
 /// checks. Hugging Face's hold none: all bytes are read and hashed by all threads. The program's
-/// own file has the identity of the files it was made from, when it is used in its own precision.
+/// own file has the identity of the files it was made from, when it is used in its own types.
 /// @throws UserError.
 std::string llama_identity(
-    const std::string& folder, torch::ScalarType precision, const Interrupt& interrupt = [] {});
+    const std::string& folder, const WeightTypes& types, const Interrupt& interrupt = [] {});
 
 /// Checks that every part is there and that names, shapes and types are those of `params`, without
 /// reading the values. @throws UserError naming file, tensor and both shapes.
 void check_llama_files(const std::string& folder, const LlamaParams& params);
 
-/// The weights in `precision`: read and converted into memory.block, or, where the program's own
-/// file has that precision, the file itself, mapped read-only: its pages are the node's page cache.
-/// Collective when `memory` is.
-/// @throws UserError as check_llama_files, and when a file with checksums is damaged.
+/// @throws UserError when a LLaMA of such widths has no matrices of that form: NF4 has two weights
+/// of a row in a byte.
+void check_weight_form(const LlamaParams& params, WeightForm form);
+
+/// Bytes of all weights in these types, as a node, or a GPU, holds them.
+int64_t llama_weight_bytes(const LlamaParams& params, const WeightTypes& types);
+
+/// The weights in these types: read and converted into memory.block, or, where the program's own
+/// file has them so, the file itself, mapped read-only: its pages are the node's page cache.
+/// Matrices are stored in a smaller form from the values that the files have, not from values that
+/// were rounded to the compute type first. Collective when `memory` is.
+/// @throws UserError as check_llama_files and check_weight_form, and when a file with checksums is
+/// damaged or its values do not fit into the form.
 LlamaWeights load_llama_weights(
-    const std::string& folder, const LlamaParams& params, torch::ScalarType precision,
+    const std::string& folder, const LlamaParams& params, const WeightTypes& types,
     const WeightMemory& memory = {}, const Interrupt& interrupt = [] {});
 
 }  // namespace bovila

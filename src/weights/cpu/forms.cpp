@@ -116,35 +116,39 @@ const float* scale_map() {
   return map.data();
 }
 
-BOVILA_EACH_CPU void expand_nf4(const uint8_t* packed, const float* scales, int64_t blocks,
+BOVILA_EACH_CPU void expand_nf4(const uint8_t* packed, const float* scales, int64_t count,
                                 float* out) {
   const auto low = read<Eight>(kNf4.data()), high = read<Eight>(kNf4.data() + 8);
   const EightInt shifts = {4, 0, 12, 8, 20, 16, 28, 24};  // little-endian bytes, high half first
-  for (int64_t block = 0; block < blocks; ++block) {
-    for (int i = 0; i < kNf4Block; i += 8, packed += 4, out += 8) {
-      uint32_t four = 0;
-      std::memcpy(&four, packed, sizeof four);
-      const EightInt index = ((EightInt{} + four) >> shifts) & 15;
-      const Eight values = look_up(low, high, index) * scales[block];
-      std::memcpy(out, &values, sizeof values);
-    }
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8, packed += 4) {
+    uint32_t four = 0;
+    std::memcpy(&four, packed, sizeof four);
+    const EightInt index = ((EightInt{} + four) >> shifts) & 15;
+    const Eight values = look_up(low, high, index) * scales[i / kNf4Block];
+    std::memcpy(out + i, &values, sizeof values);
+  }
+  for (; i < count; i += 2, ++packed) {
+    out[i] = kNf4[*packed >> 4] * scales[i / kNf4Block];
+    out[i + 1] = kNf4[*packed & 15] * scales[i / kNf4Block];
   }
 }
 
-BOVILA_EACH_CPU void quantise_nf4(const float* values, int64_t blocks, uint8_t* packed,
+BOVILA_EACH_CPU void quantise_nf4(const float* values, int64_t count, uint8_t* packed,
                                   float* scales) {
   constexpr float kSmallest = 1e-38F;  // of a divisor
-  for (int64_t block = 0; block < blocks; ++block, values += kNf4Block) {
-    const float scale = largest_magnitude(values, kNf4Block);
+  for (int64_t begin = 0; begin < count; begin += kNf4Block, values += kNf4Block) {
+    const int64_t size = std::min(kNf4Block, count - begin);
+    const float scale = largest_magnitude(values, size);
     const float factor = 1.0F / std::max(scale, kSmallest);
-    scales[block] = scale;
+    *scales++ = scale;
     int32_t index[kNf4Block];  // how many bounds lie below: halfway between two is the lower one's
-    for (int64_t i = 0; i < kNf4Block; ++i) {
+    for (int64_t i = 0; i < size; ++i) {
       const float x = values[i] * factor;
       index[i] = 0;
       for (const float bound : kNf4Bounds) index[i] += x > bound;
     }
-    for (int64_t i = 0; i < kNf4Block; i += 2) {
+    for (int64_t i = 0; i < size; i += 2) {
       *packed++ = static_cast<uint8_t>(index[i] << 4 | index[i + 1]);
     }
   }
@@ -167,7 +171,7 @@ BOVILA_EACH_CPU float quantise_int8(const float* values, int64_t count, int8_t* 
 
 void expand_scales(const DoubleScales& from, int64_t first, int64_t count, float* out) {
   for (int64_t i = 0; i < count; ++i) {
-    const float value = from.map[from.codes[first + i]] * from.scales[(first + i) / kScaleBlock];
+    const float value = from.map[from.codes[i]] * from.scales[(first + i) / kScaleBlock];
     out[i] = value + from.mean;
   }
 }

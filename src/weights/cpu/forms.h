@@ -16,11 +16,12 @@ const float* nf4_values();
 /// What 8 bits of a scale mean, ascending, before they are multiplied: [256].
 const float* scale_map();
 
-/// `blocks` blocks of 64 weights: values[i] * scale, two a byte, the first in the high bits.
-void expand_nf4(const uint8_t* packed, const float* scales, int64_t blocks, float* out);
+/// `count` weights, an even number, in blocks of 64, the last one perhaps shorter: value * scale;
+/// two are in a byte, the first in the high bits.
+void expand_nf4(const uint8_t* packed, const float* scales, int64_t count, float* out);
 /// The nearest value of each weight over the largest magnitude of its block, which becomes the
 /// scale: NaN where a weight of the block is not finite.
-void quantise_nf4(const float* values, int64_t blocks, uint8_t* packed, float* scales);
+void quantise_nf4(const float* values, int64_t count, uint8_t* packed, float* scales);
 
 /// stored * scale / 127, as bitsandbytes rounds it.
 void expand_int8(const int8_t* stored, float scale, int64_t count, float* out);
@@ -28,14 +29,14 @@ void expand_int8(const int8_t* stored, float scale, int64_t count, float* out);
 /// magnitude; NaN where a weight is not finite.
 float quantise_int8(const float* values, int64_t count, int8_t* stored);
 
-/// Scales in 8 bits of a whole matrix.
+/// Scales in 8 bits.
 struct DoubleScales {
   const uint8_t* codes;
   const float* map;     // [256]
-  const float* scales;  // one for kScaleBlock codes
+  const float* scales;  // of the whole matrix, one for kScaleBlock of its codes
   float mean;
 };
-/// The scales number `first` and up: map[code] * scale + mean.
+/// map[code] * scale + mean; the first code is number `first` of the whole matrix's.
 void expand_scales(const DoubleScales& from, int64_t first, int64_t count, float* out);
 /// All scales of a matrix, less their mean, as the nearest of the map times the block's largest
 /// magnitude.

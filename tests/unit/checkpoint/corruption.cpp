@@ -129,8 +129,8 @@ std::vector<float> all_weights(const std::string& folder) {
   const auto weights = load_llama_weights(folder, params, torch::kFloat32);
   std::vector<torch::Tensor> tensors = {weights.tok_embeddings, weights.norm, weights.output};
   for (const LlamaLayerWeights& layer : weights.layers) {
-    tensors.insert(tensors.end(), {layer.wqkv, layer.wo, layer.w13, layer.w2, layer.attention_norm,
-                                   layer.ffn_norm});
+    tensors.insert(tensors.end(), {layer.wqkv.values, layer.wo.values, layer.w13.values,
+                                   layer.w2.values, layer.attention_norm, layer.ffn_norm});
   }
   for (torch::Tensor& tensor : tensors) tensor = tensor.flatten();
   const auto all = torch::cat(tensors);

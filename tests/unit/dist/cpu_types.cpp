@@ -18,6 +18,7 @@ TEST_CASE("a CPU without instructions for a precision is warned of") {
                           "model.precision = \"bf16\": this CPU has no instructions for it "
                           "(AVX512-BF16 or AMX)"));
   CHECK(testing::contains(precision_concern(Precision::kFp16, kOld), "(AVX512-FP16 or AMX)"));
+  CHECK(testing::contains(precision_concern(Precision::kFp16, kOld), "model.weights = \"fp16\""));
   CHECK_FALSE(precision_concern(Precision::kFp16, kNew).empty());
   CHECK_FALSE(precision_concern(Precision::kBf16, kArm).empty());
 }

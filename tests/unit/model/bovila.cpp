@@ -141,7 +141,7 @@ TEST_CASE("every trained parameter gets a gradient, every frozen weight none") {
     CAPTURE(entry.name);
     CHECK(model.parameters().at(entry.name).grad().abs().sum().item<double>() > 0);
   }
-  CHECK_FALSE(model.llama().weights().layers[0].wqkv.requires_grad());
+  CHECK_FALSE(model.llama().weights().layers[0].wqkv.values.requires_grad());
   CHECK_FALSE(model.llama().weights().tok_embeddings.requires_grad());
 }
 

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 #include <torch/autograd.h>
 
+#include "tests/unit/model/tiny_llama.h"
+
 using namespace bovila;
 using torch::Tensor;
 
@@ -40,4 +42,38 @@ TEST_CASE("no graph is kept for an input that needs none, nor a gradient of the 
   const auto weight = torch::randn({6, 4});
   CHECK_FALSE(frozen_linear(torch::randn({3, 4}), weight).requires_grad());
   CHECK_FALSE(weight.requires_grad());
+}
+
+namespace {
+
+/// `matrix` against its numbers as a matrix of their own, forward and backward.
+void check_expanded(const FrozenMatrix& matrix, torch::ScalarType type, double tolerance) {
+  const auto numbers = matrix.expanded(type);
+  const auto x = torch::randn({2, 5, matrix.columns()}).to(type).requires_grad_(true);
+  const auto grad = torch::randn({2, 5, matrix.rows()}).to(type);
+  const auto gradient = [&](const Tensor& out) {
+    return torch::autograd::grad({out}, {x}, {grad}).at(0);
+  };
+  const auto got = frozen_linear(x, matrix), expected = frozen_linear(x, numbers);
+  CHECK(torch::allclose(got, expected, tolerance, tolerance));
+  CHECK(torch::allclose(gradient(got), gradient(expected), tolerance, tolerance));
+}
+
+}  // namespace
+
+TEST_CASE("a matrix that is stored smaller multiplies like its numbers, in one panel or many") {
+  const auto params = testing::block_params();
+  for (const WeightForm form : testing::kSmallForms) {
+    CAPTURE(int(form));
+    const auto weights =
+        testing::weights_of(params, testing::meta_tensors(params), {torch::kFloat32, form});
+    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+      const double tolerance = type == torch::kFloat32 ? 1e-5 : 5e-2;
+      check_expanded(weights.layers[1].w2, type, tolerance);
+      check_expanded(weights.layers[1].wkv(params), type, tolerance);
+    }
+  }
+  // 1.5 panels of rows, and of columns.
+  check_expanded(torch::randn({1536, 1024}).to(torch::kBFloat16), torch::kFloat32, 1e-3);
+  check_expanded(torch::randn({1024, 1536}).to(torch::kFloat16), torch::kFloat32, 1e-3);
 }

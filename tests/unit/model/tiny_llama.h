@@ -28,6 +28,18 @@ inline LlamaParams tiny_params(int64_t n_kv_heads = 4) {
   return params;
 }
 
+/// D 64, L 3, H 4, V 24, SwiGLU's width 128: whole blocks of NF4.
+inline LlamaParams block_params(int64_t n_kv_heads = 2) {
+  LlamaParams params = tiny_params(n_kv_heads);
+  params.dim = 64;
+  params.given_hidden_dim = 128;
+  return params;
+}
+
+/// The forms that a matrix of fp32 can have.
+inline constexpr WeightForm kSmallForms[] = {
+    WeightForm::kBf16, WeightForm::kFp16, WeightForm::kInt8, WeightForm::kNf4, WeightForm::kNf4Dq};
+
 using Tensors = std::map<std::string, torch::Tensor>;
 
 /// Random tensors under Meta's names, norms near 1, the others such that activations stay near 1.
@@ -107,10 +119,10 @@ inline void write_parts(const std::string& folder, const Tensors& tensors, int64
 
 /// The tensors as the program holds them: written to a file and read from it.
 inline LlamaWeights weights_of(const LlamaParams& params, const Tensors& tensors,
-                               torch::ScalarType type = torch::kFloat32) {
+                               const WeightTypes& types = torch::kFloat32) {
   const TempFolder folder;
   write_parts(folder.path(), tensors);
-  return load_llama_weights(folder.path(), params, type);
+  return load_llama_weights(folder.path(), params, types);
 }
 
 /// F 3 frames, A 4 slots.
@@ -126,14 +138,15 @@ inline ModelConfig tiny_model(int64_t adapter_layers = 3) {
 
 /// BoViLA on it with open gates: every part of the method has an effect.
 inline Bovila tiny_bovila(const LlamaParams& params = tiny_params(), int64_t adapter_layers = 3,
-                          bool train_scale_proj = false, torch::ScalarType type = torch::kFloat32) {
+                          bool train_scale_proj = false,
+                          const WeightTypes& types = torch::kFloat32) {
   AdapterParameters parameters(params, tiny_model(adapter_layers), train_scale_proj, /*seed=*/5,
                                torch::kCPU);
   for (const NamedParameter& entry : parameters.names()) {
     if (!entry.name.ends_with("gate1")) continue;
     parameters.assign(entry.name, torch::linspace(0.2, 0.9, entry.numel).view(entry.shape));
   }
-  return {Llama(weights_of(params, meta_tensors(params), type)), std::move(parameters)};
+  return {Llama(weights_of(params, meta_tensors(params), types)), std::move(parameters)};
 }
 
 }  // namespace bovila::testing

@@ -68,34 +68,47 @@ LossConfig random_config(std::mt19937& random) {
 }
 
 /// All heads, grouped heads, one head for all; all layers adapted or the last.
-Bovila random_model(std::mt19937& random, const LossConfig& config) {
+Bovila random_model(std::mt19937& random, const LossConfig& config,
+                    WeightForm form = WeightForm::kComputed) {
   const int64_t kv_heads = int64_t{1} << random_size(random, 0, 2);
-  return tiny_bovila(tiny_params(kv_heads), random_size(random, 1, 3), config.train_scale_proj);
+  const auto params =
+      form == WeightForm::kComputed ? tiny_params(kv_heads) : testing::block_params(kv_heads);
+  return tiny_bovila(params, random_size(random, 1, 3), config.train_scale_proj,
+                     {torch::kFloat32, form});
+}
+
+void check_losses(uint32_t seed, WeightForm form) {
+  CAPTURE(seed);
+  CAPTURE(int(form));
+  std::mt19937 random(seed);
+  const LossConfig config = random_config(random);
+  Bovila model = random_model(random, config, form);
+  const auto batch = random_examples(random);
+  const auto noise = named_noise(seed, 0, tiny_params().vocab_size);
+  auto gradient = model.parameters().gradient();
+
+  const auto expected = NaiveBovila(model, kMaxSeqLen).losses(batch, config, noise);
+  gradient.zero_();
+  expected.total.backward();
+  const auto expected_gradient = gradient.clone();
+  gradient.zero_();
+  const auto got = add_gradients(model, batch, config, noise,
+                                 {1, random_size(random, 0, 1) * random_size(random, 1, 200)});
+
+  const auto error = (got.values() - expected.values()).abs();
+  CHECK((error <= 1e-5 * expected.values().abs() + 1e-7).all().item<bool>());
+  CHECK(((gradient - expected_gradient).norm() / expected_gradient.norm()).item<double>() < 1e-5);
 }
 
 }  // namespace
 
 TEST_CASE("losses and gradients are the naive ones on random batches") {
-  for (uint32_t seed = 0; seed < 25; ++seed) {
-    CAPTURE(seed);
-    std::mt19937 random(seed);
-    const LossConfig config = random_config(random);
-    Bovila model = random_model(random, config);
-    const auto batch = random_examples(random);
-    const auto noise = named_noise(seed, 0, tiny_params().vocab_size);
-    auto gradient = model.parameters().gradient();
+  for (uint32_t seed = 0; seed < 25; ++seed) check_losses(seed, WeightForm::kComputed);
+}
 
-    const auto expected = NaiveBovila(model, kMaxSeqLen).losses(batch, config, noise);
-    gradient.zero_();
-    expected.total.backward();
-    const auto expected_gradient = gradient.clone();
-    gradient.zero_();
-    const auto got = add_gradients(model, batch, config, noise,
-                                   {1, random_size(random, 0, 1) * random_size(random, 1, 200)});
-
-    const auto error = (got.values() - expected.values()).abs();
-    CHECK((error <= 1e-5 * expected.values().abs() + 1e-7).all().item<bool>());
-    CHECK(((gradient - expected_gradient).norm() / expected_gradient.norm()).item<double>() < 1e-5);
+TEST_CASE("losses and gradients of stored matrices are the naive ones of their numbers") {
+  for (const WeightForm form : testing::kSmallForms) {
+    for (uint32_t seed = 0; seed < 3; ++seed) check_losses(seed, form);
   }
 }
 

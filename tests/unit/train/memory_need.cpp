@@ -43,6 +43,20 @@ TEST_CASE("7B on GPUs takes what jobs/README.md says") {
   CHECK(memory_need(config, kStar, true).activations == doctest::Approx(0.5e9).epsilon(0.2));
 }
 
+TEST_CASE("7B in smaller forms takes what jobs/README.md says, and a matrix that is expanded") {
+  Config config = star_config();
+  const MemoryNeed whole = memory_need(config, kStar, /*on_gpu=*/true);
+  for (const auto& [form, gigabytes] :
+       {std::pair(WeightForm::kInt8, 7.0), std::pair(WeightForm::kNf4, 4.2),
+        std::pair(WeightForm::kNf4Dq, 3.9)}) {
+    config.model.weights = form;
+    const MemoryNeed need = memory_need(config, kStar, true);
+    CHECK(need.weights == doctest::Approx(gigabytes * 1e9).epsilon(0.02));
+    CHECK(need.activations - whole.activations == doctest::Approx(0.35e9).epsilon(0.1));
+    CHECK(memory_need(config, kStar, false).activations <= whole.activations);
+  }
+}
+
 TEST_CASE(
     "activations grow with the micro-batch, and with what of VAQ and AQA is computed at once") {
   const auto activations = [](int64_t batch, int64_t at_once, double asked) {

@@ -94,7 +94,18 @@ TEST_CASE("models that are not computed as LLaMA are refused with what differs")
   CHECK(contains(problem({{"attention_bias", true}}), "attention_bias is true"));
   CHECK(contains(problem({{"mlp_bias", true}}), "mlp_bias is true"));
   CHECK(contains(problem({{"hidden_act", "gelu"}}), "hidden_act is 'gelu'"));
-  CHECK(contains(problem({{"quantization_config", {{"bits", 4}}}}), "its weights are quantized"));
+  const auto quantised = [&](const nlohmann::json& how) {
+    return problem({{"quantization_config", how}});
+  };
+  CHECK(contains(quantised({{"bits", 4}}), "quant_method is 'none', expected 'bitsandbytes'"));
+  CHECK(contains(quantised({{"quant_method", "gptq"}}), "quant_method is 'gptq', expected 'bits"));
+  const nlohmann::json fp4 = {{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}};
+  CHECK(contains(quantised(fp4), "bnb_4bit_quant_type is 'fp4', expected 'nf4'"));
+  CHECK(quantised({{"quant_method", "bitsandbytes"}, {"load_in_8bit", true}}).empty());
+  CHECK(quantised({{"quant_method", "bitsandbytes"},
+                   {"load_in_4bit", true},
+                   {"bnb_4bit_quant_type", "nf4"}})
+            .empty());
   CHECK(contains(problem({{"head_dim", 32}}),
                  "head_dim is 32, but hidden_size 64 / num_attention_heads 4 is 16"));
   CHECK(contains(problem({{"head_dim", INT64_MAX}}), "head_dim is 9223372036854775807, but"));

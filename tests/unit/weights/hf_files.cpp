@@ -8,6 +8,7 @@ using testing::contains;
 using testing::error_of;
 using testing::hf_tensors;
 using testing::meta_tensors;
+using testing::quantised;
 using testing::safetensors_of;
 using testing::TempFolder;
 using testing::tiny_params;
@@ -17,11 +18,12 @@ using testing::write_hf;
 namespace {
 
 constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr WeightForm kNf4 = WeightForm::kNf4;
 constexpr const char* kQ = "model.layers.1.self_attn.q_proj.weight";
 
 LlamaWeights load(const TempFolder& folder, const LlamaParams& params,
-                  torch::ScalarType type = torch::kFloat32) {
-  return load_llama_weights(folder.path(), params, type);
+                  const WeightTypes& types = torch::kFloat32) {
+  return load_llama_weights(folder.path(), params, types);
 }
 
 /// What check_llama_files says of a folder; loading says the same.
@@ -161,6 +163,99 @@ TEST_CASE("half-width safetensors are converted while they are read") {
     check_same(load(folder, params), weights_of(params, meta));
     check_same(load(folder, params, torch::kBFloat16), weights_of(params, meta, torch::kBFloat16));
   }
+}
+
+TEST_CASE("what bitsandbytes has quantised is what a quantised run stores, or is expanded") {
+  const auto params = testing::block_params();
+  const auto expanded = [&](WeightForm form) {
+    auto tensors = meta_tensors(params);
+    for (auto& [name, tensor] : tensors) {
+      if (!contains(name, "attention.w") && !contains(name, "feed_forward.w")) continue;
+      tensor = testing::stored(tensor, form).expanded(torch::kFloat32);
+    }
+    return tensors;
+  };
+  for (const WeightForm form : {WeightForm::kInt8, WeightForm::kNf4}) {
+    CAPTURE(int(form));
+    const TempFolder folder;
+    write_hf(folder, params, quantised(hf_tensors(params), form));
+    const auto values = expanded(form);
+    check_same(load(folder, params), weights_of(params, values));
+    check_same(load(folder, params, torch::kBFloat16),
+               weights_of(params, values, torch::kBFloat16));
+    const WeightTypes types{torch::kFloat32, form};
+    check_same(load(folder, params, types), weights_of(params, meta_tensors(params), types));
+  }
+}
+
+TEST_CASE("double scales of bitsandbytes are read, and are NF4's scales in fp32") {
+  const auto params = testing::block_params();
+  const TempFolder folder;
+  write_hf(folder, params, quantised(hf_tensors(params), WeightForm::kNf4Dq));
+  const auto wide = load(folder, params), nf4 = load(folder, params, {torch::kFloat32, kNf4});
+  const auto plain = weights_of(params, meta_tensors(params), {torch::kFloat32, kNf4});
+  for (size_t l = 0; l < wide.layers.size(); ++l) {
+    for (const auto part : {&LlamaLayerWeights::wqkv, &LlamaLayerWeights::w2}) {
+      const FrozenMatrix &got = nf4.layers[l].*part, &other = plain.layers[l].*part;
+      CHECK(torch::equal(got.expanded(torch::kFloat32), (wide.layers[l].*part).values));
+      CHECK(torch::equal(got.values, other.values));  // the bits of the weights themselves
+      CHECK(torch::allclose(got.scales, other.scales, 0.02));
+      CHECK_FALSE(torch::equal(got.scales, other.scales));
+    }
+  }
+}
+
+TEST_CASE("quantised tensors whose parts are missing or do not fit are refused by name") {
+  const auto params = testing::block_params();
+  const auto whole = quantised(hf_tensors(params), WeightForm::kNf4Dq);
+  const auto without = [&](const char* part) {
+    auto tensors = whole;
+    tensors.erase(kQ + std::string(part));
+    return problem_with(tensors, params);
+  };
+  const auto with = [&](const char* part, const torch::Tensor& tensor) {
+    auto tensors = whole;
+    tensors[kQ + std::string(part)] = tensor;
+    return problem_with(tensors, params);
+  };
+  const std::string name = fmt::format("'{}", kQ), state = ".quant_state.bitsandbytes__nf4";
+  CHECK(contains(without(".absmax"), name + "' is quantised, and " + name + ".absmax' is missing"));
+  CHECK(contains(without(".nested_quant_map"), ".nested_quant_map' is missing"));
+  CHECK(contains(without(".nested_absmax"), "lacks scales in 8 bits, its '" + state + "' says"));
+  CHECK(contains(without(state.c_str()), "has elements of type uint8, and no " + name + state));
+  CHECK(contains(with(".absmax", torch::zeros({64})),
+                 ".absmax' is float32 [64], expected uint8 [64]"));
+  CHECK(contains(with(".absmax", torch::zeros({9}, torch::kUInt8)), "uint8 [9], expected uint8"));
+  CHECK(contains(with("", torch::zeros({2000, 1}, torch::kUInt8)),
+                 "has shape [2000, 1], config.json asks for [2048, 1]"));
+  CHECK(contains(with(state.c_str(), torch::zeros({8}, torch::kUInt8)), "is not a JSON object"));
+  // Blocks that go on from row to row.
+  auto narrow = params;
+  narrow.given_hidden_dim = 96;
+  CHECK(contains(problem_with(quantised(hf_tensors(narrow), kNf4), narrow),
+                 "has rows of 96 weights in blocks of 64, which go from row to row"));
+  auto other = params;
+  other.dim = 128;
+  CHECK(contains(problem_with(whole, other), "config.json asks for [24, 128]"));
+
+  auto tensors = quantised(hf_tensors(params), WeightForm::kInt8);
+  tensors.erase("model.layers.1.self_attn.q_proj.SCB");
+  CHECK(contains(problem_with(tensors, params), "q_proj.SCB' is missing"));
+}
+
+TEST_CASE("other maps than NF4's, and int8 in another order, are refused when they are read") {
+  const auto params = testing::block_params();
+  const auto problem = [&](const testing::Tensors& tensors) {
+    const TempFolder folder;
+    write_hf(folder, params, tensors);
+    return error_of([&] { load(folder, params); });
+  };
+  auto tensors = quantised(hf_tensors(params), kNf4);
+  tensors[kQ + std::string(".quant_map")] = torch::zeros({16});
+  CHECK(contains(problem(tensors), ".quant_map' has other values than NF4's"));
+  tensors = quantised(hf_tensors(params), WeightForm::kInt8);
+  tensors["model.layers.1.self_attn.q_proj.weight_format"].fill_(2);
+  CHECK(contains(problem(tensors), "q_proj.weight_format' is not 0"));
 }
 
 TEST_CASE("the rotary frequencies that old versions saved are passed over") {

@@ -4,8 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "src/weights/quant_state.h"
 #include "tests/unit/files/safetensors_builder.h"
 #include "tests/unit/model/tiny_llama.h"
+#include "tests/unit/weights/stored.h"
 
 namespace bovila::testing {
 
@@ -44,6 +46,8 @@ inline std::string safetensors_of(const Tensors& tensors) {
   const auto type_name = [](torch::ScalarType type) -> std::string {
     if (type == torch::kBFloat16) return "BF16";
     if (type == torch::kInt64) return "I64";
+    if (type == torch::kInt8) return "I8";
+    if (type == torch::kUInt8) return "U8";
     return type == torch::kFloat16 ? "F16" : "F32";
   };
   std::vector<SafeEntry> entries;
@@ -55,6 +59,35 @@ inline std::string safetensors_of(const Tensors& tensors) {
                        {static_cast<const char*>(values.data_ptr()), values.nbytes()}});
   }
   return safetensors(entries, {{"format", "pt"}});
+}
+
+/// The layers' matrices of hf_tensors() in one of bitsandbytes' forms, as transformers saves them.
+inline Tensors quantised(Tensors tensors, WeightForm form) {
+  for (const auto& [name, numbers] : Tensors(tensors)) {
+    if (!name.ends_with("_proj.weight")) continue;
+    const std::string layer = name.substr(0, name.rfind(".weight"));
+    const FrozenMatrix to = stored(numbers, form);
+    if (form == WeightForm::kInt8) {
+      tensors[name] = to.values;
+      tensors[layer + ".SCB"] = to.scales;
+      tensors[layer + ".weight_format"] = torch::zeros({}, torch::kUInt8);
+      continue;
+    }
+    QuantState state{numbers.size(0), numbers.size(1), "float16", {}};
+    if (to.has_double_scales()) {
+      state.nested_offset = to.scale_mean.item<float>();
+      tensors[name + ".nested_quant_map"] = to.scale_map;
+      tensors[name + ".nested_absmax"] = to.scale_scales;
+    }
+    tensors[name] = to.values.view({-1, 1});
+    tensors[name + ".absmax"] = to.scales.flatten();
+    tensors[name + ".quant_map"] =
+        torch::tensor(std::vector<float>(cpu::nf4_values(), cpu::nf4_values() + 16));
+    const std::string text = quant_state_text(state);
+    tensors[name + ".quant_state.bitsandbytes__nf4"] =
+        torch::tensor(std::vector<uint8_t>(text.begin(), text.end()), torch::kUInt8);
+  }
+  return tensors;
 }
 
 inline nlohmann::json config_of(const LlamaParams& p) {
@@ -75,6 +108,13 @@ inline void write_hf(const TempFolder& folder, const LlamaParams& p, const Tenso
   folder.write("model.safetensors", safetensors_of(tensors));
 }
 
+/// Stored in one form, to the bit.
+inline void check_same(const FrozenMatrix& got, const FrozenMatrix& expected) {
+  CHECK(torch::equal(got.values, expected.values));
+  REQUIRE(got.scales.defined() == expected.scales.defined());
+  if (got.scales.defined()) CHECK(torch::equal(got.plain_scales(), expected.plain_scales()));
+}
+
 inline void check_same(const LlamaWeights& got, const LlamaWeights& expected) {
   CHECK(torch::equal(got.tok_embeddings, expected.tok_embeddings));
   CHECK(torch::equal(got.norm, expected.norm));
@@ -84,11 +124,11 @@ inline void check_same(const LlamaWeights& got, const LlamaWeights& expected) {
     CAPTURE(l);
     const LlamaLayerWeights &a = got.layers[l], &b = expected.layers[l];
     CHECK(torch::equal(a.attention_norm, b.attention_norm));
-    CHECK(torch::equal(a.wqkv, b.wqkv));
-    CHECK(torch::equal(a.wo, b.wo));
+    check_same(a.wqkv, b.wqkv);
+    check_same(a.wo, b.wo);
     CHECK(torch::equal(a.ffn_norm, b.ffn_norm));
-    CHECK(torch::equal(a.w13, b.w13));
-    CHECK(torch::equal(a.w2, b.w2));
+    check_same(a.w13, b.w13);
+    check_same(a.w2, b.w2);
   }
 }
 

@@ -13,8 +13,8 @@ namespace {
 std::vector<torch::Tensor> tensors_of(const LlamaWeights& weights) {
   std::vector<torch::Tensor> all = {weights.tok_embeddings, weights.norm, weights.output};
   for (const LlamaLayerWeights& layer : weights.layers) {
-    all.insert(all.end(),
-               {layer.attention_norm, layer.wqkv, layer.wo, layer.ffn_norm, layer.w13, layer.w2});
+    all.insert(all.end(), {layer.attention_norm, layer.wqkv.values, layer.wo.values, layer.ffn_norm,
+                           layer.w13.values, layer.w2.values});
   }
   return all;
 }
@@ -47,4 +47,17 @@ TEST_CASE("tied embeddings stay one tensor in a copy") {
   const auto copy = copy_of(weights, torch::kCPU, torch::kFloat32);
   CHECK(copy.output.data_ptr() == copy.tok_embeddings.data_ptr());
   CHECK(copy.output.data_ptr() != weights.output.data_ptr());
+}
+
+TEST_CASE("stored matrices keep their form in a copy of another precision") {
+  const auto params = block_params();
+  for (const WeightForm form : kSmallForms) {
+    const auto weights = weights_of(params, meta_tensors(params), {torch::kFloat32, form});
+    const auto copy = copy_of(weights, torch::kCPU, torch::kFloat16);
+    CHECK((copy.norm.scalar_type() == torch::kFloat16));
+    const FrozenMatrix &from = weights.layers[1].w13, &to = copy.layers[1].w13;
+    CHECK(torch::equal(to.values, from.values));
+    CHECK(to.values.data_ptr() != from.values.data_ptr());
+    CHECK(torch::equal(to.expanded(torch::kFloat32), from.expanded(torch::kFloat32)));
+  }
 }

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "tests/unit/model/tiny_llama.h"
+#include "tests/unit/weights/hf_llama.h"
 
 using namespace bovila;
 using testing::contains;
@@ -35,11 +35,12 @@ void check_holds(const LlamaWeights& got, const testing::Tensors& tensors,
     const LlamaLayerWeights& layer = got.layers[l];
     CHECK(torch::equal(layer.attention_norm, part("attention_norm")));
     CHECK(torch::equal(layer.ffn_norm, part("ffn_norm")));
-    CHECK(torch::equal(layer.wqkv, torch::cat({part("attention.wq"), part("attention.wk"),
-                                               part("attention.wv")})));
-    CHECK(torch::equal(layer.wo, part("attention.wo")));
-    CHECK(torch::equal(layer.w13, torch::cat({part("feed_forward.w1"), part("feed_forward.w3")})));
-    CHECK(torch::equal(layer.w2, part("feed_forward.w2")));
+    CHECK(torch::equal(layer.wqkv.values, torch::cat({part("attention.wq"), part("attention.wk"),
+                                                      part("attention.wv")})));
+    CHECK(torch::equal(layer.wo.values, part("attention.wo")));
+    CHECK(torch::equal(layer.w13.values,
+                       torch::cat({part("feed_forward.w1"), part("feed_forward.w3")})));
+    CHECK(torch::equal(layer.w2.values, part("feed_forward.w2")));
   }
 }
 
@@ -129,7 +130,7 @@ TEST_CASE("all tensors lie in the one block that was asked for") {
     return block;
   }};
   const auto weights = load_llama_weights(folder.path(), params, torch::kFloat32, memory);
-  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2, weights.output}) {
+  for (const auto& tensor : {weights.tok_embeddings, weights.layers[2].w2.values, weights.output}) {
     const auto* at = static_cast<const std::byte*>(tensor.data_ptr());
     CHECK(at >= first);
     CHECK(at + tensor.nbytes() <= first + asked);
@@ -249,4 +250,51 @@ TEST_CASE("values that were damaged on the disk are found when they are read") {
   CHECK(error_of([&] { check_llama_files(folder.path(), tiny_params()); }).empty());
   const auto message = error_of([&] { llama_weights_load(folder.path(), tiny_params()); });
   CHECK(contains(message, path));
+}
+
+TEST_CASE("matrices are stored smaller from the file's own values, whatever parts they lie in") {
+  const auto params = testing::block_params();
+  const auto tensors = meta_tensors(params);
+  const auto whole = testing::weights_of(params, tensors);
+  for (const WeightForm form : testing::kSmallForms) {
+    CAPTURE(int(form));
+    for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
+      const WeightTypes types{type, form};
+      const TempFolder one, two;
+      write_parts(one.path(), tensors, 1);
+      write_parts(two.path(), tensors, 2);
+      const auto got = load_llama_weights(two.path(), params, types);
+      CHECK((got.tok_embeddings.scalar_type() == type));
+      testing::check_same(got, load_llama_weights(one.path(), params, types));
+      if (types.form == WeightForm::kComputed) continue;
+      const FrozenMatrix &wo = got.layers[2].wo, &numbers = whole.layers[2].wo;
+      testing::check_same(wo, testing::stored(numbers.values, form));
+      CHECK(torch::allclose(wo.expanded(torch::kFloat32), numbers.values, 0.2, 0.1));
+    }
+  }
+}
+
+TEST_CASE("a form that is the compute type is no form of its own") {
+  CHECK((WeightTypes(torch::kBFloat16, WeightForm::kBf16).form == WeightForm::kComputed));
+  CHECK((WeightTypes(torch::kFloat16, WeightForm::kFp16).form == WeightForm::kComputed));
+  CHECK((WeightTypes(torch::kFloat32, WeightForm::kBf16).form == WeightForm::kBf16));
+}
+
+TEST_CASE("NF4 is refused for widths that are odd, before anything is read") {
+  auto params = tiny_params();
+  params.given_hidden_dim = 45;
+  const TempFolder folder;
+  write_parts(folder.path(), meta_tensors(params));
+  for (const WeightForm form : {WeightForm::kNf4, WeightForm::kNf4Dq}) {
+    const auto problem = testing::error_of([&] { check_weight_form(params, form); });
+    CHECK(problem ==
+          fmt::format("model.weights = \"{}\" stores two weights of a row in a byte, and "
+                      "this LLaMA is 16 and 45 wide; use \"int8\"",
+                      form == WeightForm::kNf4 ? "nf4" : "nf4-dq"));
+    CHECK(testing::error_of([&] {
+            load_llama_weights(folder.path(), params, {torch::kFloat32, form});
+          }) == problem);
+    check_weight_form(tiny_params(), form);
+  }
+  load_llama_weights(folder.path(), params, {torch::kFloat32, WeightForm::kInt8});
 }

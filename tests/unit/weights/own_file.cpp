@@ -1,8 +1,11 @@
 // The program's own file of weights: mapped or converted, and proved before it is used.
+#include "bovila/files/safetensors.h"
 #include "bovila/weights/llama_file.h"
+#include "src/weights/cpu/forms.h"
 #include "tests/unit/weights/hf_llama.h"
 
 using namespace bovila;
+using testing::block_params;
 using testing::check_same;
 using testing::contains;
 using testing::error_of;
@@ -20,16 +23,16 @@ struct Own {
   TempFolder source, folder;
   std::string path = folder.path() + "/" + kLlamaFileName;
 
-  explicit Own(torch::ScalarType type = torch::kFloat32, LlamaParams p = tiny_params(2))
+  explicit Own(const WeightTypes& types = torch::kFloat32, LlamaParams p = tiny_params(2))
       : params(p) {
     source.write("params.json", "{}");  // the params come from the caller
     testing::write_parts(source.path(), meta_tensors(p), 2);
-    write_llama_file(source.path(), params, type, path);
+    write_llama_file(source.path(), params, types, path);
   }
 
-  LlamaWeights load(torch::ScalarType type = torch::kFloat32,
+  LlamaWeights load(const WeightTypes& types = torch::kFloat32,
                     const WeightMemory& memory = {}) const {
-    return load_llama_weights(folder.path(), params, type, memory);
+    return load_llama_weights(folder.path(), params, types, memory);
   }
   std::string bytes() const {
     std::ifstream file(path, std::ios::binary);
@@ -82,6 +85,95 @@ TEST_CASE("a file of the wanted type is mapped read-only and takes no memory") {
     CHECK(mapped_file(weights.output.data_ptr()) == own.path);
     CHECK(reinterpret_cast<uintptr_t>(weights.norm.data_ptr()) % 64 == 0);
   }
+}
+
+TEST_CASE("a file of a smaller form is mapped as it is, with all that belongs to the form") {
+  const WeightMemory none{[](size_t, const auto&) -> std::shared_ptr<std::byte> {
+    throw ProgramError("memory was asked for");
+  }};
+  for (const WeightForm form : testing::kSmallForms) {
+    CAPTURE(int(form));
+    const WeightTypes types{torch::kFloat32, form};
+    const Own own(types, block_params());
+    const auto weights = own.load(types, none);
+    check_same(weights, weights_of(own.params, meta_tensors(own.params), types));
+    CHECK(mapped_file(weights.layers[1].w13.values.data_ptr()) == own.path);
+  }
+}
+
+TEST_CASE("a file tells bitsandbytes what its NF4 is") {
+  const Own own({torch::kBFloat16, WeightForm::kNf4Dq}, block_params());
+  const SafetensorsFile file(own.path);
+  const auto bytes = [&](const std::string& name) {
+    const SafeTensor* tensor = file.find("layers.2.attention.wqkv.weight" + name);
+    REQUIRE(tensor != nullptr);
+    std::string out(static_cast<size_t>(tensor->num_bytes), ' ');
+    file.read(*tensor, std::as_writable_bytes(std::span(out)));
+    return out;
+  };
+  const auto state = nlohmann::json::parse(bytes(".quant_state.bitsandbytes__nf4"));
+  CHECK(state["quant_type"] == "nf4");
+  CHECK(state["blocksize"] == 64);
+  CHECK(state["nested_blocksize"] == 256);
+  CHECK(state["dtype"] == "bfloat16");
+  CHECK(state["shape"] == nlohmann::json({128, 64}));
+  float mean = 0;
+  std::memcpy(&mean, bytes(".nested_offset").data(), sizeof mean);
+  CHECK(state["nested_offset"] == mean);
+  CHECK(std::memcmp(bytes(".quant_map").data(), cpu::nf4_values(), 64) == 0);
+  CHECK(std::memcmp(bytes(".nested_quant_map").data(), cpu::scale_map(), 1024) == 0);
+}
+
+TEST_CASE("a file of one form gives another what its values are") {
+  for (const WeightForm form : testing::kSmallForms) {
+    CAPTURE(int(form));
+    const Own own({torch::kBFloat16, form}, block_params());
+    const auto stored = own.load({torch::kBFloat16, form}), wide = own.load(torch::kFloat32);
+    CHECK(torch::equal(wide.layers[0].w2.values, stored.layers[0].w2.expanded(torch::kFloat32)));
+    CHECK(torch::equal(wide.norm, stored.norm.to(torch::kFloat32)));
+    // The same form with wider embeddings: no value changes.
+    check_same(own.load({torch::kFloat32, form}).layers[2].w13, stored.layers[2].w13);
+  }
+  const Own own(torch::kFloat32, block_params());
+  const WeightTypes types{torch::kFloat32, WeightForm::kNf4Dq};
+  check_same(own.load(types), weights_of(own.params, meta_tensors(own.params), types));
+}
+
+TEST_CASE("in its own form alone the file has the identity of what it was made from") {
+  const WeightTypes types{torch::kBFloat16, WeightForm::kNf4};
+  const Own own(types, block_params());
+  const auto source = llama_identity(own.source.path(), types);
+  CHECK(llama_identity(own.folder.path(), types) == source);
+  for (const WeightTypes& other :
+       {WeightTypes(torch::kBFloat16), WeightTypes(torch::kFloat32, WeightForm::kNf4),
+        WeightTypes(torch::kBFloat16, WeightForm::kNf4Dq)}) {
+    CHECK(llama_identity(own.folder.path(), other) == source + ", as BF16 and nf4");
+  }
+}
+
+TEST_CASE("a damaged file of NF4 is refused") {
+  const WeightTypes types{torch::kFloat32, WeightForm::kNf4};
+  const Own own(types, block_params());
+  const auto problem = [&] { return error_of([&] { own.load(types); }); };
+  const std::string bytes = own.bytes();
+  std::string changed = bytes;
+  changed[changed.size() / 2] ^= 1;
+  own.folder.write(kLlamaFileName, changed);
+  CHECK(contains(problem(), "the values of bytes 0 to"));
+  own.folder.write(kLlamaFileName, bytes);
+  own.change_metadata("weights", "nf5");
+  CHECK(contains(problem(), "its weights are 'nf5', which this program does not know; make it"));
+  own.change_metadata("weights", "int8");
+  CHECK(contains(problem(), "is no tensor of the LLaMA that its config describes"));
+  own.change_metadata("weights", "nf4");
+  const std::string scales = "layers.0.attention.wo.weight.absmax";
+  own.change_header([&](nlohmann::json& header) { header[scales]["dtype"] = "I32"; });
+  CHECK(contains(problem(), "'" + scales + "' has elements of type int32"));
+  own.change_header([&](nlohmann::json& header) {
+    header[scales]["dtype"] = "F32";
+    header[scales]["shape"] = {8, 8};
+  });
+  CHECK(contains(problem(), "'" + scales + "' has shape [8, 8], its config asks for [64]"));
 }
 
 TEST_CASE("the weights stay after the file was replaced and removed") {
