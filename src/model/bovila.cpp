@@ -57,20 +57,21 @@ bool all_finite(const torch::Tensor& values) {
   return values.isfinite().all().item<bool>();
 }
 
+/// In a form of integers the scales are what may not be.
+bool all_finite(const FrozenMatrix& matrix) {
+  if (matrix.is_floating()) return all_finite(matrix.values);
+  return all_finite(matrix.has_double_scales() ? matrix.scale_scales : matrix.scales);
+}
+
 /// Name of the first frozen weight with a number that is not finite, or "".
 std::string spoilt_weight(const LlamaWeights& weights) {
   const auto name_of_layer = [](const LlamaLayerWeights& layer) -> std::string {
-    const std::pair<const char*, const torch::Tensor&> all[] = {
-        {"attention_norm", layer.attention_norm},
-        {"wq, wk or wv", layer.wqkv},
-        {"wo", layer.wo},
-        {"ffn_norm", layer.ffn_norm},
-        {"w1 or w3", layer.w13},
-        {"w2", layer.w2}};
-    for (const auto& [name, values] : all) {
-      if (!all_finite(values)) return name;
-    }
-    return "";
+    if (!all_finite(layer.attention_norm)) return "attention_norm";
+    if (!all_finite(layer.wqkv)) return "wq, wk or wv";
+    if (!all_finite(layer.wo)) return "wo";
+    if (!all_finite(layer.ffn_norm)) return "ffn_norm";
+    if (!all_finite(layer.w13)) return "w1 or w3";
+    return all_finite(layer.w2) ? "" : "w2";
   };
   if (!all_finite(weights.tok_embeddings)) return "tok_embeddings";
   for (size_t i = 0; i < weights.layers.size(); ++i) {

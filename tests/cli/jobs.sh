@@ -346,7 +346,7 @@ missing 2 "srun is not on the PATH" "names a missing srun" PATH="$work/empty" \
   BOVILA="$work/bin/rank" DECK=input/demo.toml "$BASH" jobs/run.sh
 
 # --- the real program ----------------------------------------------------------------------------
-job 0 "DECK TEXT  " "starts the real program" BOVILA="$bovila" DECK=input/demo.toml \
+job 0 "settings of the run, TOML" "starts the real program" BOVILA="$bovila" DECK=input/demo.toml \
   BOVILA_ARGS=--help jobs/run.sh
 job 2 "unknown key 'train.epoch'" "passes the real program's error on" BOVILA="$bovila" \
   DECK=input/demo.toml BOVILA_ARGS="--set train.epoch=1" jobs/run.sh
