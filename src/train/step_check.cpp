@@ -52,6 +52,7 @@ ModelConfig tiny_config() {
 LossConfig loss_config() {
   LossConfig config;
   config.edl_reg = 1e-3;  // large enough to be seen in the gradient
+  config.qav = 0.5;
   return config;
 }
 
@@ -120,6 +121,10 @@ Example make_example(int64_t row, int32_t length) {
   example.vqa.question_start = example.vqa.video_start + kFrames + 2;
   example.vqa.question_len = length;
   example.vaq = prompt_of({1, 4}, asked, /*num_labels=*/length + 1);
+  Ids told = {1, 8};
+  told.insert(told.end(), question.begin(), question.end());
+  told.insert(told.end(), {6, 7, 20, 21, 9});
+  example.qav = prompt_of(told, {2}, /*num_labels=*/kFrames + 1);
   return example;
 }
 

@@ -8,6 +8,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/dist/communicator.h"
+#include "bovila/objective/loss_names.h"
 
 using namespace bovila;
 
