@@ -532,7 +532,10 @@ int main(int argc, char** argv) {
   run_command->add_flag("--bf16", s.bf16);
   std::map<std::string, WeightForm> forms;
   for (const auto& [form, name] : names_of(WeightForm{})) forms.emplace(name, form);
-  run_command->add_option("--weights", s.weights)->transform(CLI::Transformer(forms));
+  run_command
+      ->add_option_function<std::string>(
+          "--weights", [&](const std::string& name) { s.weights = forms.at(name); })
+      ->check(CLI::IsMember(forms));
   run_command->add_option("--batch", s.batch);
   run_command->add_option("--options", s.options);
   run_command->add_option("--steps", s.steps);
