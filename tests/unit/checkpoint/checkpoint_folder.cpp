@@ -53,8 +53,10 @@ TEST_CASE("there is nothing to find in a folder that is empty or missing") {
 
 TEST_CASE("a place that cannot be listed is an error") {
   const Root root({});
+  const std::string file = root.temporary.write("file", "");
+  CHECK(contains(error_of([&] { find_newest_valid(file); }), "file: cannot be listed"));
   CHECK(contains(
-      error_of([&] { find_newest_valid(root.temporary.write("file", "")); }),
+      error_of([&] { resolve_checkpoint(file); }),
       "file: expected a checkpoint's step-... folder or an output folder, this is a file"));
 }
 

@@ -23,7 +23,10 @@ TEST_CASE("each deck of input/ is valid, has no warning, and survives being writ
     if (entry.path().extension() != ".toml") continue;
     CAPTURE(entry.path().string());
     const Deck deck = read(entry.path().filename().string());
-    CHECK(deck.warnings.empty());
+    // What is only scored is trained on nowhere, and says so in the way of one split for both.
+    const bool is_only_scored =
+        deck.config.data.dataset == "egoschema" || deck.config.data.dataset == "mvbench";
+    CHECK(deck.warnings.size() == (is_only_scored ? 1 : 0));
     CHECK(parse_deck(deck.resolved, "resolved").resolved == deck.resolved);
     CHECK(deck.config.output.folder == "output/" + entry.path().stem().string());
     ++num_decks;

@@ -72,7 +72,8 @@ TEST_CASE("an option of the published code, or a key without its table, is found
   CHECK(find_key_of_option("batch_size")->path == "train.batch_size");
   CHECK(find_key_of_option("batch-size")->path == "train.batch_size");
   CHECK(find_key_of_option("keep")->path == "checkpoint.keep");
-  CHECK(find_key_of_option("tau") == nullptr);
+  CHECK(find_key_of_option("tau")->path == "loss.qav_tau");
+  CHECK(find_key_of_option("max_words") == nullptr);
   CHECK(find_key_of_option("") == nullptr);
 }
 
