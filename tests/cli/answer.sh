@@ -139,7 +139,7 @@ a "dialogue" is given, and data.subtitles of the deck is false
 unknown key "qustion", is "question" meant?; a question has video, question, options
 video "S00" has no features; is "S0
 "allow_missing": expected true or false, got number
-unknown key "candidates", is "options" meant?; a question has video, question, options, start, end, dialogue, allow_missing, id; "options": expected 2 to 26 texts, got 0; video "S0.mp4" has no features; is "S0" meant?
+unknown key "candidates", is "options" meant?; a question has video, question, options, start, end, dialogue, allow_missing, caption, context, id; "options": expected 2 to 26 texts, got 0; video "S0.mp4" has no features; is "S0" meant?
 the prompt has 
 the line has more than 1048576 bytes
 not JSON: 
