@@ -250,16 +250,16 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   const torch::Device device = set_up_device(config.run, host, node);
   const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
   if (scored) settle_open(*scored, deck, host);
-  settle_precision(deck, device, host);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
   report_places(ranks, device);
+  const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
+  const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
+  settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {
     for (const auto& text : opening_lines(line, config)) log::info("{}", text);
     if (device.is_cpu()) warn_of_precision(config);
   }
-  const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
-  const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
   std::unique_ptr<Inputs> inputs;
   RunIdentity identity{deck.resolved, {}, ranks.size()};
   for (const auto& [name, text] : versions()) identity.build[name] = text;

@@ -37,9 +37,15 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
   return choose_device(config.device, ranks, node);
 }
 
-void settle_precision(Deck& deck, torch::Device device, Communicator& ranks) {
+void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
+                      const std::string& saved_deck) {
   Precision& precision = deck.config.model.precision;
   if (precision != Precision::kAuto) return;
+  if (!saved_deck.empty()) {
+    precision = parse_deck(saved_deck, "the checkpoint's deck.toml").config.model.precision;
+    deck.resolved = to_toml(deck.config);
+    return;
+  }
   std::string chosen = "bf16";
   if (device.is_cpu()) {
     run_together(ranks, [&] {

@@ -23,8 +23,10 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
 
 /// Collective: model.precision = "auto" becomes what `device`, the same kind on all ranks, computes
 /// in; on a CPU rank 0 measures (model/product_speed.h) and says so. Settled before the deck is
-/// kept, so that a run that goes on elsewhere is told when it differs.
-void settle_precision(Deck& deck, torch::Device device, Communicator& ranks);
+/// kept, so that a run that goes on elsewhere is told when it differs. A run that goes on has the
+/// type of its `saved_deck`: a measurement may come out otherwise each time.
+void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
+                      const std::string& saved_deck = "");
 
 /// Collective. Null on the CPU, where `host` does everything.
 std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device);
