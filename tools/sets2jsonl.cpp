@@ -9,6 +9,7 @@
 
 #include "bovila/core/build_info.h"
 #include "bovila/core/error.h"
+#include "bovila/core/log.h"
 #include "bovila/data/annotations.h"
 #include "bovila/text/text.h"
 #include "src/main/values.h"
@@ -64,6 +65,7 @@ void convert(const DataConfig& config, const std::string& split) {
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
+  set_up_log(0);  // standard output is the lines'
   CLI::App app("Writes a split of a built-in data set as JSON Lines");
   app.set_version_flag("--version", program_text());
   DataConfig config;

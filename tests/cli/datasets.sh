@@ -103,7 +103,8 @@ for split, part in (("train", lines), ("val", lines[:4])):
     with open(f"own/{split}.jsonl", "w") as file:
         file.writelines(json.dumps(one) + "\n" for one in part)
 END
-  deck+=(--set data.dataset=jsonl --set data.folder=own --set train.epochs=1)
+  deck+=(--set data.dataset=jsonl --set data.folder=own --set train.epochs=1 \
+    --set train.warmup_epochs=0)
   exits 0 bovila "${deck[@]}" --check
   says "train: 5 questions with 2 to 6 options about"
   exits 0 ranks 2 "${deck[@]}"
@@ -178,6 +179,8 @@ END
   exits 0 ranks 2 "${deck[@]}" --set data.features=features
   exits 0 bovila "${deck[@]}" --set data.features=features --set data.normalize_frames=true --output unit
   exits 2 bovila "${deck[@]}" --eval
+  says "data.features (contents): "
+  exits 2 bovila "${deck[@]}" --eval --despite-differences
   says "'visual_proj.weight' has shape [48, 96], this model's has [48, 768]"
 }
 
