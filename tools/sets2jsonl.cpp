@@ -65,7 +65,7 @@ void convert(const DataConfig& config, const std::string& split) {
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
-  set_up_log(0);  // standard output is the lines'
+  set_up_log(0);  // to standard error: standard output is for the lines
   CLI::App app("Writes a split of a built-in data set as JSON Lines");
   app.set_version_flag("--version", program_text());
   DataConfig config;
