@@ -130,7 +130,7 @@ for file in "$mini"/*/*.pth; do
     fail "lists $set_name" "names or frame counts differ from the .pth"
   fi
 done
-nothing_but "leaves nothing beside a set" "$work/sets" dramaqa how2qa star tvqa vlep
+nothing_but "leaves nothing beside a set" "$work/sets" dramaqa how2qa nextqa star tvqa vlep
 
 make names
 expect "takes any name" 0 "5 videos" "$pth2h5" "$work/names.pth" "$work/sets/names"
