@@ -137,7 +137,7 @@ documented() {
 }
 wrong=()
 key_pattern='(?<![\w./-])(model|data|prompt|train|loss|eval|run|checkpoint|output)\.[a-z_]+(?![\w/.(])'
-for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(json|toml|csv|py|safetensors|lock|cpp|h)$' | sort -u); do
+for key in $(grep -oP "$key_pattern" <<<"$code" | grep -vE '\.(jsonl?|toml|csv|py|safetensors|lock|cpp|h)$' | sort -u); do
   documented "$key" || wrong+=("$key")
 done
 check "the deck keys that they name exist" "${wrong[@]}"
