@@ -133,7 +133,7 @@ for line in sys.stdin:
       "input/demo/data/star/STAR_${split%:*}.json" "${split#*:}"
   done
   stand_in bovila "exec $bin/bovila \"\$@\" --set model.max_seq_len=256 --set train.epochs=1 \
-    --set train.warmup_epochs=0.5 --set run.threads_per_rank=1"
+    --set train.warmup_epochs=0 --set run.threads_per_rank=1"
   stand_in mpirun 'shift 2; exec "$@"'
   stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
   stand_in sbatch 'while [[ $1 == --* ]]; do

@@ -71,7 +71,8 @@ END
 test_other_features_and_a_changed_tokenizer_are_refused() {
   trained star
   "$bin/pth2h5" "$mini/data/tvqa/clipvitl14.pth" features --shards 1 >/dev/null 2>&1
-  exits 2 bovila "${deck[@]}" --eval --resume run --set data.features=features
+  exits 2 bovila "${deck[@]}" --eval --resume run --set data.features=features \
+    --set data.max_missing=1
   says_once "  data.features (contents): "
   asked 2 --set data.features=features
   says_once "  data.features (contents): "
@@ -175,7 +176,7 @@ del file["identity"]
 torch.save(file, "older.pth")'
   "$bin/pth2h5" "$mini/data/tvqa/clipvitl14.pth" features --shards 1 >/dev/null 2>&1
   exits 2 ranks 2 "${deck[@]}" --eval --resume ours.pth --set data.features=features \
-    --set model.precision=bf16
+    --set data.max_missing=1 --set model.precision=bf16
   says_once "  data.features (contents): "
   says_once "  model.precision: 'fp32' in the checkpoint, 'bf16' now"
   exits 2 bovila answer "${deck[@]}" --resume older.pth --set model.precision=bf16 </dev/null
