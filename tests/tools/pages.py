@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("include", "input", "jobs", "src", "tests", "tools")
 COMMAND = re.compile(r"(?:(?:build/bin|jobs|tests|tools)/|"
-                     r"(?:bovila|export|kill|ls|make|mkdir|mpirun|sbatch|srun|tensorboard) ).*")
+                     r"(?:bovila|export(?= OMPI)|kill|ls|make|mkdir|mpirun|sbatch|srun|tensorboard) ).*")
 TROUBLESHOOTING = "input/troubleshooting.md"
 WORDS = 3      # of a message, one after the other, in a source
 FILLED_IN = 2  # words at an end of a message that no source need have
