@@ -119,6 +119,6 @@ TEST_CASE("over-long questions are found by the ranks together and the same for 
       agreed_error_of([&] { trainable_rows(data, OverLong::kError, ranks, star.preemption); });
   REQUIRE(error);
   CHECK(error->code == ExitCode::kUserError);
-  CHECK(std::string(error->what()).find("prompts longer than model.max_seq_len") !=
+  CHECK(std::string(error->what()).find(" longer than model.max_seq_len, the longest is") !=
         std::string::npos);
 }
