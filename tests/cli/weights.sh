@@ -71,14 +71,15 @@ test_a_small_form_gives_the_same_training_from_every_form_of_files() {
 
 test_a_run_with_a_small_form_is_resumed_started_from_and_scored_with_it_alone() {
   exits 0 trained "$mini/llama/mini" whole --set model.weights=nf4
-  exits 0 trained "$mini/llama/mini" out --set model.weights=nf4 --set train.epochs=1
-  exits 0 trained "$mini/llama/mini" out --set model.weights=nf4
+  local checkpoints=(whole/checkpoints/step-*)
+  exits 0 trained "$mini/llama/mini" out --set model.weights=nf4 --resume "${checkpoints[0]}"
   says "going on from"
+  cmp "${checkpoints[1]}/state.h5" "out/${checkpoints[1]#whole/}/state.h5"
   cmp whole/epoch1.json out/epoch1.json
   exits 0 trained "$mini/llama/mini" whole --set model.weights=nf4 --eval
   cmp whole/epoch1.json whole/eval.json
   exits 2 trained "$mini/llama/mini" out --set model.weights=int8 --set train.epochs=3
-  says 'model.weights: nf4 in the checkpoint, int8 now'
+  says "model.weights: 'nf4' in the checkpoint, 'int8' now"
   "$bin/ckpt2pth" out start.pth
   exits 0 trained "$mini/llama/mini" next --set model.weights=nf4 --set train.start=start.pth
   says "starting from"
