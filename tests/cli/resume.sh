@@ -81,7 +81,7 @@ test_a_signal_while_loading_ends_with_exit_code_75_and_no_checkpoint() {
   mkfifo data/STAR_train.json # loading waits here until it is written
   exec 9<>data/STAR_train.json
   start "$bin/bovila" "${deck[@]}" "${long[@]}" --set data.folder=data 9>&-
-  wait_for "log_every_steps"
+  wait_for "all settings are in its config.json"
   kill -TERM "$job"
   cat "$mini/data/star/STAR_train.json" >&9
   exec 9>&-

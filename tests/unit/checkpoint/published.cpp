@@ -39,7 +39,7 @@ TEST_CASE(
   auto first = make_parameters(1), second = make_parameters(2);
   auto odd = first.flat().narrow(0, 0, 4);
   const std::vector<float> values{-0.0F, std::numeric_limits<float>::denorm_min(),
-                                  std::numeric_limits<float>::infinity(), 1.0F / 3};
+                                  std::numeric_limits<float>::max(), 1.0F / 3};
   odd.copy_(torch::tensor(values));
   put(folder.path() + "/a.pth", to_published(make_trained(first)));
   const auto contents = load_published(folder.path() + "/a.pth", second);
