@@ -55,14 +55,15 @@ template <typename Expand>
 Tensor panel_products(const Tensor& x, int64_t out_width, int64_t size, const Expand& expand) {
   if (size == out_width) return product(x, expand(0, size));
   const auto rows = x.reshape({-1, x.size(-1)});
-  const auto out = torch::empty({rows.size(0), out_width}, x.options());
-  for (int64_t first = 0; first < out_width; first += size) {
-    const int64_t count = std::min(size, out_width - first);
-    out.narrow(1, first, count).copy_(product(rows, expand(first, count)));
-  }
   auto shape = x.sizes().vec();
   shape.back() = out_width;
-  return out.view(shape);
+  auto out = torch::empty(shape, x.options());  // no view: callers change it in place
+  const auto flat = out.view({rows.size(0), out_width});
+  for (int64_t first = 0; first < out_width; first += size) {
+    const int64_t count = std::min(size, out_width - first);
+    flat.narrow(1, first, count).copy_(product(rows, expand(first, count)));
+  }
+  return out;
 }
 
 /// x times the transpose of `weight`.

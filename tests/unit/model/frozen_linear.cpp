@@ -44,6 +44,14 @@ TEST_CASE("no graph is kept for an input that needs none, nor a gradient of the 
   CHECK_FALSE(weight.requires_grad());
 }
 
+TEST_CASE("a product in several panels can be changed in place, as the rotation does it") {
+  const FrozenMatrix matrix(torch::randn({1536, 1024}).to(torch::kBFloat16));
+  const auto x = torch::randn({5, 1024}).requires_grad_(true);
+  auto out = frozen_linear(x, matrix);
+  CHECK_FALSE(out.is_view());
+  CHECK_NOTHROW(out.mul_(2));
+}
+
 namespace {
 
 /// `matrix` against its numbers as a matrix of their own, forward and backward.
