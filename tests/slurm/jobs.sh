@@ -126,8 +126,11 @@ test_each_task_of_an_array_that_is_preempted_comes_back_on_its_own() {
   sbatch --partition=high --nodes=2 --exclusive --output=/dev/null --wrap='sleep 1'
   wait_for 120 "three requeued tasks" all_requeued ||
     { cat bovila-star-*.log && scontrol show job "$job" && return 1; }
+  # Each says so as itself, once scontrol has answered it.
   for task in 0 1 2; do
-    cat bovila-star-*.log | grep -q "job ${job}_$task was stopped before its end and is put back"
+    wait_for 60 "word of task $task" grep -qE "job ${job}_$task (was stopped before its end and is \
+put back|is not put back into the queue by this script: Slurm ends it)" bovila-star-*.log ||
+      { cat bovila-star-*.log && return 1; }
   done
   scancel "$job"
 }
