@@ -1,14 +1,5 @@
 // Several runs: their charts, and the table of questions, filtered by which run is right.
 
-const PAGE = 25;
-const view = {
-  rows: data.questions,
-  sort: 'qid',
-  descending: false,
-  page: 0
-};
-const $ = (id) => document.getElementById(id);
-
 for (const row of data.questions) {
   row.known = row.ans !== undefined;
   for (const answer of row.answers) answer.right = row.known && answer.pre === row.ans;
@@ -30,15 +21,14 @@ function typeBars([name, runs]) {
     const said = low === null ? '' : `, 95 %: ${ends.join(' to ')}`;
     const parts = [
       svg('rect', {x: left, y: top + 3, width: right - left, height: row - 6, fill: 'var(--tint)'}),
-      svg('rect',
-          {
-            class: 'bar',
-            x: left,
-            y: top + 3,
-            width: place(share) - left,
-            height: row - 6,
-            fill: color(at)
-          },
+      svg('rect', {
+        class: 'bar',
+        x: left,
+        y: top + 3,
+        width: place(share) - left,
+        height: row - 6,
+        fill: color(at)
+      },
           svg('title', {}, `${data.names[at]}: ${(100 * share).toFixed(1)} % of ${number}${said}`)),
       svg('text', {class: 'strong', x: right + 8, y: middle + 3},
           `${(100 * share).toFixed(1)} % of ${number}`)
@@ -54,9 +44,11 @@ function typeBars([name, runs]) {
     }
     return parts;
   });
-  const label = runs.map((found, at) => `${data.names[at]} ${
-                                            found ? (100 * found[0]).toFixed(1) + ' %' : 'none'}`)
-                    .join(', ');
+  const label =
+      runs.map(
+              (found, at) =>
+                  `${data.names[at]} ${found ? (100 * found[0]).toFixed(1) + ' %' : 'none'}`)
+          .join(', ');
   const drawing = picture(label, ...bars);
   drawing.setAttribute('viewBox', `0 0 ${W} ${TOP + row * runs.length}`);
   const keys = data.names.map((text, at) => ({name: text, filled: true, color: color(at)}));
@@ -66,21 +58,12 @@ function typeBars([name, runs]) {
 }
 
 function matches(row) {
-  const words = $('filter-text').value.toLowerCase().split(/\s+/).filter(Boolean);
-  return words.every((word) => row.text.includes(word)) &&
-      (!$('filter-type').value || row.types.includes($('filter-type').value)) &&
+  return matchesText(row) &&
       (!$('filter-differ').checked || (row.right > 0 && row.right < row.answers.length)) &&
       row.answers.every((answer, at) => {
         const wanted = $(`filter-run-${at}`).value;
         return !wanted || (row.known && answer.right === (wanted === 'right'));
       });
-}
-
-function compare(a, b) {
-  const [x, y] = [a[view.sort] ?? '', b[view.sort] ?? ''];
-  const order =
-      typeof x === 'number' && typeof y === 'number' ? x - y : String(x).localeCompare(String(y));
-  return (view.descending ? -order : order) || a.qid - b.qid;
 }
 
 function optionItem(row, text, at) {
@@ -114,28 +97,15 @@ function questionRow(row) {
       element('td', {class: 'number'}, row.known ? `${row.right} of ${row.answers.length}` : ''));
 }
 
-function showPage() {
-  const pages = Math.max(1, Math.ceil(view.rows.length / PAGE)), from = view.page * PAGE;
-  document.querySelector('#table tbody')
-      .replaceChildren(...view.rows.slice(from, from + PAGE).map(questionRow));
-  $('page').textContent = `Page ${view.page + 1} of ${pages}`;
-  $('previous').disabled = view.page === 0;
-  $('next').disabled = view.page === pages - 1;
-}
-
-function update() {
-  view.rows = data.questions.filter(matches).sort(compare);
-  view.page = 0;
+function found() {
   const known = view.rows.filter((row) => row.known);
   const shares = data.names.map((name, at) => {
     const right = known.filter((row) => row.answers[at].right).length;
     return `${name} ${right} right`;
   });
-  $('found').textContent = data.questions.length ?
-      `${view.rows.length} of ${data.questions.length} questions` +
+  return data.questions.length ? `${view.rows.length} of ${data.questions.length} questions` +
           (known.length ? `: ${shares.join(', ')}` : '') :
-      'There are no questions that all runs have answered.';
-  showPage();
+                          'There are no questions that all runs have answered.';
 }
 
 data.names.forEach((name, at) => {
@@ -144,27 +114,8 @@ data.names.forEach((name, at) => {
     choice.append(element('option', {value}, text));
   $('filter-runs').append(element('label', {}, `${name} `, choice));
 });
-for (const type of [...new Set(data.questions.flatMap((row) => row.types))].sort()) {
-  $('filter-type').append(element('option', {}, type));
-}
-for (const event of ['input', 'change']) $('filters').addEventListener(event, update);
-$('filters').addEventListener('reset', () => setTimeout(update));
-$('filters').addEventListener('submit', (event) => event.preventDefault());
-document.querySelector('#table thead').addEventListener('click', (event) => {
-  const name = event.target.dataset.sort;
-  if (!name) return;
-  view.descending = view.sort === name && !view.descending;
-  view.sort = name;
-  update();
-});
-for (const [id, step] of [['previous', -1], ['next', 1]]) {
-  $(id).addEventListener('click', () => {
-    view.page += step;
-    showPage();
-  });
-}
 show('curves', data.curves.map(lineChart), 'There are no steps yet.');
 show(
     'answer-charts', data.types.map(typeBars),
     'There is no evaluation yet, or the splits hide their answers.');
-update();
+startQuestions({matches, questionRow, found});
