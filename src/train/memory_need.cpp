@@ -1,4 +1,4 @@
-// Sizes of what is in memory at once, added up.
+// Sizes of what is in memory at once, added up; the least of them with what a few prompts tell.
 #include "bovila/train/memory_need.h"
 
 #include <fmt/format.h>
@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bovila/train/experiment.h"
+#include "bovila/core/counted.h"
+#include "bovila/core/error.h"
 #include "bovila/weights/llama_weights.h"
 
 namespace bovila {
 namespace {
 
+constexpr double kGigabyte = 1e9;
 constexpr int64_t kCpuProgram = 230'000'000;     // measured: LibTorch, MPI, HDF5
 constexpr int64_t kGpuProgram = 1'000'000'000;   // a CUDA context, NCCL's buffers, cuBLAS's space
 constexpr int64_t kGpuHost = 4'000'000'000;      // of a process that uses CUDA
@@ -61,6 +63,27 @@ double gigabytes(int64_t bytes) {
   return static_cast<double>(bytes) / kGigabyte;
 }
 
+int64_t divide_up(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// Tokens of a question's prompt with one option, the mean over some questions all over the split.
+double mean_length(const Dataset& data) {
+  constexpr int64_t kMeasured = 32;
+  const int64_t stride = std::max<int64_t>(1, data.size() / kMeasured);
+  double tokens = 0, measured = 0;
+  for (int64_t row = 0; row < data.size(); row += stride) {
+    tokens += static_cast<double>(data.prompts().vqa(data.sample(row), 0).size());
+    ++measured;
+  }
+  return tokens / measured;
+}
+
+/// Questions of a rank's largest batch.
+double batch_of(const Dataset& data, int64_t batch_size, int64_t ranks) {
+  return static_cast<double>(std::min(batch_size, divide_up(data.size(), ranks)));
+}
+
 }  // namespace
 
 int64_t MemoryNeed::node(int64_t ranks) const {
@@ -97,11 +120,55 @@ std::vector<std::string> format_memory(const Config& config, const MemoryInputs&
         gigabytes(need.activations), gigabytes(need.state), on_gpu ? "CUDA and NCCL" : "program",
         gigabytes(need.program)));
     const auto node = static_cast<int64_t>(std::ceil(gigabytes(need.node(ranks))));
-    lines.push_back(
-        fmt::format("memory, estimated: a node with {} {} on {} {} GB: sbatch --mem={}G", ranks,
-                    ranks == 1 ? "rank" : "ranks", on_gpu ? "GPUs" : "CPUs", node, node));
+    lines.push_back(fmt::format("memory, estimated: a node with {} on {} {} GB: sbatch --mem={}G",
+                                counted(ranks, "rank"), on_gpu ? "GPUs" : "CPUs", node, node));
   }
   return lines;
+}
+
+LeastMemory least_memory(const Config& config, const Inputs& inputs, int64_t ranks, bool on_gpu) {
+  constexpr double kFloat = sizeof(float);
+  constexpr double kCopies = 4;  // a parameter, its gradient, its two moments
+  const LlamaParams& llama = inputs.llama;
+  const ModelConfig& model = config.model;
+  const auto dim = static_cast<double>(llama.dim), frames = static_cast<double>(model.max_feats);
+  const auto adapted =
+      static_cast<double>(model.adapter_layers == 0 ? llama.n_layers : model.adapter_layers);
+  const auto width = static_cast<double>(inputs.features->dim());
+  const double trained = dim * (static_cast<double>(model.adapter_len) * adapted + width + frames);
+  const auto value = static_cast<double>(c10::elementSize(type_on(on_gpu, model.precision)));
+  LeastMemory memory;
+  memory.parameters = trained * kFloat * (inputs.train ? kCopies : 1);
+  const auto ahead = [&](const Dataset& data, int64_t batch_size) {
+    const auto batches =
+        std::min(config.run.prefetch_batches, divide_up(divide_up(data.size(), ranks), batch_size));
+    return static_cast<double>(batches) * batch_of(data, batch_size, ranks) * frames * width *
+           kFloat;
+  };
+  const double batch = batch_of(*inputs.val, config.eval.batch_size, ranks);
+  memory.batches = ahead(*inputs.val, config.eval.batch_size);
+  if (!on_gpu) memory.evaluation = batch * mean_length(*inputs.val) * dim * value;
+  if (!inputs.train) return memory;
+  memory.batches = std::max(memory.batches, ahead(*inputs.train, config.train.batch_size));
+  if (!on_gpu) {
+    memory.layers = batch_of(*inputs.train, config.train.batch_size, ranks) *
+                    mean_length(*inputs.train) * dim * value * static_cast<double>(llama.n_layers);
+  }
+  return memory;
+}
+
+void check_memory(const LeastMemory& memory, int64_t node_ranks, double node_bytes) {
+  const double needed = memory.total() * static_cast<double>(node_ranks);
+  if (needed <= node_bytes) return;
+  throw UserError(
+      "{} of this machine would need {:.1f} GB at least beside the weights, and it has {:.1f} GB. "
+      "Of each rank: {:.1f} GB for trained parameters (model.adapter_len, model.max_feats), {:.1f} "
+      "for batches that are read ahead (run.prefetch_batches times train.batch_size or "
+      "eval.batch_size times model.max_feats), {:.1f} for a micro-batch in all layers "
+      "(train.batch_size), {:.1f} for a batch that is scored (eval.batch_size)",
+      counted(node_ranks, "rank"), needed / kGigabyte, node_bytes / kGigabyte,
+      memory.parameters / kGigabyte, memory.batches / kGigabyte, memory.layers / kGigabyte,
+      memory.evaluation / kGigabyte);
 }
 
 }  // namespace bovila

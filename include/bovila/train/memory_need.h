@@ -1,17 +1,19 @@
-// How much memory a run takes, worked out before it is started: for a GPU, and for Slurm's --mem.
-// Fed by the deck, the LLaMA's sizes and the longest prompt; feeds `--check`.
+// How much memory a run takes, worked out before it is started: about so much, for a GPU and for
+// Slurm's --mem, and at least so much, without which it is not begun.
+// Fed by the deck, the LLaMA's sizes and the prompts' lengths; feeds the start of a run and
+// `--check`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "bovila/config/config.h"
+#include "bovila/train/experiment.h"
 #include "bovila/weights/llama_params.h"
 
 namespace bovila {
-
-inline constexpr double kGigabyte = 1e9;  ///< bytes
 
 /// What the estimate is made from.
 struct MemoryInputs {
@@ -40,5 +42,20 @@ MemoryNeed memory_need(const Config& config, const MemoryInputs& inputs, bool on
 /// 18.6 GB (weights 13.5, ...)" and "... a node with 8 ranks 46 GB: sbatch --mem=46G".
 std::vector<std::string> format_memory(const Config& config, const MemoryInputs& inputs,
                                        int64_t ranks);
+
+/// Bytes that a rank takes on its host at least, beside the frozen weights.
+struct LeastMemory {
+  double parameters = 0;  ///< trained ones, with their gradient and moments where they are trained
+  double batches = 0;     ///< frames of the batches that are read ahead
+  double layers = 0;      ///< inputs of all layers that a micro-batch keeps; 0 on a GPU
+  double evaluation = 0;  ///< inputs of one layer of a batch that is scored; 0 on a GPU
+
+  double total() const { return parameters + batches + std::max(layers, evaluation); }
+};
+/// Prompts are taken as long as those of a few questions are on average. Not collective.
+LeastMemory least_memory(const Config& config, const Inputs& inputs, int64_t ranks, bool on_gpu);
+
+/// @throws UserError, with the keys to blame, when the ranks of a node need more than it has.
+void check_memory(const LeastMemory& memory, int64_t node_ranks, double node_bytes);
 
 }  // namespace bovila

@@ -72,18 +72,3 @@ TEST_CASE("rates that leave nothing of the parameters are refused with all that 
   CHECK(contains(error_of([&] { check_rates(config, 8); }),
                  "train.min_lr = 0.6 is above the peak learning rate 0.5 (train.lr = 0.5)"));
 }
-
-TEST_CASE("memory is judged for all ranks of a machine together") {
-  LeastMemory memory;
-  memory.parameters = 1e9;
-  memory.batches = 2e9;
-  memory.layers = 3e9;
-  memory.evaluation = 4e9;
-  CHECK(memory.total() ==
-        7e9);  // a micro-batch and a batch that is scored are never there together
-  CHECK_NOTHROW(check_memory(memory, 2, 14e9));
-  CHECK(
-      contains(error_of([&] { check_memory(memory, 2, 13.9e9); }),
-               "2 ranks of this machine would need 14.0 GB at least beside the weights, and it has "
-               "13.9 GB. Of each rank: 1.0 GB for trained parameters"));
-}
