@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <iostream>
 
-#include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
 #include "bovila/core/system.h"
@@ -15,6 +14,7 @@
 #include "bovila/train/identity.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
+#include "src/main/trained.h"
 
 namespace bovila {
 namespace {
@@ -43,12 +43,8 @@ Checkpoint find_trained(const Config& config, Start start) {
 /// Of a file, with what it tells of its run; and what the deck leaves open as it was trained.
 Checkpoint settle_trained(Deck& deck, const Start& start) {
   Checkpoint checkpoint = find_trained(deck.config, start);
-  const std::string path = checkpoint.folder.string();
-  if (checkpoint.is_published) read_origin(path, checkpoint.state);
-  if (checkpoint.state.deck.empty()) return checkpoint;
-  for (const std::string& text : take_open_settings(checkpoint.state.deck, path, deck)) {
-    log::info("as the checkpoint was trained: {}", text);
-  }
+  if (checkpoint.is_published) read_origin(checkpoint.folder.string(), checkpoint.state);
+  take_open(checkpoint, deck);
   return checkpoint;
 }
 
@@ -56,17 +52,12 @@ Checkpoint settle_trained(Deck& deck, const Start& start) {
 /// was trained with. Other features are asked for by --features.
 void require_same(const Checkpoint& checkpoint, const Deck& deck, const FeatureStore& features,
                   const CommandLine& line, const Preemption& preemption) {
-  const std::string path = checkpoint.folder.string();
-  if (checkpoint.state.deck.empty()) {
-    for (const std::string& text : compare_published_args(path, deck.config)) {
-      log::warn("{}: {}", path, text);
-    }
-    return;
+  RunIdentity current{deck.resolved, {}};
+  if (!checkpoint.state.deck.empty()) {  // a published one knows no contents to compare
+    current.identity = model_identity(deck.config, [&] { preemption.check(); });
+    if (line.features.empty()) current.identity["data.features"] = features_identity(features);
   }
-  RunIdentity current{deck.resolved, model_identity(deck.config, [&] { preemption.check(); })};
-  if (line.features.empty()) current.identity["data.features"] = features_identity(features);
-  require_same_answers(path, {checkpoint.state.deck, checkpoint.state.identity}, current,
-                       line.start.despite);
+  compare_with_training(checkpoint, current, deck.config, line.start.despite);
 }
 
 }  // namespace

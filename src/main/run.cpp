@@ -2,7 +2,6 @@
 #include <cmath>
 #include <utility>
 
-#include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/checkpoint/run_lock.h"
@@ -15,12 +14,14 @@
 #include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
+#include "bovila/train/memory_need.h"
 #include "bovila/train/trainer.h"
 #include "bovila/train/training_plan.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
 #include "src/main/summary.h"
+#include "src/main/trained.h"
 
 namespace bovila {
 namespace {
@@ -125,55 +126,11 @@ void settle_open(const Checkpoint& checkpoint, Deck& deck, Communicator& ranks) 
   std::string resolved;
   run_together(ranks, [&] {
     if (ranks.rank() != 0 || checkpoint.state.deck.empty()) return;
-    const std::string folder = checkpoint.folder.string();
-    for (const std::string& text : take_open_settings(checkpoint.state.deck, folder, deck)) {
-      log::info("as the checkpoint was trained: {}", text);
-    }
+    take_open(checkpoint, deck);
     resolved = deck.resolved;
   });
   resolved = ranks.broadcast(resolved, 0);
   if (ranks.rank() != 0 && !resolved.empty()) deck = parse_deck(resolved, "rank 0's deck");
-}
-
-/// What --eval will have scored. Compares it with what the checkpoint was trained with.
-/// @throws UserError.
-EvalRecord make_record(const std::optional<Checkpoint>& checkpoint, const RunIdentity& current,
-                       const Config& config, bool despite) {
-  EvalRecord record;
-  record.deck = current.deck;
-  record.identity = current.identity;
-  record.build = current.build;
-  record.num_ranks = current.num_ranks;
-  const bool has_start_values = !checkpoint || checkpoint->is_published;
-  for (const auto& [key, value] : flatten_deck(current.deck, "the resolved deck")) {
-    const bool is_of_start = key == "train.seed" || key.starts_with("model.");
-    const bool counts = changes_answers(key) || key == "data.val_split";
-    const bool is_path = key == "model.llama" || key == "model.tokenizer";
-    if (counts || (has_start_values && is_of_start && !is_path)) record.settings[key] = value;
-  }
-  if (!checkpoint) return record;
-  record.checkpoint = checkpoint->folder.string();
-  record.contents =
-      file_identity(checkpoint->is_published ? record.checkpoint
-                                             : (checkpoint->folder / "manifest.json").string());
-  const TrainState& state = checkpoint->state;
-  if (state.deck.empty()) {  // the published code's
-    for (const std::string& text : compare_published_args(record.checkpoint, config)) {
-      log::warn("{}: {}", record.checkpoint, text);
-      record.differences.push_back(text);
-    }
-    return record;
-  }
-  record.step = state.step;
-  const KeyValues saved = flatten_deck(state.deck, record.checkpoint);
-  if (const auto split = saved.find("data.val_split");
-      split != saved.end() && split->second != record.settings["data.val_split"]) {
-    log::info("scoring the split {}, in the run it was {}", record.settings["data.val_split"],
-              split->second);
-  }
-  record.differences =
-      require_same_answers(record.checkpoint, {state.deck, state.identity}, current, despite);
-  return record;
 }
 
 void warn_of_guessing(const Accuracy& accuracy, const std::string& checkpoint) {
