@@ -21,9 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 bool is_of_a_run(const std::string& name) {
-  constexpr std::string_view kNames[] = {"config.json",     "build.json",   "log.txt",
-                                         "metrics.jsonl",   "timing.jsonl", "eval.json",
-                                         "questions.jsonl", "checkpoints"};
+  constexpr std::string_view kNames[] = {"config.json",     "build.json",       "log.txt",
+                                         "metrics.jsonl",   "timing.jsonl",     "eval.json",
+                                         "questions.jsonl", "calibration.json", "checkpoints"};
   if (std::ranges::count(kNames, name) > 0 || is_event_file(name)) return true;
   static const std::regex epoch_file("epoch[0-9]+\\.json");
   return std::regex_match(name, epoch_file);

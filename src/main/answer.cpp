@@ -34,6 +34,22 @@ Checkpoint find_trained(const Config& config, Start start) {
       checkpoint_root(config).string());
 }
 
+/// Of --abstain, by the calibration of the run that the checkpoint is of.
+std::optional<Abstention> find_abstention(std::optional<double> risk,
+                                          const Checkpoint& checkpoint) {
+  if (!risk) return std::nullopt;
+  if (checkpoint.is_published) {
+    throw UserError(
+        "--abstain takes its threshold from a run's calibration.json, which {} has not: name a run "
+        "with --resume",
+        checkpoint.folder.string());
+  }
+  const auto run = checkpoint.folder.parent_path().parent_path();
+  const Abstention found = read_abstention(run / "calibration.json", *risk);
+  log::info("{}", to_text(found));
+  return found;
+}
+
 }  // namespace
 
 void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
@@ -52,6 +68,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   const torch::Device device = set_up_device(config.run, host, host);
   settle_precision(deck, device);
   const Checkpoint checkpoint = find_trained(config, line.start);
+  const auto abstention = find_abstention(line.abstain, checkpoint);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
@@ -69,10 +86,10 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   if (!line.query.options.empty()) {
     Query query = line.query;
     const OptionScores scores = answerer.answer(query);
-    std::cout << answer_text(query, scores) << std::endl;
+    std::cout << answer_text(query, scores, abstention) << std::endl;
     return;
   }
-  const int64_t refused = answer_lines(std::cin, std::cout, answerer);
+  const int64_t refused = answer_lines(std::cin, std::cout, answerer, abstention);
   if (refused > 0) throw UserError("{} of the lines could not be answered", refused);
 }
 

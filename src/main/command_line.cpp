@@ -26,6 +26,12 @@ void add_answer(CLI::App& app, CommandLine& line) {
                      ".pth (default: output.folder's newest valid one)");
   answer->add_option("--features", line.features,
                      "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
+  answer
+      ->add_option(
+          "--abstain", line.abstain,
+          "share of wrong answers, 0 to 1: answers say whether they had better not be taken, "
+          "by the threshold of certainty that kept it on the run's validation split")
+      ->check(CLI::Range(0.0, 1.0));
   Query& query = line.query;
   auto* options =
       add_values(*answer, "--option", query.options, "one of the answers to choose from");

@@ -28,8 +28,8 @@ void write_settings(const Config& config, const std::string& build, bool keep);
 void warn_of_file_system(const Config& config);
 
 /// Moves everything that a run leaves in `folder` (config.json, build.json, log.txt, metrics.jsonl,
-/// timing.jsonl, event files, epoch{n}.json, eval.json, questions.jsonl, checkpoints) to a new
-/// `folder`/previous-N.
+/// timing.jsonl, event files, epoch{n}.json, eval.json, questions.jsonl, calibration.json,
+/// checkpoints) to a new `folder`/previous-N.
 /// @return that folder, or nothing when there was no such thing. @throws ProgramError with the
 /// system's reason.
 std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);

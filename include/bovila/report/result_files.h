@@ -6,6 +6,7 @@
 //   log.txt         one JSON object an epoch: train_*, epoch, val_*
 //   epoch{n}.json   the predictions of epoch n's evaluation
 //   questions.jsonl the newest evaluation's questions with options, scores and uncertainty
+//   calibration.json what its certainties are worth (report/calibration.h)
 //   events.out.tfevents.NNNNNN   the first three for TensorBoard (report/tensorboard_events.h)
 //
 // Rows reach the disk in flush(), which comes before every checkpoint; resume_at() drops those that
@@ -36,9 +37,10 @@ class ResultFiles {
 
   /// Rows of metrics.jsonl and timing.jsonl: JSON objects without line breaks that have "step".
   void add_step(const std::string& metrics, const std::string& timing);
-  /// `record` is one line of log.txt, the others the texts of epoch{n}.json and questions.jsonl.
+  /// `record` is one line of log.txt, the others the texts of epoch{n}.json, questions.jsonl and
+  /// calibration.json; the last is "" where the split hides its answers, and then there is no file.
   void add_epoch(int64_t epoch, const std::string& record, std::string predictions,
-                 std::string questions);
+                 std::string questions, std::string calibration = "");
 
   /// Puts everything that was added on the disk. What cannot be written is kept for the next time.
   /// @return nothing, or the system's reason.
@@ -50,6 +52,7 @@ class ResultFiles {
     std::string record;
     std::string predictions;
     std::string questions;
+    std::string calibration;
   };
 
   /// Appends what waits for a file, which is then empty.
