@@ -51,9 +51,9 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.set_version_flag("--version", program_text());
   std::string folder, path;
   bool force = false;
-  app.add_option("CHECKPOINT", folder, "a step-... folder, or a run's output folder: its newest")
+  add_path(app, "CHECKPOINT", folder, "a step-... folder, or a run's output folder: its newest")
       ->required();
-  app.add_option("FILE", path, "the .pth to make")->required();
+  add_path(app, "FILE", path, "the .pth to make")->required();
   app.add_flag("--force", force, "replace a file that this program made");
   try {
     parse_values(app, argc, argv);

@@ -70,6 +70,6 @@ trained() {
   }
 }
 highlights() {
-  local said=' (epoch 0 step|epoch [0-9]+ done:|warning:|error:)'
+  local said=' (epoch 1 step|epoch [0-9]+ done:|warning:|error:)'
   grep --line-buffered -E -e "$said" -e ' (going on from|this run is complete|--fresh: )' || true
 }

@@ -147,10 +147,15 @@ def open_parts(parts, settings):
 
 
 def remove_parts(parts, videos):
-    """What this program wrote there; other files stay, and the folder with them."""
+    """What this program wrote there but the lock, which is held."""
     for path in [*(parts / f"{name}.npy" for name in videos), parts / ".settings.json",
-                 parts / ".lock", *parts.glob(".*.tmp")]:
+                 *parts.glob(".*.tmp")]:
         path.unlink(missing_ok=True)
+
+
+def remove_folder(parts):
+    """Once the lock is closed: NFS keeps a file that is open, and the folder with it."""
+    (parts / ".lock").unlink(missing_ok=True)
     try:
         parts.rmdir()
     except OSError:
@@ -335,6 +340,7 @@ def run(arguments):
                 f"{parts} stays, so that the same command adds them when they are mended")
             return 1
         remove_parts(parts, videos)
+    remove_folder(parts)
     return 0
 
 

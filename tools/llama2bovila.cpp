@@ -48,7 +48,8 @@ void convert(const CommandLine& line) {
   config.tokenizer = line.tokenizer;
   const std::string tokenizer = find_tokenizer(config);
   const auto place = output_place(line.target, kProduct, line.force, {line.folder, tokenizer});
-  const auto params = read_llama_params(line.folder, load_tokenizer(tokenizer)->vocab_size());
+  const auto params =
+      read_llama_params(line.folder, load_tokenizer(tokenizer)->prompt_vocab_size());
   const auto start = std::chrono::steady_clock::now();
   remove_leftovers(place.path);
   TempFolder folder(place.path);
@@ -70,12 +71,13 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   CommandLine line;
   const std::map<std::string, Precision> precisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp16", Precision::kFp16}};
-  app.add_option("FOLDER", line.folder, "weights: Meta's or Hugging Face's folder")->required();
-  app.add_option("TARGET", line.target, "folder to make, for model.llama")->required();
-  app.add_option("--precision", line.precision, "the deck's model.precision (default: bf16)")
-      ->transform(CLI::Transformer(precisions));
-  app.add_option("--tokenizer", line.tokenizer,
-                 "its tokenizer, where it is not in FOLDER or beside it");
+  add_path(app, "FOLDER", line.folder, "weights: Meta's or Hugging Face's folder")->required();
+  add_path(app, "TARGET", line.target, "folder to make, for model.llama")->required();
+  std::string precision = "bf16";
+  app.add_option("--precision", precision, "the deck's model.precision (default: bf16)")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
+  add_path(app, "--tokenizer", line.tokenizer,
+           "its tokenizer, where it is not in FOLDER or beside it");
   app.add_flag("--force", line.force, "replace weights that this program made in TARGET");
   try {
     parse_values(app, argc, argv);
@@ -83,6 +85,7 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }
   try {
+    line.precision = precisions.at(precision);
     convert(line);
     return static_cast<int>(ExitCode::kSuccess);
   } catch (const UserError& error) {

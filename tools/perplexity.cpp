@@ -23,7 +23,7 @@ double perplexity(const std::string& folder, const std::string& text) {
   std::vector<int32_t> ids = tokenizer->encode(text).ids;
   if (ids.empty()) throw UserError("expected a text on standard input, got none");
   ids.insert(ids.begin(), tokenizer->bos());
-  const LlamaParams params = read_llama_params(folder, tokenizer->vocab_size());
+  const LlamaParams params = read_llama_params(folder, tokenizer->prompt_vocab_size());
   const Llama llama(load_llama_weights(folder, params, torch::kFloat32));
 
   auto row = SequenceTree::chain(ids, 0);

@@ -1,9 +1,8 @@
-// pth2h5 FILE.pth DIR: a features .pth, or a folder of .npy files, into a sharded HDF5 feature set;
+// pth2h5 FILE DIR: a features .pth, a folder of .npy files, or an HDF5 file with a dataset a video,
+// into a sharded HDF5 feature set;
 // --verify proves one, --list shows one (or a .pth).
 // Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
 // Memory: the largest video.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,10 +15,12 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/float16.h"
+#include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
 #include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/features/feature_writer.h"
+#include "bovila/features/hdf5_source.h"
 #include "bovila/features/npy.h"
 #include "bovila/files/pth.h"
 #include "src/main/values.h"
@@ -38,7 +39,7 @@ class ByteProgress {
   ByteProgress(const ByteProgress&) = delete;
   ByteProgress& operator=(const ByteProgress&) = delete;
   ~ByteProgress() {
-    if (line_is_open_) std::fputc('\n', stderr);  // an error's message starts its own line
+    if (live_) live_line::clear();  // an error's message starts its own line
   }
 
   void add(int64_t bytes) { show(done_ + bytes); }
@@ -51,11 +52,12 @@ class ByteProgress {
     shown_ = now;
     const double rate = static_cast<double>(done_) / std::max(seconds(now - start_), 1e-3);
     const double left = static_cast<double>(total_ - done_) / std::max(rate, 1.0);
-    std::fprintf(stderr, "%s%s: %.1f of %.1f MB, %.0f MB/s, ETA %.0f s%s", live_ ? "\r" : "",
-                 what_.c_str(), static_cast<double>(done_) / kMegabyte,
-                 static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left,
-                 live_ && !last ? "\033[K" : "\n");
-    line_is_open_ = live_ && !last;
+    const auto text = fmt::format("{}: {:.1f} of {:.1f} MB, {:.0f} MB/s, ETA {:.0f} s", what_,
+                                  static_cast<double>(done_) / kMegabyte,
+                                  static_cast<double>(total_) / kMegabyte, rate / kMegabyte, left);
+    if (live_ && !last) return live_line::show(text);
+    if (live_) live_line::clear();
+    std::fprintf(stderr, "%s\n", text.c_str());
   }
 
  private:
@@ -67,8 +69,7 @@ class ByteProgress {
   std::string what_;
   int64_t total_;
   int64_t done_ = 0;
-  bool live_ = isatty(STDERR_FILENO) != 0;
-  bool line_is_open_ = false;
+  bool live_ = live_line::is_possible();
   Clock::time_point start_ = Clock::now();
   Clock::time_point shown_ = start_;
 };
@@ -78,11 +79,9 @@ void check_video(const PthFile& file, const PthTensor& video) {
     throw UserError("{}: video '{}' has elements of type {}, features are floating point",
                     file.path(), video.name, name_of(video.type));
   }
-  if (video.shape.size() != 2 || video.shape[1] != kFeatureDim || video.shape[0] < 1) {
-    throw UserError(
-        "{}: video '{}' has shape [{}], features are [frames, {}] with at least one "
-        "frame",
-        file.path(), video.name, fmt::join(video.shape, ", "), kFeatureDim);
+  if (video.shape.size() != 2 || video.shape[1] != kFeatureDim) {
+    throw UserError("{}: video '{}' has shape [{}], features are [frames, {}]", file.path(),
+                    video.name, fmt::join(video.shape, ", "), kFeatureDim);
   }
 }
 
@@ -100,15 +99,7 @@ class VideoReader {
       file_.read(video, raw_);
       convert(video, {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
     }
-    const bool finite =
-        half_ ? all_finite_halves({reinterpret_cast<const uint16_t*>(out.data()), out.size() / 2})
-              : all_finite_floats({reinterpret_cast<const float*>(out.data()), out.size() / 4});
-    if (!finite) {
-      throw UserError(
-          "{}: video '{}' has a value that is not finite (infinite or NaN); extract its "
-          "features again",
-          file_.path(), video.name);
-    }
+    require_finite_frames(out, half_, fmt::format("{}: video '{}'", file_.path(), video.name));
   }
 
  private:
@@ -161,6 +152,7 @@ void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& v
 }
 
 void write(const FeatureSource& source, const OutputPlace& place, int64_t num_shards, bool force) {
+  for (const std::string& note : source.notes) std::cerr << note << "\n";
   int64_t total = 0;
   for (const VideoFrames& video : source.videos) {
     total += video.num_frames * kFeatureDim * (source.half ? 2 : 4);
@@ -174,9 +166,8 @@ void say_there(const OutputPlace& place) {
   std::cerr << place.shown << " is there already, made from this file: nothing to do\n";
 }
 
-void convert_npy(const std::string& path, const OutputPlace& place, int64_t num_shards,
-                 bool force) {
-  const FeatureSource source = npy_source(path);
+void convert_source(const FeatureSource& source, const OutputPlace& place, int64_t num_shards,
+                    bool force) {
   if (!force && is_there(place.path, source.identity, num_shards)) return say_there(place);
   write(source, place, num_shards, force);
 }
@@ -184,18 +175,26 @@ void convert_npy(const std::string& path, const OutputPlace& place, int64_t num_
 void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
   // Refuses before the work what is no feature set; is_there() tells one set from another.
   const auto place = output_place(folder, feature_set_product(), /*replace=*/true, {path});
-  if (std::filesystem::is_directory(path)) return convert_npy(path, place, num_shards, force);
+  if (std::filesystem::is_directory(path)) {
+    return convert_source(npy_source(path), place, num_shards, force);
+  }
+  if (is_hdf5_file(path)) return convert_source(hdf5_source(path), place, num_shards, force);
   const PthFile file(path);
-  const auto videos = file.tensors();
-  if (videos.empty()) throw UserError("{}: there are no videos in it", path);
-  for (const PthTensor& video : videos) check_video(file, video);
-  if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
-  verify_shared_storages(file, videos);
+  auto videos = file.tensors();
+  std::vector<std::string> empty;
+  for (const PthTensor& video : videos) {
+    check_video(file, video);
+    if (video.shape[0] == 0) empty.push_back(video.name);
+  }
+  std::erase_if(videos, [](const PthTensor& video) { return video.shape[0] == 0; });
   FeatureSource source;
   source.identity = file.identity();
   source.half = std::ranges::all_of(
       videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
   for (const PthTensor& video : videos) source.videos.push_back({video.name, video.shape[0]});
+  note_left_out(source, empty, path);
+  if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
+  verify_shared_storages(file, videos);
   VideoReader reader(file, source.half);
   source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
   write(source, place, num_shards, force);
@@ -211,6 +210,12 @@ void verify(const std::string& folder) {
 }
 
 void list(const std::string& path) {
+  if (is_hdf5_file(path)) {
+    for (const VideoFrames& video : hdf5_source(path).videos) {
+      std::cout << video.name << "\t" << video.num_frames << "\n";
+    }
+    return;
+  }
   if (std::filesystem::is_regular_file(path)) {
     for (const PthTensor& video : PthFile(path).tensors()) {
       std::cout << video.name << "\t" << (video.shape.empty() ? 0 : video.shape[0]) << "\n";
@@ -226,19 +231,21 @@ void list(const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
-  CLI::App app("Converts video features from .pth to sharded HDF5");
+  CLI::App app("Converts video features to sharded HDF5");
   app.set_version_flag("--version", program_text());
   std::string file, folder, verified, listed;
   int64_t shards = 8;
   bool force = false;
-  app.add_option("FILE", file,
-                 "features: a .pth dict of name -> [frames, 768], or a folder of NAME.npy files");
-  app.add_option("DIR", folder, "feature set to make");
+  add_path(app, "FILE", file,
+           "features: a .pth dict of name -> [frames, 768], a folder of NAME.npy files, or an HDF5 "
+           "file with a dataset a video");
+  add_path(app, "DIR", folder, "feature set to make");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));
   app.add_flag("--force", force, "replace a feature set that is there");
-  app.add_option("--verify", verified, "check every byte of a feature set");
-  app.add_option("--list", listed, "print names and frame counts of a feature set or .pth");
+  add_path(app, "--verify", verified, "check every byte of a feature set");
+  add_path(app, "--list", listed,
+           "print names and frame counts of a feature set, a .pth or an HDF5 file");
   try {
     parse_values(app, argc, argv);
     const bool looks = !verified.empty() || !listed.empty();

@@ -29,6 +29,7 @@ class Run:
     questions: list = field(default_factory=list)  # of the newest evaluation, by qid
     questions_file: str = ""  # the name of the file that they are from
     calibration: dict = field(default_factory=dict)  # calibration.json: what certainties are worth
+    evaluated: str = ""  # what --eval has scored, where that is told and the questions are its
     notes: list = field(default_factory=list)  # what is missing or was left out, in sentences
 
     @property
@@ -41,6 +42,11 @@ class Run:
         if not isinstance(self.build.get("version"), str):
             return "bovila"
         return f"bovila {self.build['version']} (git {self.build.get('git')})"
+
+    @property
+    def is_evaluation(self):
+        """Whether nothing was trained in the folder."""
+        return not self.steps and not self.epochs and (self.folder / "eval.json").exists()
 
     def setting(self, table, key, default=None):
         of_table = self.settings.get(table)
@@ -65,6 +71,8 @@ def read_run(folder):
     run.epochs = read_rows(run, "log.txt", "epoch", "no accuracy by epoch")
     read_questions(run)
     run.calibration = read_calibration(run)
+    if run.is_evaluation:
+        run.evaluated = read_evaluated(run)
     return run
 
 
@@ -110,6 +118,17 @@ def read_build(run):
     except OSError:
         return {}
     return {name: value for name, value in json_object(text).items() if isinstance(value, str)}
+
+
+def read_evaluated(run):
+    """The checkpoint of eval-record.json, which bovila before 0.2 does not write."""
+    try:
+        text = (run.folder / "eval-record.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    of = json_object(text).get("checkpoint")
+    path = of.get("path") if isinstance(of, dict) else None
+    return path if isinstance(path, str) and path else "start values, untrained"
 
 
 def read_rows(run, name, key, without):

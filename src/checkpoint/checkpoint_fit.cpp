@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <iterator>
 #include <optional>
 #include <set>
@@ -22,7 +23,7 @@ constexpr std::string_view kMayChange[] = {
     // Length, and what is only looked at.
     "train.epochs", "data.val_split", "eval.", "output.", "run.", "checkpoint.",
     // What happens when something goes wrong.
-    "train.non_finite", "train.max_skipped_steps",
+    "train.non_finite", "train.max_skipped_steps", "data.max_missing",
     // Where files lie; what is in them is compared by identity.
     "model.llama", "model.tokenizer", "data.folder", "data.features", "train.start",
     // The same numbers in less memory.
@@ -37,6 +38,7 @@ bool is_listed(std::string_view key, std::span<const std::string_view> list) {
 }
 
 std::string to_text(const toml::node& node) {
+  if (const auto* number = node.as_floating_point()) return float_text(number->get());
   std::ostringstream text;
   node.visit([&](const auto& value) { text << value; });
   return text.str();
@@ -102,23 +104,80 @@ Fit compare_identities(const KeyValues& saved, const KeyValues& current) {
 
 namespace {
 
-/// Micro-batches of a step over all ranks; none for a value that no run has written.
-std::optional<int64_t> micro_batches(const std::string& accum_iter, int64_t num_ranks) {
-  int64_t count = 0;
-  const char* end = accum_iter.data() + accum_iter.size();
-  const auto parsed = std::from_chars(accum_iter.data(), end, count);
-  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
-  if (__builtin_mul_overflow(count, num_ranks, &count)) return std::nullopt;
-  return count;
+constexpr const char* kBatchSize = "train.batch_size";
+constexpr const char* kAccumIter = "train.accum_iter";
+constexpr const char* kAqa = "loss.aqa";
+
+/// What a step is made of, by the text of a deck.
+struct StepShape {
+  double questions = 0;  ///< of a step on all ranks
+  double batch_size = 0;
+  double aqa = 0;         ///< its weight
+  bool adds_aqa = false;  ///< over the questions of a micro-batch
+};
+
+double number_of(const KeyValues& values, const KeyValues& defaults, const std::string& key) {
+  const std::string text = value_of(values, defaults, key);
+  double number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  return whole ? number : std::nan("");
 }
 
-/// Fewer ranks with as many more micro-batches form the same micro-batches and steps: that
-/// train.accum_iter may change.
-void allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& fit) {
-  const auto found = std::ranges::find(fit.forbidden, "train.accum_iter", &Difference::key);
+StepShape step_shape(const std::string& deck, int64_t num_ranks) {
+  const KeyValues values = flatten_deck(deck, "a deck");
+  const KeyValues defaults = flatten_deck(to_toml(Config{}), "the default deck");
+  const auto number = [&](const char* key) { return number_of(values, defaults, key); };
+  StepShape shape;
+  shape.batch_size = number(kBatchSize);
+  shape.questions = shape.batch_size * number(kAccumIter) * static_cast<double>(num_ranks);
+  shape.aqa = number(kAqa);
+  shape.adds_aqa = value_of(values, defaults, "loss.aqa_gate") == "true" && shape.aqa > 0 &&
+                   number("loss.edl_mse") > 0;
+  return shape;
+}
+
+/// Moves what leaves steps as they are to `fit.allowed`.
+/// @return what would have to change besides, or "".
+std::string allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& fit) {
+  const auto is_of_steps = [](const Difference& difference) {
+    return difference.key == kBatchSize || difference.key == kAccumIter || difference.key == kAqa;
+  };
+  const auto differs = [&](const char* key) {
+    return std::ranges::count(fit.forbidden, key, &Difference::key) > 0;
+  };
+  if (!differs(kBatchSize) && !differs(kAccumIter)) return "";
+  const StepShape before = step_shape(saved.deck, saved.num_ranks);
+  const StepShape now = step_shape(current.deck, current.num_ranks);
+  if (before.questions != now.questions) return "";  // NaN too: a value that no run has written
+  if (before.adds_aqa != now.adds_aqa) return "";
+  const double aqa = now.adds_aqa ? before.aqa * before.batch_size / now.batch_size : before.aqa;
+  if (std::abs(aqa - now.aqa) > 1e-9 * aqa) {
+    if (!now.adds_aqa) return "";
+    return fmt::format(
+        "\nThe steps have the same questions, but with loss.aqa_gate a micro-batch adds up their "
+        "AQA "
+        "losses: the same steps have loss.aqa = {:.9g}",
+        aqa);
+  }
+  std::ranges::copy_if(fit.forbidden, std::back_inserter(fit.allowed), is_of_steps);
+  std::erase_if(fit.forbidden, is_of_steps);
+  return "";
+}
+
+/// Where prompts have no dialogue to be cut and none is left out, each fits both limits, or the run
+/// ends before it begins: model.max_seq_len may change.
+void allow_other_limit(const TrainState& saved, const RunIdentity& current, Fit& fit) {
+  const auto found = std::ranges::find(fit.forbidden, "model.max_seq_len", &Difference::key);
   if (found == fit.forbidden.end()) return;
-  const auto before = micro_batches(found->saved, saved.num_ranks);
-  if (!before || before != micro_batches(found->current, current.num_ranks)) return;
+  const KeyValues defaults = flatten_deck(to_toml(Config{}), "the default deck");
+  const KeyValues decks[] = {flatten_deck(saved.deck, "the checkpoint's deck.toml"),
+                             flatten_deck(current.deck, "the resolved deck")};
+  for (const char* key : {"data.subtitles", "data.over_long"}) {
+    for (const KeyValues& deck : decks) {
+      if (value_of(deck, defaults, key) != defaults.at(key)) return;
+    }
+  }
   fit.allowed.push_back(std::move(*found));
   fit.forbidden.erase(found);
 }
@@ -128,7 +187,8 @@ void allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& 
 std::vector<Difference> require_fit(const std::string& folder, const TrainState& saved,
                                     const RunIdentity& current) {
   Fit fit = compare_decks(saved.deck, current.deck);
-  allow_same_steps(saved, current, fit);
+  const std::string hint = allow_same_steps(saved, current, fit);
+  allow_other_limit(saved, current, fit);
   Fit contents = compare_identities(saved.identity, current.identity);
   for (auto [from, to] : {std::pair(&contents.allowed, &fit.allowed),
                           std::pair(&contents.forbidden, &fit.forbidden)}) {
@@ -145,9 +205,9 @@ std::vector<Difference> require_fit(const std::string& folder, const TrainState&
   std::string lines;
   for (const Difference& difference : fit.forbidden) lines += "\n  " + difference.text();
   throw UserError(
-      "{}: this checkpoint is of another run:{}\nGive the old values, or start over with --fresh "
+      "{}: this checkpoint is of another run:{}{}\nGive the old values, or start over with --fresh "
       "or another output.folder",
-      folder, lines);
+      folder, lines, hint);
 }
 
 }  // namespace bovila

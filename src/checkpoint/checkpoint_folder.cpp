@@ -140,6 +140,11 @@ Checkpoint resolve_checkpoint(const fs::path& path, const OnSkip& on_skip) {
   if (!fs::exists(folder, ignored)) {
     throw UserError("{}: expected a checkpoint or an output folder, there is none", path.string());
   }
+  if (fs::is_regular_file(folder, ignored)) {
+    throw UserError(
+        "{}: expected a checkpoint's step-... folder or an output folder, this is a file",
+        path.string());
+  }
   if (step_in_name(folder.filename().string()) >= 0 ||
       fs::exists(folder / kManifestName, ignored)) {
     return {folder, load_checkpoint(folder)};

@@ -25,7 +25,13 @@ void CheckpointWriter::submit(TrainState&& state) {
   wait();
   pending_ = std::move(state);
   const auto work = [this] {
-    save(pending_);
+    reason_ = save(pending_);
+    if (reason_) {
+      log::warn(
+          "CHECKPOINT NOT SAVED: step {}: {}. The run goes on and older checkpoints stay; until a "
+          "later one is saved, a kill loses what was computed since them",
+          pending_.step, *reason_);
+    }
     pending_ = {};  // its memory is wanted back before the next one comes
   };
   try {
@@ -35,8 +41,9 @@ void CheckpointWriter::submit(TrainState&& state) {
   }
 }
 
-void CheckpointWriter::wait() {
+std::optional<std::string> CheckpointWriter::wait() {
   if (thread_.joinable()) thread_.join();
+  return reason_;
 }
 
 std::optional<std::string> CheckpointWriter::save_now(const TrainState& state) {
@@ -45,7 +52,6 @@ std::optional<std::string> CheckpointWriter::save_now(const TrainState& state) {
 }
 
 std::optional<std::string> CheckpointWriter::save(const TrainState& state) noexcept {
-  std::string reason;
   try {
     const auto start = std::chrono::steady_clock::now();
     const bool written = save_checkpoint(root_, state);
@@ -56,15 +62,9 @@ std::optional<std::string> CheckpointWriter::save(const TrainState& state) noexc
     remove_old(state.best_step);
     return std::nullopt;
   } catch (const std::exception& error) {
-    reason = error.what();
+    ++num_failures_;
+    return error.what();
   }
-  ++num_failures_;
-  log::warn(
-      "CHECKPOINT NOT SAVED: step {}: {}. Training goes on and older checkpoints stay; until a "
-      "later "
-      "one is saved, a kill loses what was computed since them",
-      state.step, reason);
-  return reason;
 }
 
 void CheckpointWriter::remove_old(int64_t best_step) noexcept {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
@@ -24,6 +25,8 @@ constexpr std::array<std::string_view, 7> kSettings{
 
 std::string to_text(const PickleValue& value) {
   switch (value.kind()) {
+    case PickleKind::kBool:
+      return value.as_bool() ? "true" : "false";
     case PickleKind::kInt:
       return std::to_string(value.as_int());
     case PickleKind::kFloat:
@@ -83,7 +86,14 @@ PublishedContents load_published(const std::string& path, AdapterParameters& par
   }
   for (const PthTensor& tensor : tensors) {
     if (std::ranges::count(parameters.names(), tensor.name, &NamedParameter::name) > 0) {
-      parameters.assign(tensor.name, read(file, tensor));
+      const torch::Tensor values = read(file, tensor);
+      if (!values.isfinite().all().item<bool>()) {
+        throw UserError(
+            "{}: the parameter '{}' holds numbers that are not finite: the training that "
+            "it is of had diverged",
+            path, tensor.name);
+      }
+      parameters.assign(tensor.name, values);
     } else {
       contents.foreign.push_back(tensor.name);
     }
@@ -106,6 +116,48 @@ void report_published(std::string_view doing, const std::string& path,
   }
 }
 
+bool read_origin(const std::string& path, TrainState& state) {
+  const PthFile file(path);
+  const auto text = [&](const PickleValue& value) {
+    return value.kind() == PickleKind::kString ? std::string(value.as_text()) : "";
+  };
+  if (file.root().kind() != PickleKind::kDict) return false;
+  const auto step = file.root().find("step"), deck = file.root().find("deck"),
+             identity = file.root().find("identity");
+  if (!step || step->kind() != PickleKind::kInt || !deck || text(*deck).empty()) return false;
+  state.step = step->as_int();
+  state.deck = text(*deck);
+  if (!identity || identity->kind() != PickleKind::kDict) return true;  // bovila before 0.2
+  for (size_t i = 0; i < identity->size(); ++i) {
+    state.identity[text(identity->key(i))] = text(identity->at(i));
+  }
+  return true;
+}
+
+std::vector<std::string> compare_published_args(const std::string& path, const Config& config) {
+  const PthFile file(path);
+  const auto args =
+      file.root().kind() == PickleKind::kDict ? file.root().find("args") : std::nullopt;
+  std::vector<std::string> texts;
+  if (!args || args->kind() != PickleKind::kObject) return texts;
+  const auto compare = [&](const char* name, const std::string& ours, const std::string& key,
+                           const char* why) {
+    const auto value = args->find(name);
+    if (!value || to_text(*value) == ours) return;
+    texts.push_back(fmt::format("it was trained with {} {}, {} is {} here: {}", name,
+                                to_text(*value), key, ours, why));
+  };
+  compare("dataset", config.data.dataset, "data.dataset", "other questions than it has learned");
+  compare("sub", config.data.subtitles ? "true" : "false", "data.subtitles",
+          "its prompts had dialogues, or these have");
+  compare("max_seq_len", std::to_string(config.model.max_seq_len), "model.max_seq_len",
+          "longer prompts lost their ends there, and dialogues are cut to it");
+  const std::filesystem::path llama = config.model.llama;
+  compare("model", (llama.has_filename() ? llama : llama.parent_path()).filename(), "model.llama",
+          "other weights of the same shapes give answers like guessing");
+  return texts;
+}
+
 std::string to_published(const TrainState& state) {
   c10::impl::GenericDict model(c10::StringType::get(), c10::TensorType::get());
   for (const NamedArray& array : state.arrays) {
@@ -116,6 +168,9 @@ std::string to_published(const TrainState& state) {
   all.insert(kModel, model);
   all.insert("step", state.step);
   all.insert("deck", state.deck);
+  c10::impl::GenericDict identity(c10::StringType::get(), c10::StringType::get());
+  for (const auto& [key, text] : state.identity) identity.insert(key, text);
+  all.insert("identity", identity);
 
   // torch::pickle_save would tag the dicts with their types, which weights_only=True refuses.
   std::string pickle, bytes;

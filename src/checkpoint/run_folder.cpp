@@ -20,13 +20,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_of_a_run(const std::string& name) {
-  constexpr std::string_view kNames[] = {"config.json",     "build.json",       "log.txt",
-                                         "metrics.jsonl",   "timing.jsonl",     "eval.json",
-                                         "questions.jsonl", "calibration.json", "checkpoints"};
-  if (std::ranges::count(kNames, name) > 0 || is_event_file(name)) return true;
-  static const std::regex epoch_file("epoch[0-9]+\\.json");
-  return std::regex_match(name, epoch_file);
+constexpr std::string_view kEvaluation[] = {"eval.json", "eval-record.json"};
+
+bool holds(const fs::path& path, std::string_view text) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return bytes.find(text) != std::string::npos;
+}
+
+/// What tools/report and tools/plot_run have made of a run, and put there unless told otherwise.
+bool is_picture_of_a_run(const fs::path& path) {
+  const std::string name = path.filename();
+  return (name == "report.html" && holds(path, "A run of bovila")) ||
+         (name == "plot.png" && holds(path, "tools/plot_run of bovila"));
+}
+
+bool is_of_a_run(const fs::path& path) {
+  constexpr std::string_view kNames[] = {"config.json",      "build.json",   "log.txt",
+                                         "metrics.jsonl",    "timing.jsonl", "questions.jsonl",
+                                         "calibration.json", "checkpoints"};
+  const std::string name = path.filename();
+  if (std::ranges::count(kNames, name) > 0 || std::ranges::count(kEvaluation, name) > 0)
+    return true;
+  static const std::regex numbered("(epoch|profile-rank)[0-9]+\\.json");
+  return is_event_file(name) || std::regex_match(name, numbered) || is_picture_of_a_run(path);
 }
 
 fs::path unused_previous(const fs::path& folder) {
@@ -39,7 +56,7 @@ fs::path unused_previous(const fs::path& folder) {
 std::optional<fs::path> move_aside(const fs::path& folder) {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder)) {
-    if (is_of_a_run(entry.path().filename().string())) found.push_back(entry.path());
+    if (is_of_a_run(entry.path())) found.push_back(entry.path());
   }
   if (found.empty()) return std::nullopt;
   const fs::path target = unused_previous(folder);
@@ -125,12 +142,26 @@ std::optional<fs::path> move_run_aside(const fs::path& folder) {
   }
 }
 
+fs::path move_evaluation_aside(const fs::path& folder) {
+  try {
+    const fs::path target = unused_previous(folder);
+    fs::create_directory(target);
+    for (const std::string_view name : kEvaluation) {
+      if (fs::exists(folder / name)) rename_durably(folder / name, target / name);
+    }
+    return target;
+  } catch (const fs::filesystem_error& error) {
+    throw ProgramError("{}: the old evaluation cannot be moved aside: {}", folder.string(),
+                       error.what());
+  }
+}
+
 std::optional<Checkpoint> choose_start(const Config& config, const Start& start) {
   const fs::path root = checkpoint_root(config);
   const bool has_checkpoints = !list_checkpoints(root).empty();
   if (start.is_restarted && has_checkpoints && !start.eval) {
     if (start.fresh || !start.resume.empty()) {
-      log::info("this is a restart by Slurm: --fresh and --resume counted for the first start");
+      log::info("this is a restart: --fresh and --resume counted for the first start");
     }
     return find_newest_valid(root, say_skipped);
   }

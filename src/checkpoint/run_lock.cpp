@@ -1,4 +1,4 @@
-// flock() first, what the file says second, the file's heartbeat last.
+// flock() first, what the file says second, the file's heartbeat last. Requests to stop.
 #include "bovila/checkpoint/run_lock.h"
 
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <sstream>
 #include <utility>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/core/system.h"
@@ -26,8 +27,10 @@ namespace {
 namespace fs = std::filesystem;
 using Milliseconds = std::chrono::milliseconds;
 
+constexpr const char* kFile = "run.lock";
 constexpr int kMaxAttempts = 10;
 constexpr int kBeatsToWait = 3;
+constexpr int kLooksPerBeat = 5;  // at requests to stop
 
 /// Who runs in a folder. Texts are empty where unknown.
 struct Holder {
@@ -83,16 +86,25 @@ Holder this_process() {
           to_number(environment("SLURM_RESTART_COUNT"))};
 }
 
-std::string to_json(const Holder& holder) {
+std::string to_line(const Holder& holder) {
   const nlohmann::ordered_json json = {
       {"host", holder.host},   {"pid", holder.pid},       {"started", holder.started},
       {"space", holder.space}, {"slurm_job", holder.job}, {"slurm_restarts", holder.restarts}};
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+std::string request_for(const std::string& holder_line) {
+  return R"({"stop":)" + holder_line + "}\n";
 }
 
 /// A holder without a host for what is no such file, or not yet.
 Holder read_holder(const fs::path& path) {
-  const auto json = nlohmann::json::parse(read_text(path), nullptr, /*allow_exceptions=*/false);
+  const auto json =
+      nlohmann::json::parse(first_line(read_text(path)), nullptr, /*allow_exceptions=*/false);
   try {
     return {json.at("host"),         json.at("pid"),       json.at("started"),
             json.value("space", ""), json.at("slurm_job"), json.at("slurm_restarts")};
@@ -150,14 +162,17 @@ bool is_in_use(const fs::path& path, Kernel kernel, const Holder& holder, const 
   return beats(path, holder, beat);
 }
 
-[[noreturn]] void refuse(const fs::path& path, const Holder& holder) {
+std::string to_text(const Holder& holder) {
   const std::string job = holder.job.empty() ? "" : fmt::format(", Slurm job {}", holder.job);
+  return fmt::format("process {} on {}{}", holder.pid, holder.host, job);
+}
+
+[[noreturn]] void refuse(const fs::path& path, const Holder& holder) {
+  const std::string folder = path.parent_path().string();
   throw UserError(
-      "output.folder {} is in use by another run{}. Wait for its end, stop it, or choose another "
-      "folder with --output; if you know that it is dead, delete {}",
-      path.parent_path().string(),
-      holder.host.empty() ? "" : fmt::format(": process {} on {}{}", holder.pid, holder.host, job),
-      path.string());
+      "output.folder {} is in use by another run{}. Wait for its end, stop it (bovila stop {}), or "
+      "choose another folder with --output; if you know that it is dead, delete {}",
+      folder, holder.host.empty() ? "" : ": " + to_text(holder), folder, path.string());
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* action) {
@@ -194,8 +209,7 @@ int try_to_take(const fs::path& path, const Holder& me, Milliseconds beat) {
   return -1;
 }
 
-void write_holder(int file, const fs::path& path, const Holder& me) {
-  const std::string text = to_json(me);
+void write_holder(int file, const fs::path& path, const std::string& text) {
   const auto size = static_cast<ssize_t>(text.size());
   if (ftruncate(file, 0) != 0 || pwrite(file, text.data(), text.size(), 0) != size) {
     const int reason = errno;
@@ -205,9 +219,27 @@ void write_holder(int file, const fs::path& path, const Holder& me) {
   }
 }
 
+/// Appends the request, for the run of `line` alone.
+void ask_to_stop(const fs::path& path, const Holder& holder, const std::string& line) {
+  const Descriptor file(open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+  if (file.id < 0 && errno == ENOENT) {
+    throw UserError("no run trains in {}: expected the output folder of one, with a file {}",
+                    path.parent_path().string(), kFile);
+  }
+  if (file.id < 0) {
+    throw UserError("{}: cannot be written to: {}", path.string(), system_message(errno));
+  }
+  if (holder.host.empty()) throw UserError("{} is not the lock of a run", path.string());
+  const std::string request = "\n" + request_for(line);
+  if (write(file.id, request.data(), request.size()) != static_cast<ssize_t>(request.size())) {
+    fail(path, "write to it");
+  }
+}
+
 }  // namespace
 
-RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "run.lock") {
+RunLock::RunLock(const fs::path& folder, Milliseconds beat, std::function<void()> on_stop)
+    : path_(folder / kFile), on_stop_(std::move(on_stop)) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw UserError("output.folder {}: {}", folder.string(), error.message());
@@ -218,7 +250,8 @@ RunLock::RunLock(const fs::path& folder, Milliseconds beat) : path_(folder / "ru
   if (descriptor_ < 0) {
     throw ProgramError("{}: other runs come and go too quickly to lock it", path_.string());
   }
-  write_holder(descriptor_, path_, me);
+  holder_ = to_line(me);
+  write_holder(descriptor_, path_, holder_ + "\n");
   heart_ = std::jthread([this, beat](const std::stop_token& stop) { keep_alive(stop, beat); });
 }
 
@@ -238,9 +271,43 @@ void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
-  while (!stop.stop_requested()) {
-    never.wait_for(lock, stop, beat, [] { return false; });
-    futimens(descriptor_, nullptr);
+  bool was_asked = !on_stop_;
+  for (int look = 1; !stop.stop_requested(); ++look) {
+    never.wait_for(lock, stop, beat / kLooksPerBeat, [] { return false; });
+    if (look % kLooksPerBeat == 0) futimens(descriptor_, nullptr);
+    if (was_asked || read_text(path_).find(request_for(holder_)) == std::string::npos) continue;
+    was_asked = true;
+    on_stop_();
+  }
+}
+
+void stop_run(const fs::path& folder, Milliseconds beat) {
+  const fs::path path = folder / kFile;
+  const Holder holder = read_holder(path);
+  const std::string line = first_line(read_text(path));
+  ask_to_stop(path, holder, line);
+  log::info("{} was asked to save its state and end; waiting for that", to_text(holder));
+  if (!holder.job.empty()) {
+    log::info("a job of jobs/ goes back into the queue then: scancel {} keeps it from that",
+              holder.job);
+  }
+  const auto is_held = [&] { return read_text(path).starts_with(line); };
+  auto seen = time_of(path);
+  auto since = std::chrono::steady_clock::now();
+  while (is_held()) {
+    std::this_thread::sleep_for(beat / 10);
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto time = time_of(path); time != seen) {
+      seen = time;
+      since = now;
+    }
+    if (now - since > kBeatsToWait * beat && is_held()) {
+      throw UserError(
+          "{} does not answer: its {} has shown no sign of life for {:.0f} s. Killed, it left that "
+          "file, and the next start takes the folder over",
+          to_text(holder), path.string(),
+          std::chrono::duration<double>(kBeatsToWait * beat).count());
+    }
   }
 }
 

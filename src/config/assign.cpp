@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sstream>
+#include <cctype>
 
 #include "bovila/config/dump.h"
 #include "bovila/config/problems.h"
@@ -95,7 +95,9 @@ std::string guess(const Key& key, const toml::node& node, Config& config) {
         }
       },
       key.field(config));
-  const std::string_view word = nearest(*value, words);
+  std::string lower = *value;
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string_view word = nearest(lower, words);
   return word.empty() ? "" : fmt::format("; did you mean \"{}\"?", word);
 }
 
@@ -106,10 +108,7 @@ std::string describe(const toml::node& node) {
   if (const auto* number = node.as_integer()) return fmt::format("integer {}", number->get());
   if (const auto* flag = node.as_boolean()) return fmt::format("boolean {}", flag->get());
   if (const auto* number = node.as_floating_point()) {
-    const toml::value<double>& value = *number;
-    std::ostringstream text;
-    text << value;
-    return fmt::format("float {}", text.str());
+    return fmt::format("float {}", float_text(number->get()));
   }
   return node.is_array() ? "an array" : node.is_table() ? "a table" : "a date or time";
 }

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -29,6 +30,35 @@ std::string_view trim(std::string_view text) {
   const size_t first = text.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return "";
   return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
+}
+
+/// Line `number`, from 1, of a text.
+std::string_view line_of(std::string_view text, uint32_t number) {
+  for (; number > 1 && !text.empty(); --number) {
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+/// The end of a message about a line that is not TOML: what it probably lacks.
+std::string toml_hint(std::string_view line) {
+  for (const char* quote : {"\xe2\x80\x9c", "\xe2\x80\x9d", "\xe2\x80\x98", "\xe2\x80\x99"}) {
+    if (line.find(quote) != std::string_view::npos) {
+      return fmt::format("; {} is a quote of printed text, TOML's are \" and '", quote);
+    }
+  }
+  const size_t equals = line.find('=');
+  if (equals == std::string_view::npos) return "";
+  const auto key = trim(line.substr(0, equals));
+  auto value = trim(line.substr(equals + 1));
+  if (!value.empty() && value.back() == '\r') value = trim(value.substr(0, value.size() - 1));
+  const auto is_word = [](unsigned char c) { return c >= 0x80 || std::isalnum(c) != 0; };
+  const bool looks_bare = !value.empty() &&
+                          (is_word(value.front()) || std::string_view("/.~$").find(value.front()) !=
+                                                         std::string_view::npos) &&
+                          value.find_first_of("\"'#[]{}") == std::string_view::npos;
+  if (!looks_bare) return "";
+  return fmt::format("; a text needs quotes: {} = \"{}\"", key, value);
 }
 
 /// The end of a message about an unknown key: which known one was probably meant.
@@ -67,7 +97,9 @@ class Reader {
     try {
       read_root(parse_toml(text, origins_.source));
     } catch (const toml::parse_error& error) {
-      problems_.add(place_at(error.source()), fmt::format("not TOML: {}", error.description()));
+      const Place place = place_at(error.source());
+      problems_.add(place, fmt::format("not TOML: {}{}", error.description(),
+                                       toml_hint(line_of(text, place.line))));
       problems_.throw_if_any();
     }
   }
@@ -80,6 +112,7 @@ class Reader {
     const std::string_view value = trim(std::string_view(assignment).substr(equals + 1));
     const Key* key = find_key(path);
     if (key == nullptr) return problems_.add(place, unknown_path(path));
+    overridden_.emplace(key->path);
     read_override_value(*key, value, place);
   }
 
@@ -87,11 +120,16 @@ class Reader {
   void check(bool with_files) {
     check_required();
     check_rules(config_, origins_, problems_);
+    if (with_files) expand_paths(config_, origins_, problems_);
     if (with_files) check_files(config_, origins_, problems_);
     problems_.throw_if_any();
   }
 
-  const Config& config() const { return config_; }
+  Deck deck() const {
+    Deck::Keys given;
+    for (const auto& [path, place] : origins_.places) given.emplace(path);
+    return {config_, to_toml(config_), find_warnings(config_), std::move(given), overridden_};
+  }
 
  private:
   Place place_at(const toml::source_region& region) const {
@@ -153,6 +191,9 @@ class Reader {
   }
 
   static std::string unknown_path(std::string_view path) {
+    if (const Key* key = find_key_of_option(path)) {
+      return fmt::format("unknown key '{}'; did you mean '{}'?", path, key->path);
+    }
     std::vector<std::string_view> paths;
     for (const Key& key : keys()) paths.push_back(key.path);
     const auto near = nearest(path, paths);
@@ -177,6 +218,7 @@ class Reader {
   }
 
   Config config_;
+  Deck::Keys overridden_;
   Origins origins_;
   Problems problems_;
   std::map<std::string, Place, std::less<>> table_places_;
@@ -188,7 +230,7 @@ Deck parse(std::string_view text, const std::string& source,
   reader.read_text(text);
   for (const std::string& assignment : overrides) reader.read_override(assignment);
   reader.check(with_files);
-  return {reader.config(), to_toml(reader.config()), find_warnings(reader.config())};
+  return reader.deck();
 }
 
 /// The whole file; pipes are welcome, so its size is not asked for beforehand.

@@ -10,12 +10,6 @@
 namespace bovila {
 namespace {
 
-/// A number that TOML reads as a float, not as an integer.
-std::string float_text(double value) {
-  const std::string text = fmt::format("{}", value);
-  return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
-}
-
 template <typename T>
 std::string to_text(const T& value) {
   if constexpr (std::is_same_v<T, std::string>) {
@@ -54,6 +48,11 @@ nlohmann::ordered_json to_json_value(const std::optional<T>& value) {
 }
 
 }  // namespace
+
+std::string float_text(double value) {
+  const std::string text = fmt::format("{}", value);
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;  // not nan, inf
+}
 
 std::string quote(std::string_view text) {
   std::string quoted = "\"";

@@ -38,11 +38,16 @@ constexpr auto kDatasetNames = [] {
   return names;
 }();
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr Range kCount{1, 1e6};  // the upper end keeps products of counts far from overflow
+// Upper ends are what some machine can bear, and what arithmetic can: products of counts stay in 64
+// bits, times in nanoseconds do too. What a machine cannot bear of several keys together is judged
+// where its size is known (train/training_plan.h).
+constexpr Range kCount{1, 1e6};
 constexpr Range kCountOrZero{0, 1e6};
-constexpr Range kPositive{0, kInfinity, true};
-constexpr Range kNotNegative{0};
+constexpr Range kBatch{1, 65536};
+constexpr Range kRate{0, 100, true};  // a step of AdamW moves a parameter by about so much
+constexpr Range kWeight{0, 1e6};
+constexpr Range kMinutes{0, 1e7};  // 19 years
+constexpr Range kSeed{0};
 
 // A macro for the member's text: the name in the deck cannot differ from the member's.
 #define KEY(member, ...)                                                                \
@@ -59,22 +64,22 @@ constexpr Key kKeys[] = {
         .doc = "tokenizer file; \"\" = tokenizer.model or tokenizer.json in model.llama or beside that folder"),
     KEY(model.precision,
         .doc = "compute type of the frozen LLaMA, auto: bf16 on a GPU, fp32 on the CPU; trained parameters are always fp32"),
-    KEY(model.max_feats, .range = kCount, .unit = "frames",
+    KEY(model.max_feats, .range = {1, 10000}, .unit = "frames",
         .doc = "frames sampled from a clip, each one video token of the prompt",
         .published = "max_feats"),
     KEY(model.max_seq_len, .range = kCount, .unit = "tokens",
         .doc = "longest prompt; see data.over_long", .published = "max_seq_len"),
-    KEY(model.adapter_len, .range = kCount, .unit = "slots",
+    KEY(model.adapter_len, .range = {1, 10000}, .unit = "slots",
         .doc = "adapter prompts a layer", .published = "adapter_len"),
-    KEY(model.adapter_layers, .range = kCountOrZero, .unit = "layers",
+    KEY(model.adapter_layers, .range = {0, 1000}, .unit = "layers",
         .doc = "how many of LLaMA's last layers are adapted, 0 = all; all layers run",
         .published = "adapter_layer"),
-    KEY(model.attention_bias,
+    KEY(model.attention_bias, .range = {-1000, 1000},
         .doc = "gate2, the extra attention on video tokens, starts at minus this",
         .published = "bias"),
-    KEY(model.init_std, .range = kPositive,
+    KEY(model.init_std, .range = {0, 1000, true},
         .doc = "standard deviation of the start values of adapter_query and temporal_emb; published: 1"),
-    KEY(model.scale_proj_seed, .range = kNotNegative,
+    KEY(model.scale_proj_seed, .range = kSeed,
         .doc = "start values of scale_proj follow from it, not set: from train.seed, as published; see below"),
     KEY(model.recompute_activations,
         .doc = "keep each layer's input only and compute the layer again in the backward pass"),
@@ -89,51 +94,55 @@ constexpr Key kKeys[] = {
     KEY(data.val_split, .doc = "split that is evaluated"),
     KEY(data.subtitles, .doc = "put the clip's dialogue into the prompt; vlep and tvqa only",
         .published = "sub"),
+    KEY(data.shuffle_options,
+        .doc = "each question's options get letters by chance, the same in every epoch and evaluation; false is as published"),
     KEY(data.over_long,
-        .doc = "a prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+        .doc = "a training prompt that stays longer than model.max_seq_len: stop, or skip and count it"),
+    KEY(data.max_missing, .range = {0, 1},
+        .doc = "share of a split's videos that may have no features; zeros stand for those, more are an error"),
 
     KEY(train.start, .text = Text::kFile,
         .doc = ".pth with trained parameters that a new run starts from, published or by tools/ckpt2pth; \"\" = random start values"),
     KEY(train.epochs, .range = kCount, .unit = "epochs", .doc = "length of the training",
         .published = "epochs"),
-    KEY(train.batch_size, .range = kCount, .unit = "questions",
+    KEY(train.batch_size, .range = kBatch, .unit = "questions",
         .doc = "questions of a rank in one micro-batch", .published = "batch_size"),
-    KEY(train.accum_iter, .range = kCount, .unit = "micro-batches",
+    KEY(train.accum_iter, .range = kBatch, .unit = "micro-batches",
         .doc = "micro-batches of one optimizer step", .published = "accum_iter"),
-    KEY(train.blr, .range = kPositive,
+    KEY(train.blr, .range = kRate,
         .doc = "lr for 256 questions a step: lr = blr * batch_size * accum_iter * ranks / 256",
         .published = "blr"),
-    KEY(train.lr, .range = kPositive, .doc = "peak learning rate; overrides train.blr",
+    KEY(train.lr, .range = kRate, .doc = "peak learning rate; overrides train.blr",
         .published = "lr"),
-    KEY(train.visual_lr_scale, .range = kNotNegative,
+    KEY(train.visual_lr_scale, .range = {0, 1000},
         .doc = "visual_proj's learning rate in units of the others'; published: 1; 0 = it stays as it starts"),
-    KEY(train.min_lr, .range = kNotNegative, .doc = "learning rate at the end of the cosine",
+    KEY(train.min_lr, .range = {0, 100}, .doc = "learning rate at the end of the cosine",
         .published = "min_lr"),
-    KEY(train.warmup_epochs, .range = kNotNegative, .unit = "epochs",
+    KEY(train.warmup_epochs, .range = kCountOrZero, .unit = "epochs",
         .doc = "linear warm-up from 0; less than train.epochs, fractions allowed",
         .published = "warmup_epochs"),
-    KEY(train.weight_decay, .range = kNotNegative,
+    KEY(train.weight_decay, .range = {0, 1000},
         .doc = "AdamW's, on parameters with two or more dimensions", .published = "weight_decay"),
-    KEY(train.clip_norm, .range = kNotNegative,
+    KEY(train.clip_norm, .range = {0, 1e9},
         .doc = "a longer gradient is scaled down to this norm, 0 = never, as published"),
     KEY(train.non_finite,
         .doc = "a step whose loss or gradient is not finite: stop, or skip and count it"),
     KEY(train.max_skipped_steps, .range = kCount, .unit = "steps",
         .doc = "with non_finite = \"skip\": so many in a row are skipped, one more stops the run"),
-    KEY(train.seed, .range = kNotNegative,
+    KEY(train.seed, .range = kSeed,
         .doc = "start values, order of the questions and Gumbel noise follow from it",
         .published = "seed"),
 
-    KEY(loss.vaq, .range = kNotNegative,
+    KEY(loss.vaq, .range = kWeight,
         .doc = "weight of asking the question from video and answer; 0 leaves the pass out",
         .published = "vaq"),
-    KEY(loss.aqa, .range = kNotNegative,
+    KEY(loss.aqa, .range = kWeight,
         .doc = "weight of answering the self-made question; 0 leaves the pass out",
         .published = "aqa"),
-    KEY(loss.edl_mse, .range = kNotNegative,
+    KEY(loss.edl_mse, .range = kWeight,
         .doc = "weight of the evidential squared error; 0 = plain cross-entropy, no EDL term",
         .published = "edl_mse"),
-    KEY(loss.edl_reg, .range = kNotNegative, .doc = "weight of the evidential regulariser",
+    KEY(loss.edl_reg, .range = kWeight, .doc = "weight of the evidential regulariser",
         .published = "edl_reg"),
     KEY(loss.aqa_gate, .doc = "weigh each self-made question by 1 - uncertainty",
         .published = "aqa_gate"),
@@ -141,11 +150,11 @@ constexpr Key kKeys[] = {
         .doc = "self-made questions keep their first token; false is as published"),
     KEY(loss.train_scale_proj,
         .doc = "train the evidence scale; false, frozen at its random start, is as published"),
-    KEY(loss.tokens_at_once, .range = kNotNegative, .unit = "tokens",
+    KEY(loss.tokens_at_once, .range = kCountOrZero, .unit = "tokens",
         .doc = "VAQ and AQA prompts of a micro-batch computed at once: less needs less memory; "
                "0 = all"),
 
-    KEY(eval.batch_size, .range = kCount, .unit = "questions",
+    KEY(eval.batch_size, .range = kBatch, .unit = "questions",
         .doc = "questions of a rank in one forward pass"),
     KEY(eval.ask, .doc = "also write down the question that the model asks itself, one pass more"),
 
@@ -154,24 +163,24 @@ constexpr Key kKeys[] = {
     KEY(run.deterministic,
         .doc = "the same bits from the same run on GPUs too: slower algorithms, fixed NCCL algorithm"),
     KEY(run.tf32, .doc = "fp32 products on GPUs may round their factors to 10 bits"),
-    KEY(run.threads_per_rank, .range = kCountOrZero, .unit = "threads",
+    KEY(run.threads_per_rank, .range = {0, 1024}, .unit = "threads",
         .doc = "0 = the node's cores shared out among its ranks"),
-    KEY(run.prefetch_batches, .range = kCount, .unit = "batches",
+    KEY(run.prefetch_batches, .range = {1, 1000}, .unit = "batches",
         .doc = "batches read and tokenised ahead of the step"),
-    KEY(run.collective_timeout_s, .range = kPositive, .unit = "seconds",
+    KEY(run.collective_timeout_s, .range = {0, 1e8, true}, .unit = "seconds",
         .doc = "longest wait for the other ranks before a rank gives up"),
     KEY(run.stop_signals, .words = kStopSignals,
         .doc = "signals that mean: save a checkpoint and end with exit code 75"),
-    KEY(run.time_limit_minutes, .range = kNotNegative, .unit = "minutes",
+    KEY(run.time_limit_minutes, .range = kMinutes, .unit = "minutes",
         .doc = "the run stops itself in time for this limit; 0 = only for the Slurm job's own"),
-    KEY(run.stop_before_limit_s, .range = kNotNegative, .unit = "seconds",
+    KEY(run.stop_before_limit_s, .range = {0, 1e6}, .unit = "seconds",
         .doc = "how long before a time limit it stops: one micro-step and a checkpoint must fit"),
-    KEY(run.profile_steps, .range = kCountOrZero, .unit = "steps",
+    KEY(run.profile_steps, .range = {0, 1000}, .unit = "steps",
         .doc = "so many steps are traced into output.folder/profile-rankN.json, from the third on"),
 
     KEY(checkpoint.every_steps, .range = kCountOrZero, .unit = "steps",
         .doc = "optimizer steps between two checkpoints, 0 = not by steps"),
-    KEY(checkpoint.every_minutes, .range = kNotNegative, .unit = "minutes",
+    KEY(checkpoint.every_minutes, .range = kMinutes, .unit = "minutes",
         .doc = "time between two checkpoints, 0 = not by time"),
     KEY(checkpoint.keep, .range = {2, 1e6}, .unit = "checkpoints",
         .doc = "newest checkpoints that are kept; the best is kept besides"),
@@ -232,6 +241,15 @@ const Key* find_key(std::string_view path) {
   return found == std::end(kKeys) ? nullptr : found;
 }
 
+const Key* find_key_of_option(std::string_view option) {
+  std::string name(option);
+  std::ranges::replace(name, '-', '_');
+  const auto published = std::ranges::find(kKeys, std::string_view(name), &Key::published);
+  if (!name.empty() && published != std::end(kKeys)) return published;
+  const auto named = std::ranges::find(kKeys, std::string_view(name), &Key::name);
+  return named == std::end(kKeys) ? nullptr : named;
+}
+
 std::string type_text(const Key& key) {
   return with_default(key, []<typename T>(T*) -> std::string {
     if constexpr (std::is_same_v<T, bool>) return "boolean";
@@ -268,12 +286,12 @@ std::string range_text(const Key& key) {
       return fmt::format("each of {}", fmt::join(key.words, ", "));
     } else if constexpr (std::is_same_v<T, std::string>) {
       return key.text == Text::kWord ? "not empty" : key.text == Text::kFile ? "file" : "folder";
+    } else if (key.range.open) {
+      return fmt::format("> {}, <= {}", key.range.low, int64_t(key.range.high));
     } else if (std::isfinite(key.range.high)) {
       return fmt::format("{} .. {}", int64_t(key.range.low), int64_t(key.range.high));
-    } else if (std::isfinite(key.range.low)) {
-      return fmt::format("{} {}", key.range.open ? ">" : ">=", key.range.low);
     } else {
-      return "finite";
+      return fmt::format(">= {}", key.range.low);
     }
   });
 }

@@ -1,14 +1,20 @@
 // Rules between keys as a table, and the checks that touch the file system.
 #include "bovila/config/validate.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 
 #include "bovila/config/keys.h"
+#include "bovila/core/error.h"
+#include "bovila/core/path.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -87,7 +93,11 @@ std::string new_folder_problem(const Key& key, const std::string& path) {
     above = above.parent_path();
   }
   if (error) return fmt::format("cannot look at '{}' of {}: {}", path, key.path, error.message());
-  if (fs::is_directory(above, error)) return "";
+  if (fs::is_directory(above, error)) {
+    if (faccessat(AT_FDCWD, above.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return "";
+    return fmt::format("'{}' of {} cannot be written: '{}': {}", path, key.path, above.string(),
+                       system_message(errno));
+  }
   return fmt::format("'{}' of {} cannot be a folder: '{}' is a file", path, key.path,
                      above.string());
 }
@@ -122,7 +132,26 @@ std::vector<std::string> find_warnings(const Config& config) {
                     "choose other weights",
                     loss.edl_mse, loss.edl_reg));
   }
+  if (config.data.train_split == config.data.val_split) {
+    warnings.push_back(fmt::format(
+        "data.train_split and data.val_split are both \"{}\": a training's accuracy is that of "
+        "questions that it was trained on",
+        config.data.val_split));
+  }
   return warnings;
+}
+
+void expand_paths(Config& config, Origins& origins, Problems& problems) {
+  for (const Key& key : keys()) {
+    if (key.text == Text::kWord) continue;
+    std::string& path = *std::get<std::string*>(key.field(config));
+    try {
+      path = expand_path(path);
+    } catch (const UserError& error) {
+      problems.add(origins.place_of(key.path), fmt::format("{}: {}", key.path, error.what()));
+      origins.refused.insert(key.path);
+    }
+  }
 }
 
 void check_files(const Config& config, const Origins& origins, Problems& problems) {

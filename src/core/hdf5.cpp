@@ -139,6 +139,27 @@ std::vector<std::string> list(hid_t where, const std::string& path) {
   return names;
 }
 
+std::vector<std::string> list_datasets(hid_t where) {
+  const Lock lock;
+  const std::string what = place(where, "/");
+  std::vector<std::string> links;
+  const auto collect = [](hid_t, const char* link, const H5L_info_t* info, void* out) -> herr_t {
+    if (info->type == H5L_TYPE_HARD)
+      static_cast<std::vector<std::string>*>(out)->emplace_back(link);
+    return 0;
+  };
+  if (H5Lvisit(where, H5_INDEX_NAME, H5_ITER_INC, collect, &links) < 0) {
+    throw UserError("{}: its contents cannot be listed ({})", what, reason());
+  }
+  std::erase_if(links, [&](const std::string& link) {
+    const hid_t id = H5Oopen(where, link.c_str(), H5P_DEFAULT);
+    if (id < 0) throw UserError("{}: '{}' cannot be opened ({})", what, link, reason());
+    const Handle object(id, H5Oclose);
+    return H5Iget_type(id) != H5I_DATASET;
+  });
+  return links;
+}
+
 DatasetInfo describe(hid_t where, const std::string& path) {
   const Lock lock;
   const std::string what = place(where, path);

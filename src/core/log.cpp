@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include "bovila/core/live_line.h"
+
 namespace bovila {
 
 void set_up_log(int rank) {
@@ -20,6 +22,7 @@ void set_up_log(int rank) {
 }
 
 void log::write(Level level, const std::string& message) {
+  const live_line::Above above;
   switch (level) {
     case Level::kInfo:
       return spdlog::info("{}", message);

@@ -1,4 +1,4 @@
-// strerror_r() in GNU's form, gethostname() and getenv().
+// strerror_r() in GNU's form, gethostname(), sysconf() and getenv().
 #include "bovila/core/system.h"
 
 #include <unistd.h>
@@ -18,6 +18,14 @@ std::string system_message(int error_number) {
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return gethostname(name.data(), HOST_NAME_MAX) == 0 ? name.data() : "unknown";
+}
+
+double machine_memory() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+int machine_cores() {
+  return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 std::string environment(const char* name) {

@@ -11,12 +11,10 @@
 
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
-#include "bovila/data/clip.h"
+#include "bovila/data/prompt_limits.h"
 
 namespace bovila {
 namespace {
-
-constexpr size_t kMaxNamedVideos = 5;
 
 struct Length {
   int64_t tokens = 0;
@@ -59,7 +57,7 @@ void add_lengths(DataReport& report, std::span<const Sample> samples,
   for (size_t i = 0; i < samples.size(); ++i) {
     const auto& [tokens, cut] = lengths[i];
     sorted.push_back(tokens);
-    report.num_over_long += tokens > report.max_seq_len ? 1 : 0;
+    if (tokens > report.max_seq_len) report.over_long.push_back(tokens);
     report.num_cut += cut ? 1 : 0;
     if (tokens <= report.max_length) continue;
     report.max_length = tokens;
@@ -74,7 +72,7 @@ void add_lengths(DataReport& report, std::span<const Sample> samples,
 
 DataReport make_data_report(const std::string& split, std::span<const Sample> samples,
                             const PromptBuilder& prompts, const FeatureStore* features,
-                            int64_t max_seq_len, int num_threads) {
+                            bool subtitles, int64_t max_seq_len, int num_threads) {
   BOVILA_CHECK(!samples.empty(), "split {}", split);
   DataReport report;
   report.split = split;
@@ -85,7 +83,8 @@ DataReport make_data_report(const std::string& split, std::span<const Sample> sa
   std::set<std::string_view> videos;
   for (const Sample& sample : samples) videos.insert(sample.video_id);
   report.num_videos = std::ssize(videos);
-  if (features != nullptr) report.missing = find_missing_videos(*features, samples);
+  report.right = right_letters(samples);
+  report.coverage = measure_coverage(split, samples, features, subtitles);
   add_lengths(report, samples, measure_all(samples, prompts, num_threads));
   return report;
 }
@@ -98,25 +97,22 @@ std::vector<std::string> format_report(const DataReport& report) {
   add(fmt::format("{} with {} options about {}{}", counted(report.num_questions, "question"),
                   report.num_options, counted(report.num_videos, "video"),
                   report.answers_hidden ? "; the answers are hidden" : ""));
-  if (!report.missing.empty()) {
-    const auto named =
-        std::span(report.missing).first(std::min(report.missing.size(), kMaxNamedVideos));
-    const bool is_one = report.missing.size() == 1;
-    add(fmt::format("{} {} no features, zeros stand for {}: {}{}",
-                    counted(report.missing.size(), "video"), is_one ? "has" : "have",
-                    is_one ? "it" : "them", fmt::join(named, ", "),
-                    named.size() < report.missing.size() ? ", ..." : ""));
-  }
+  if (!report.answers_hidden) add("right answers: " + report.right.text());
+  if (const std::string warning = lopsided_text(report.right); !warning.empty()) add(warning);
+  for (const std::string& gap : gaps_text(report.coverage)) add(gap);
   add(fmt::format("prompts of {} / {} / {} tokens (min / median / max); max_seq_len is {}",
                   report.min_length, report.median_length, report.max_length, report.max_seq_len));
   if (report.num_cut > 0)
     add(counted(report.num_cut, "dialogue") + (report.num_cut == 1 ? " is" : " are") +
         " cut to fit");
-  add(report.num_over_long == 0
-          ? "no prompt is over-long"
-          : fmt::format("{} {} over-long; the longest is that of question {}",
-                        counted(report.num_over_long, "prompt"),
-                        report.num_over_long == 1 ? "is" : "are", report.longest_question));
+  if (report.over_long.empty()) {
+    add("no prompt is over-long");
+  } else {
+    add(fmt::format("{} {} over-long; the longest is that of question {}; {}",
+                    counted(report.over_long.size(), "prompt"),
+                    report.over_long.size() == 1 ? "is" : "are", report.longest_question,
+                    limits_text(report.over_long, report.max_seq_len)));
+  }
   return lines;
 }
 

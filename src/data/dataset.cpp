@@ -5,6 +5,7 @@
 
 #include "bovila/data/annotations.h"
 #include "bovila/data/clip.h"
+#include "bovila/data/option_order.h"
 
 namespace bovila {
 namespace {
@@ -35,7 +36,11 @@ Dataset::Dataset(const Config& config, const std::string& split, const FeatureSt
       features_(features),
       prompts_(tokenizer, config.model.max_feats, config.model.max_seq_len),
       max_feats_(config.model.max_feats),
-      max_seq_len_(config.model.max_seq_len) {}
+      max_seq_len_(config.model.max_seq_len) {
+  if (config.data.shuffle_options) {
+    shuffle_options(samples_, static_cast<uint64_t>(config.train.seed));
+  }
+}
 
 Example Dataset::example(int64_t row) const {
   const Sample& question = sample(row);

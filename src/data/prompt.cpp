@@ -20,14 +20,15 @@ std::string instruction(const Sample& sample, std::string_view wanted, std::stri
 
 std::string choices(const Sample& sample) {
   std::string text = "Choices: \n";
-  for (size_t i = 0; i < sample.options.size(); ++i) {
-    text += fmt::format("({}) {}\n", static_cast<char>('A' + i), sample.options[i]);
+  for (int place = 0; place < std::ssize(sample.options); ++place) {
+    text += fmt::format("({}) {}\n", static_cast<char>('A' + place),
+                        sample.options[static_cast<size_t>(sample.option_at(place))]);
   }
   return text;
 }
 
-std::string letter(int option) {
-  return fmt::format(" ({})", static_cast<char>('A' + option));
+std::string letter(const Sample& sample, int option) {
+  return fmt::format(" ({})", static_cast<char>('A' + sample.place_of(option)));
 }
 
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
@@ -43,7 +44,7 @@ Prompt PromptBuilder::vqa(const Sample& sample, int option) const {
   text += choices(sample);
   text += kAnswer;
   const auto label = static_cast<int64_t>(text.size());
-  text += letter(option);
+  text += letter(sample, option);
 
   const Encoding rest = tokenizer_.encode(text);
   Prompt prompt = assemble(sample, instruction(sample, "answer", "question"), rest);
@@ -59,7 +60,7 @@ Prompt PromptBuilder::vaq(const Sample& sample) const {
   BOVILA_CHECK(sample.answer.has_value(), "question {} hides its answer", sample.question_id);
   std::string text = choices(sample);
   text += kAnswer;
-  text += letter(*sample.answer);
+  text += letter(sample, *sample.answer);
   text += fmt::format("\n{}", kQuestion);
   const auto label = static_cast<int64_t>(text.size());
   text += fmt::format(" {}", sample.question);

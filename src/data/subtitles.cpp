@@ -1,7 +1,5 @@
-// An .srt is read by its time lines: they are the one part that every such file gets right.
+// An .srt or .vtt is read by its time lines: they are the one part that every such file gets right.
 #include "bovila/data/subtitles.h"
-
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,9 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <span>
 #include <sstream>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
@@ -22,7 +20,6 @@
 namespace bovila {
 namespace {
 
-constexpr size_t kMaxNamedFiles = 5;
 constexpr double kMaxCueSeconds = 1e7;
 
 std::vector<std::string_view> split_lines(std::string_view text) {
@@ -52,20 +49,22 @@ bool take(std::string_view& text, char c) {
   return true;
 }
 
-/// Takes "h:m:s" and a fraction after a comma or a point; the seconds within the hour.
+/// Takes "h:m:s" or "m:s" and a fraction after a comma or a point; the seconds within the hour.
 std::optional<int64_t> take_time(std::string_view& text) {
   text = strip(text);
-  const auto hours = take_number(text);
-  if (!hours || !take(text, ':')) return {};
-  const auto minutes = take_number(text);
-  if (!minutes || !take(text, ':')) return {};
-  const auto seconds = take_number(text);
-  if (!seconds) return {};
+  std::optional<int64_t> parts[3];  // hours where there are three
+  size_t count = 0;
+  do {
+    parts[count] = take_number(text);
+    if (!parts[count++]) return {};
+  } while (count < std::size(parts) && take(text, ':'));
+  if (count < 2) return {};
   if (take(text, ',') || take(text, '.')) take_number(text);
-  return (*minutes * 60 + *seconds) % 3600;
+  return (*parts[count - 2] * 60 + *parts[count - 1]) % 3600;
 }
 
-/// "00:00:01,500 --> 00:00:04,000", with anything (a position) behind it.
+/// "00:00:01,500 --> 00:00:04,000", or "00:01.500 --> 00:04.000", with anything (a position) behind
+/// it.
 std::optional<Subtitle> parse_time_line(std::string_view line) {
   if (line.find("-->") == std::string_view::npos) return {};
   const auto start = take_time(line);
@@ -96,7 +95,7 @@ int64_t whole_seconds(const Record& record, const char* key) {
   return 0;
 }
 
-Subtitle read_vlep_subtitle(const Record& record) {
+Subtitle read_subtitle(const Record& record) {
   return {whole_seconds(record, "start"), whole_seconds(record, "end"),
           record.has("text") ? record.text("text") : ""};
 }
@@ -108,10 +107,30 @@ bool in_clip(const Subtitle& subtitle, int64_t start_s, int64_t end_s) {
   return (start >= start_s && end <= end_s) || (start <= start_s && end <= end_s && start_s <= end);
 }
 
-std::vector<Subtitle> parse_srt(std::string_view bytes) {
-  const std::string text = to_valid_utf8(bytes);
-  const std::vector<std::string_view> lines =
-      split_lines(std::string_view(text).substr(text.starts_with("\xEF\xBB\xBF") ? 3 : 0));
+std::string decode_text(std::string_view bytes, TextEncoding& encoding) {
+  encoding = TextEncoding::kUtf8;
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF")) {
+    encoding = TextEncoding::kUtf16;
+    return from_utf16(bytes);
+  }
+  if (bytes.starts_with("\xEF\xBB\xBF")) bytes.remove_prefix(3);
+  std::string text;
+  while (!bytes.empty()) {
+    const std::string_view line = bytes.substr(0, bytes.find('\n') + 1);  // all of it without one
+    const std::string_view part = line.empty() ? bytes : line;
+    bytes.remove_prefix(part.size());
+    if (is_valid_utf8(part)) {
+      text += part;
+    } else {
+      encoding = TextEncoding::kWindows1252;
+      text += from_windows_1252(part);
+    }
+  }
+  return text;
+}
+
+std::vector<Subtitle> parse_srt(std::string_view text) {
+  const std::vector<std::string_view> lines = split_lines(text);
   std::vector<Subtitle> subtitles;
   for (size_t i = 0; i < lines.size();) {
     auto subtitle = parse_time_line(lines[i++]);
@@ -138,33 +157,63 @@ SrtFolder::SrtFolder(std::string folder) : folder_(std::move(folder)) {
 const std::vector<Subtitle>& SrtFolder::of(const std::string& video) {
   BOVILA_CHECK(is_file_name(video), "a video named \"{}\"", video);
   const auto [entry, is_new] = videos_.try_emplace(video);
-  if (!is_new) return entry->second;
-  std::ifstream in(folder_ + "/" + video + ".srt", std::ios::binary);
-  if (!in) missing_.push_back(video);
-  std::ostringstream bytes;
-  if (in) bytes << in.rdbuf();
-  return entry->second = parse_srt(bytes.view());
+  if (is_new) entry->second = read(video);
+  return entry->second;
 }
 
-void SrtFolder::report_missing() const {
-  if (missing_.empty()) return;
-  const auto named = std::span(missing_).first(std::min(missing_.size(), kMaxNamedFiles));
-  log::warn("{}: {} of {} videos have no .srt and so no dialogue: {}{}", folder_, missing_.size(),
-            videos_.size(), fmt::join(named, ", "), named.size() < missing_.size() ? ", ..." : "");
+std::vector<Subtitle> SrtFolder::read(const std::string& video) {
+  for (const char* extension : {".srt", ".vtt"}) {
+    std::ifstream in(folder_ + "/" + video + extension, std::ios::binary);
+    if (!in) continue;
+    std::ostringstream bytes;
+    bytes << in.rdbuf();
+    TextEncoding encoding = TextEncoding::kUtf8;
+    const std::string text = decode_text(bytes.view(), encoding);
+    if (encoding == TextEncoding::kWindows1252) in_windows_1252_.push_back(video);
+    if (encoding == TextEncoding::kUtf16) in_utf16_.push_back(video);
+    auto subtitles = parse_srt(text);
+    if (subtitles.empty() && !strip(text).empty()) without_times_.push_back(video);
+    return subtitles;
+  }
+  missing_.push_back(video);
+  return {};
 }
 
-std::unordered_map<std::string, std::vector<Subtitle>> read_vlep_subtitles(
-    const std::string& path) {
-  std::unordered_map<std::string, std::vector<Subtitle>> videos;
+void SrtFolder::report() const {
+  const auto say = [&](const std::vector<std::string>& videos, std::string_view what) {
+    if (videos.empty()) return;
+    log::warn("{}: {} of {} videos {}: {}", folder_, videos.size(), videos_.size(), what,
+              first_names(videos));
+  };
+  say(missing_, "have no .srt and so no dialogue");
+  say(without_times_, "have subtitles without any time line that is known, and so no dialogue");
+  say(in_windows_1252_, "have subtitles that are not UTF-8, which were read as Windows-1252");
+  say(in_utf16_, "have subtitles in UTF-16");
+}
+
+SubtitleLines::SubtitleLines(const std::string& path) : path_(path) {
   FileProblems problems(path, "line");
   read_json_lines(problems, [&](const Record& record) {
-    std::vector<Subtitle>& subtitles = videos[record.text("vid_name")];
+    std::vector<Subtitle>& subtitles = videos_[record.text("vid_name")];
     for (const Record& entry : record.records("sub")) {
-      subtitles.push_back(read_vlep_subtitle(entry));
+      subtitles.push_back(read_subtitle(entry));
     }
   });
   problems.throw_if_any();
-  return videos;
+}
+
+const std::vector<Subtitle>& SubtitleLines::of(const std::string& video) {
+  static const std::vector<Subtitle> none;
+  const auto found = videos_.find(video);
+  (found == videos_.end() ? missing_ : found_).insert(video);
+  return found == videos_.end() ? none : found->second;
+}
+
+void SubtitleLines::report() const {
+  if (missing_.empty()) return;
+  log::warn("{}: {} of {} videos are not in it and so have no dialogue: {}", path_, missing_.size(),
+            missing_.size() + found_.size(),
+            first_names(std::vector(missing_.begin(), missing_.end())));
 }
 
 }  // namespace bovila

@@ -120,6 +120,9 @@ void check_collectives(Communicator& ranks, torch::Device device, std::ostream& 
   const double all_reduce_factor = 2 * (n - 1) / n;
   std::vector<std::vector<std::string>> table = {
       {"size", "all-reduce", "bus bandwidth", "broadcast", "bus bandwidth"}};
+  const auto bandwidth = [&](const Size& size, double factor, double seconds) {
+    return ranks.size() == 1 ? "-" : bandwidth_text(size.bytes, factor, seconds);
+  };
   double slowest_s = 0;
   int root = 0;
   for (const Size& size : kSizes) {
@@ -132,16 +135,18 @@ void check_collectives(Communicator& ranks, torch::Device device, std::ostream& 
     const double broadcast_s =
         check_and_time(ranks, device, broadcast_probe(ranks, device, size, root));
     slowest_s = std::max(reduce_s, broadcast_s);
-    table.push_back({size.text, time_text(reduce_s),
-                     bandwidth_text(size.bytes, all_reduce_factor, reduce_s),
-                     time_text(broadcast_s), bandwidth_text(size.bytes, 1, broadcast_s)});
+    table.push_back({size.text, time_text(reduce_s), bandwidth(size, all_reduce_factor, reduce_s),
+                     time_text(broadcast_s), bandwidth(size, 1, broadcast_s)});
   }
   if (ranks.rank() != 0) return;
   out << fmt::format("collectives of fp32 on {}, {} rank{}, results exact\n",
                      device.is_cuda() ? "the GPUs by NCCL" : "the CPU by MPI", ranks.size(),
                      ranks.size() == 1 ? "" : "s")
-      << "  bus bandwidth: all-reduce of n ranks 2 (n - 1) / n * bytes / time, broadcast bytes / "
-         "time\n"
+      << (ranks.size() == 1
+              ? "  one rank has nobody to talk to: for bandwidths start more (mpirun -np 2 bovila "
+                "--self-check)\n"
+              : "  bus bandwidth: all-reduce of n ranks 2 (n - 1) / n * bytes / time, broadcast "
+                "bytes / time\n")
       << text_table(table) << std::flush;
 }
 

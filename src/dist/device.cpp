@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
@@ -148,7 +149,9 @@ RankView view_devices(const std::string& host) {
   const cudaError_t status = cudaGetDeviceCount(&number);
   if (status != cudaSuccess) {
     cudaGetLastError();  // it is told here, LibTorch need not find it again
-    view.why_none = cudaGetErrorString(status);
+    // Without any driver CUDA says that the driver is too old.
+    const bool has_driver = std::filesystem::exists("/proc/driver/nvidia/version");
+    view.why_none = has_driver ? cudaGetErrorString(status) : "this machine has no NVIDIA driver";
     return view;
   }
   for (int index = 0; index < number; ++index) {

@@ -1,6 +1,8 @@
 // The cold side of CUDA_CHECK and NCCL_CHECK.
 #include "bovila/dist/gpu_checks.h"
 
+#include <sys/statvfs.h>
+
 #include "bovila/core/error.h"
 
 namespace bovila {
@@ -17,8 +19,22 @@ void check_nccl(ncclResult_t status, const char* call) {
 
 std::string nccl_reason(ncclResult_t status) {
   const std::string detail = ncclGetLastError(nullptr);
-  const char* name = ncclGetErrorString(status);
-  return detail.empty() ? name : fmt::format("{}: {}", name, detail);
+  std::string reason = ncclGetErrorString(status);
+  if (!detail.empty()) reason += ": " + detail;
+  struct statvfs shared {};
+  if (status == ncclSystemError && statvfs("/dev/shm", &shared) == 0) {
+    reason += shared_memory_hint(uint64_t{shared.f_blocks} * shared.f_frsize);
+  }
+  return reason;
+}
+
+std::string shared_memory_hint(uint64_t size) {
+  constexpr uint64_t kEnough = uint64_t{1} << 30;
+  if (size >= kEnough) return "";
+  return fmt::format(
+      "; /dev/shm has {} MB, and NCCL keeps there what ranks of a node share: give a container "
+      "more, as docker run --shm-size=1g or --ipc=host does",
+      size >> 20);
 }
 
 std::string nccl_version() {

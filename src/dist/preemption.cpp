@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "bovila/core/error.h"
 #include "bovila/core/system.h"
@@ -18,13 +20,36 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// A signal handler reaches nothing else.
-std::atomic<int> caught_signal = 0;
+// A signal handler reaches nothing else. The code of a StopReason.
+std::atomic<int> asked_by = 0;
 static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void remember_signal(int signal) {
-  caught_signal.store(signal, std::memory_order_relaxed);
+  asked_by.store(signal, std::memory_order_relaxed);
 }
+
+bool is_ignored(int signal) {
+  struct sigaction present {};
+  return sigaction(signal, nullptr, &present) == 0 && present.sa_handler == SIG_IGN;
+}
+
+/// nohup and its kin: a run that is to outlive its terminal.
+bool must_stay_ignored(int signal) {
+  return signal == SIGHUP && is_ignored(signal);
+}
+
+struct sigaction action_of(void (*handler)(int), int flags) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART | flags;
+  sigemptyset(&action.sa_mask);
+  return action;
+}
+
+// What was in force before catch_stop_signals_early(), for the signals that it caught.
+constexpr int kEarly[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP};
+struct sigaction before_early[std::size(kEarly)];
+bool is_early[std::size(kEarly)];
 
 struct SignalName {
   std::string_view name;
@@ -38,6 +63,7 @@ constexpr SignalName kSignals[] = {
 std::string StopReason::text() const {
   if (code == 0) return "nothing";
   if (code == kTimeLimit) return "its time limit";
+  if (code == kCommand) return "`bovila stop`";
   const char* name = sigabbrev_np(static_cast<int>(code));
   return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", code);
 }
@@ -53,22 +79,36 @@ std::optional<Seconds> time_to_stop(const RunConfig& config, std::string_view sl
   const char* text_end = slurm_end.data() + slurm_end.size();
   const auto parsed = std::from_chars(slurm_end.data(), text_end, end);
   if (parsed.ec == std::errc() && parsed.ptr == text_end && end > 0) {
-    const Seconds until = std::chrono::seconds(end) - now.time_since_epoch();
+    const Seconds until = Seconds(static_cast<double>(end)) - now.time_since_epoch();
     left = left ? std::min(*left, until) : until;
   }
   if (!left) return std::nullopt;
-  const Seconds limit = std::max(*left, Seconds(0));
+  constexpr Seconds kFar(1e9);  // a deadline in nanoseconds has room for it
+  const Seconds limit = std::clamp(*left, Seconds(0), kFar);
   return limit - std::min(Seconds(config.stop_before_limit_s), limit / 2);
 }
 
+extern "C" void catch_stop_signals_early() {
+  const auto action = action_of(remember_signal, 0);
+  for (size_t i = 0; i < std::size(kEarly); ++i) {
+    is_early[i] =
+        !must_stay_ignored(kEarly[i]) && sigaction(kEarly[i], &action, &before_early[i]) == 0;
+  }
+}
+
 Preemption::Preemption() {
-  caught_signal = 0;
+  bool was_early = false;
+  for (size_t i = 0; i < std::size(kEarly); ++i) {
+    if (!std::exchange(is_early[i], false)) continue;
+    before_.emplace(kEarly[i], before_early[i]);
+    was_early = true;
+  }
+  if (!was_early) asked_by = 0;
   set_signals(RunConfig{}.stop_signals);
-  struct sigaction present {};
-  sigaction(SIGINT, nullptr, &present);
-  const bool is_ignored = present.sa_handler == SIG_IGN;  // as a shell does for jobs behind it
-  if (isatty(STDERR_FILENO) != 0 && !is_ignored) {
-    catch_signal(SIGINT, static_cast<int>(SA_RESETHAND));
+  set_action(SIGPIPE, action_of(SIG_IGN, 0));
+  // A shell has jobs behind it ignore INT.
+  if (isatty(STDERR_FILENO) != 0 && !is_ignored(SIGINT)) {
+    set_action(SIGINT, action_of(remember_signal, static_cast<int>(SA_RESETHAND)));
   }
 }
 
@@ -78,11 +118,7 @@ void Preemption::stand_down() {
   deadline_.reset();
 }
 
-void Preemption::catch_signal(int signal, int flags) {
-  struct sigaction action {};
-  action.sa_handler = remember_signal;
-  action.sa_flags = SA_RESTART | flags;
-  sigemptyset(&action.sa_mask);
+void Preemption::set_action(int signal, const struct sigaction& action) {
   struct sigaction old {};
   BOVILA_CHECK(sigaction(signal, &action, &old) == 0, "sigaction({}): {}", signal,
                system_message(errno));
@@ -93,7 +129,9 @@ void Preemption::set_signals(const std::vector<std::string>& names) {
   for (const auto& [name, signal] : kSignals) {
     const bool wanted = std::ranges::count(names, name) > 0;
     const auto caught = before_.find(signal);
-    if (wanted && caught == before_.end()) catch_signal(signal, 0);
+    if (wanted && caught == before_.end() && !must_stay_ignored(signal)) {
+      set_action(signal, action_of(remember_signal, 0));
+    }
     if (!wanted && caught != before_.end()) {
       sigaction(signal, &caught->second, nullptr);
       before_.erase(caught);
@@ -111,8 +149,12 @@ void Preemption::configure(const RunConfig& config) {
   deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(*left);
 }
 
+void Preemption::request(const StopReason& reason) {
+  asked_by.store(static_cast<int>(reason.code), std::memory_order_relaxed);
+}
+
 StopReason Preemption::requested() const {
-  if (const int signal = caught_signal.load(std::memory_order_relaxed)) return {signal};
+  if (const int code = asked_by.load(std::memory_order_relaxed)) return {code};
   const bool is_late = deadline_ && std::chrono::steady_clock::now() >= *deadline_;
   return {is_late ? StopReason::kTimeLimit : 0};
 }

@@ -71,8 +71,9 @@ OptionScores Answerer::answer(Query& query) const {
   auto scores = score_options(model_, std::span(&question, 1), config_.loss).front();
   if (!std::ranges::all_of(scores.loss, is_finite)) {
     throw ProgramError(
-        "the score of an option is not finite: the checkpoint's parameters are not "
-        "finite, or too large for model.precision");
+        "the score of an option is not finite. {}",
+        advice_for_non_finite(
+            model_, "The trained parameters are too large for model.precision, or for any"));
   }
   return scores;
 }
@@ -84,6 +85,7 @@ std::string answer_text(const Query& query, const OptionScores& scores,
   put_id(object, query);
   object["video"] =
       query.videos.size() == 1 ? ordered_json(query.videos.front()) : ordered_json(query.videos);
+  if (!query.missing.empty()) object["missing"] = query.missing;
   object["question"] = query.question;
   object["options"] = query.options;
   object["answer"] = std::string(1, static_cast<char>('A' + chosen));

@@ -124,14 +124,36 @@ std::optional<OptionBatch> next_batch(Prefetcher<OptionBatch>& batches) {
 }
 
 /// An option without a score would win or lose unseen: comparisons with NaN are all false.
-void require_finite(const Dataset& data, std::span<const OptionScores> scores) {
+void require_finite(const Bovila& model, const Dataset& data,
+                    std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
     if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
     throw ProgramError(
-        "question '{}' of the split '{}' has an option whose score is not finite: the "
-        "trained parameters are not finite, or too large. A smaller lr may help",
-        data.sample(score.row).question_id, data.split());
+        "question '{}' of the split '{}' has an option whose score is not finite. {}",
+        data.sample(score.row).question_id, data.split(),
+        advice_for_non_finite(
+            model,
+            "The trained parameters are too large for model.precision, or for any: "
+            "a run with a smaller lr may help"));
   }
+}
+
+int64_t count_over_long(std::span<const OptionExample> questions, int64_t max_seq_len) {
+  return std::ranges::count_if(questions, [&](const OptionExample& question) {
+    return std::ranges::max(question.options, {}, &Prompt::size).size() > max_seq_len;
+  });
+}
+
+/// This rank's share of the questions that were scored before: nothing of them is kept but scores.
+int64_t count_over_long_before(const Dataset& data, std::span<const OptionScores> before,
+                               const Communicator& ranks) {
+  int64_t count = 0;
+  for (size_t i = static_cast<size_t>(ranks.rank()); i < before.size();
+       i += static_cast<size_t>(ranks.size())) {
+    const OptionExample question = data.options(before[i].row);
+    count += count_over_long(std::span(&question, 1), data.max_seq_len());
+  }
+  return count;
 }
 
 std::string to_bytes(const std::vector<OptionScores>& scores) {
@@ -225,7 +247,9 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
                                   static_cast<size_t>(config.run.prefetch_batches));
   Evaluation evaluation{std::move(before), {}};
   std::vector<OptionScores> scores;
-  LocalError error;
+  int64_t over_long = 0;
+  LocalError error =
+      run_local([&] { over_long = count_over_long_before(data, evaluation.scores, ranks); });
   for (int64_t round = 0; round < rounds && !evaluation.stopped; ++round) {
     evaluation.stopped = preemption.agreed(ranks);
     if (evaluation.stopped || error.code != ExitCode::kSuccess) continue;
@@ -233,7 +257,8 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
       const auto batch = next_batch(batches);
       if (!batch) return;  // other ranks have one batch more
       auto scored = score_options(model, *batch, config.loss);
-      require_finite(data, scored);
+      require_finite(model, data, scored);
+      over_long += count_over_long(*batch, data.max_seq_len());
       std::ranges::move(scored, std::back_inserter(scores));
       progress(std::ssize(scores), total);
     });
@@ -241,6 +266,9 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
   agree(ranks, error);
   for (const std::string& bytes : ranks.all_gather(to_bytes(scores))) {
     from_bytes(bytes, evaluation.scores);
+  }
+  for (const std::string& count : ranks.all_gather(std::to_string(over_long))) {
+    evaluation.num_over_long += std::stoll(count);
   }
   std::ranges::sort(evaluation.scores, {}, &OptionScores::row);
   BOVILA_CHECK(evaluation.stopped || std::ssize(evaluation.scores) == data.size(),

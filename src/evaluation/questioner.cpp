@@ -81,7 +81,10 @@ std::vector<std::string> ask_questions(const Bovila& model, std::span<const Exam
   std::vector<std::string> questions;
   const int32_t* at = tokens.data_ptr<int32_t>();
   for (const int64_t length : lengths) {
-    questions.push_back(trimmed(tokenizer.decode({at, at + length})));
+    std::vector<int32_t> ids(at, at + length);
+    // Rows of the vocabulary without a token (weights/llama_params.h) have no text.
+    std::erase_if(ids, [&](int32_t id) { return id >= tokenizer.vocab_size(); });
+    questions.push_back(trimmed(tokenizer.decode(ids)));
     at += length;
   }
   return questions;

@@ -122,6 +122,14 @@ FeatureStore::FeatureStore(const std::string& folder) : impl_(std::make_unique<I
 FeatureStore::FeatureStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 FeatureStore FeatureStore::of_one_video(const std::string& file) {
+  const auto folder = std::filesystem::path(file).parent_path();
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / "index.json", ignored)) {
+    throw UserError(
+        "{} is a part of the feature set {}, with frames of any of its videos: name the "
+        "folder",
+        file, folder.string());
+  }
   auto impl = std::make_unique<Impl>();
   Shard shard{file, hdf5::open_file(file)};
   const auto frames = hdf5::describe(shard.file.get(), "frames");

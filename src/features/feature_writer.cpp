@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
+#include "bovila/core/float16.h"
 #include "bovila/core/hash.h"
 #include "bovila/core/hdf5.h"
 #include "bovila/core/output_place.h"
@@ -56,6 +58,29 @@ void make_folders_to(const fs::path& folder) {
 }
 
 }  // namespace
+
+void note_left_out(FeatureSource& source, const std::vector<std::string>& empty,
+                   const std::string& path) {
+  if (source.videos.empty()) {
+    throw UserError("{}: there are no videos in it{}", path,
+                    empty.empty() ? "" : " that have frames: " + first_names(empty));
+  }
+  if (empty.empty()) return;
+  source.notes.push_back(
+      fmt::format("{} no frames and {} left out: {}",
+                  empty.size() == 1 ? "1 video has" : fmt::format("{} videos have", empty.size()),
+                  empty.size() == 1 ? "is" : "are", first_names(empty)));
+}
+
+void require_finite_frames(std::span<const std::byte> frames, bool half, const std::string& what) {
+  const bool finite =
+      half
+          ? all_finite_halves({reinterpret_cast<const uint16_t*>(frames.data()), frames.size() / 2})
+          : all_finite_floats({reinterpret_cast<const float*>(frames.data()), frames.size() / 4});
+  if (finite) return;
+  throw UserError("{} has a value that is not finite (infinite or NaN); extract its features again",
+                  what);
+}
 
 std::vector<std::vector<size_t>> balance_shards(std::span<const VideoFrames> videos,
                                                 int64_t num_shards) {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <unordered_set>
 
 #include "bovila/core/error.h"
 #include "src/files/pth_archive.h"
@@ -199,18 +200,25 @@ std::vector<PthTensor> PthFile::tensors(std::string_view key) const {
     expect_dict(fmt::format("a dict under the key \"{}\"", key));
   }
   std::vector<PthTensor> found;
+  std::unordered_set<std::string> names;
   for (size_t i = 0; i < dict.size(); ++i) {
-    const PickleValue name = dict.key(i);
-    if (name.kind() != PickleKind::kString) {
+    const PickleValue label = dict.key(i);
+    if (label.kind() != PickleKind::kString && label.kind() != PickleKind::kInt) {
       throw UserError("{}: expected a name as key {} of the dict, got {}", path(), i,
-                      describe(name));
+                      describe(label));
+    }
+    const bool is_number = label.kind() == PickleKind::kInt;
+    std::string name = is_number ? std::to_string(label.as_int()) : std::string(label.as_text());
+    if (!names.insert(name).second) {  // the pickle's own keys differ
+      throw UserError("{}: the dict has {} as a number and as a text: one name for two entries",
+                      path(), name);
     }
     if (dict.at(i).kind() != PickleKind::kTensor) {
-      throw UserError("{}: entry \"{}\": expected a tensor, got {}", path(), name.as_text(),
+      throw UserError("{}: entry \"{}\": expected a tensor, got {}", path(), name,
                       describe(dict.at(i)));
     }
     found.push_back(dict.at(i).as_tensor());
-    found.back().name = name.as_text();
+    found.back().name = std::move(name);
   }
   return found;
 }

@@ -1,12 +1,18 @@
 // bovila answer: a trained model, and questions from the command line or standard input.
+#include <unistd.h>
+
 #include <filesystem>
 #include <iostream>
 
+#include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/threads.h"
 #include "bovila/evaluation/answerer.h"
 #include "bovila/train/experiment.h"
+#include "bovila/train/identity.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
 
@@ -50,6 +56,35 @@ std::optional<Abstention> find_abstention(std::optional<double> risk,
   return found;
 }
 
+/// Of a file, with what it tells of its run; and what the deck leaves open as it was trained.
+Checkpoint settle_trained(Deck& deck, const Start& start) {
+  Checkpoint checkpoint = find_trained(deck.config, start);
+  const std::string path = checkpoint.folder.string();
+  if (checkpoint.is_published) read_origin(path, checkpoint.state);
+  if (checkpoint.state.deck.empty()) return checkpoint;
+  for (const std::string& text : take_open_settings(checkpoint.state.deck, path, deck)) {
+    log::info("as the checkpoint was trained: {}", text);
+  }
+  return checkpoint;
+}
+
+/// @throws UserError when the model would answer under other settings, or with other files, than it
+/// was trained with. Other features are asked for by --features.
+void require_same(const Checkpoint& checkpoint, const Deck& deck, const FeatureStore& features,
+                  const CommandLine& line, const Preemption& preemption) {
+  const std::string path = checkpoint.folder.string();
+  if (checkpoint.state.deck.empty()) {
+    for (const std::string& text : compare_published_args(path, deck.config)) {
+      log::warn("{}: {}", path, text);
+    }
+    return;
+  }
+  RunIdentity current{deck.resolved, model_identity(deck.config, [&] { preemption.check(); })};
+  if (line.features.empty()) current.identity["data.features"] = features_identity(features);
+  require_same_answers(path, {checkpoint.state.deck, checkpoint.state.identity}, current,
+                       line.start.despite);
+}
+
 }  // namespace
 
 void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
@@ -64,15 +99,17 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   const Config& config = deck.config;
   MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
   preemption.stand_down();
+  run_together(host, [&] { check_threads(config.run.threads_per_rank, 1, machine_cores()); });
   set_up_threads(config.run, host);
   const torch::Device device = set_up_device(config.run, host, host);
+  const Checkpoint checkpoint = settle_trained(deck, line.start);
   settle_precision(deck, device);
-  const Checkpoint checkpoint = find_trained(config, line.start);
   const auto abstention = find_abstention(line.abstain, checkpoint);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
-  const auto llama = read_llama_params(config.model.llama, tokenizer->vocab_size());
+  require_same(checkpoint, deck, features, line, preemption);
+  const auto llama = read_model_params(config.model, *tokenizer);
   Bovila model = make_model(config, llama, /*for_training=*/false, device, host, host, preemption);
   if (checkpoint.is_published) {
     const std::string file = checkpoint.folder.string();
@@ -88,6 +125,11 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
     const OptionScores scores = answerer.answer(query);
     std::cout << answer_text(query, scores, abstention) << std::endl;
     return;
+  }
+  if (isatty(STDIN_FILENO) != 0) {
+    log::info(
+        "each line typed here is a question, {{\"video\": ..., \"question\": ..., \"options\": "
+        "[...]}}; Ctrl-D ends");
   }
   const int64_t refused = answer_lines(std::cin, std::cout, answerer, abstention);
   if (refused > 0) throw UserError("{} of the lines could not be answered", refused);

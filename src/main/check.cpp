@@ -1,42 +1,73 @@
 // The inputs opened as for training, the weights' shapes, the data's report.
 #include "src/main/check.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
 #include "bovila/checkpoint/published.h"
+#include "bovila/core/counted.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/data/data_report.h"
+#include "bovila/data/prompt_limits.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/placement.h"
 #include "bovila/train/experiment.h"
+#include "bovila/train/memory_need.h"
+#include "bovila/train/training_plan.h"
 
 namespace bovila {
+namespace {
 
-void check(const Config& config, Communicator& ranks, int num_threads,
+constexpr int64_t kRanksOfAJob = 8;  // what jobs/*.slurm ask for on a node
+
+/// Only of the split that is trained on: an evaluation scores over-long prompts whole.
+void require_lengths(const DataReport& train, const Config& config) {
+  if (train.over_long.empty() || config.data.over_long == OverLong::kSkip) return;
+  throw UserError(
+      "the split '{}' has over-long prompts; raise model.max_seq_len or set data.over_long = "
+      "\"skip\"; {}",
+      train.split, limits_text(train.over_long, config.model.max_seq_len));
+}
+
+}  // namespace
+
+void check(const Config& config, Communicator& ranks, const Communicator& node, int num_threads,
            const Preemption& preemption) {
+  const auto places = gather_places(ranks, torch::kCPU);
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
+    for (const auto& text : placement_concerns(places)) log::warn("{}", text);
     const auto start = std::chrono::steady_clock::now();
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
+    const auto memory = least_memory(config, inputs, ranks.size(), /*on_gpu=*/false);
+    check_memory(memory, node.size(), machine_memory());
+    const auto plan = plan_training(config.train, inputs.train->size(), ranks.size());
+    for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU);
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_llama_files(config.model.llama, inputs.llama);
-    const Dataset* over_long = nullptr;
+    std::vector<DataReport> reports;
     for (const Dataset* data : {&*inputs.train, &*inputs.val}) {
-      const auto report =
-          make_data_report(data->split(), data->samples(), data->prompts(), inputs.features.get(),
-                           config.model.max_seq_len, num_threads);
-      for (const std::string& text : format_report(report)) std::cout << text << "\n";
-      if (report.num_over_long > 0 && config.data.over_long == OverLong::kError) over_long = data;
+      reports.push_back(make_data_report(data->split(), data->samples(), data->prompts(),
+                                         inputs.features.get(), config.data.subtitles,
+                                         config.model.max_seq_len, num_threads));
+      for (const std::string& text : format_report(reports.back())) std::cout << text << "\n";
     }
-    if (over_long != nullptr) {
-      throw UserError(
-          "the split '{}' has over-long prompts; raise model.max_seq_len or set "
-          "data.over_long = \"skip\"",
-          over_long->split());
+    const int64_t longest = std::min(reports.front().max_length, config.model.max_seq_len);
+    for (const std::string& text : format_memory(config, {inputs.llama, fit.num_trained(), longest},
+                                                 ranks.size() > 1 ? ranks.size() : kRanksOfAJob)) {
+      std::cout << text << "\n";
     }
+    for (const DataReport& report : reports) {
+      require_features(report.coverage, *inputs.features, config.data.max_missing,
+                       config.data.features);
+    }
+    require_lengths(reports.front(), config);
+    std::cout << fmt::format("with {}: {}\n", counted(ranks.size(), "rank"), to_text(plan));
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
 }

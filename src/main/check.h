@@ -10,7 +10,8 @@ namespace bovila {
 
 /// Collective: everything that can be known before training, as a report on standard output.
 /// @throws AgreedError.
-void check(const Config& config, Communicator& ranks, int num_threads,
+/// `node`: the ranks of this machine.
+void check(const Config& config, Communicator& ranks, const Communicator& node, int num_threads,
            const Preemption& preemption);
 
 }  // namespace bovila

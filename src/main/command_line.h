@@ -21,6 +21,7 @@ struct CommandLine {
   bool self_check = false;
   bool build_info = false;
   bool answer = false;
+  std::string stop;               ///< `bovila stop`: the output folder of the run to end
   std::string features;           ///< of `answer`: a feature set, or the file of one video
   std::optional<double> abstain;  ///< of `answer`: the risk of --abstain
   Query query;  ///< of `answer`: without options they are read from standard input

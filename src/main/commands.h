@@ -15,6 +15,9 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
 /// `bovila answer DECK`: one process, no collective work. @throws AgreedError, UserError.
 void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption);
 
+/// `bovila stop FOLDER`, without MPI. @throws UserError, ProgramError.
+void stop(const CommandLine& line);
+
 /// Collective: `bovila --self-check`.
 void check_machine(const MpiSession& session);
 

@@ -12,7 +12,7 @@ namespace bovila {
 namespace {
 
 constexpr std::pair<const char*, const char*> kTools[] = {
-    {"pth2h5", "a .pth of features, or a folder of .npy files, as a feature set"},
+    {"pth2h5", "a .pth of features, a folder of .npy files or an HDF5 file, as a feature set"},
     {"extract_features.py", "a feature set of a folder of videos"},
     {"llama2bovila", "LLaMA's weights as the file that ranks map"},
     {"gguf2llama.py", "a LLaMA in a GGUF file in Meta's form"},
@@ -30,6 +30,9 @@ bovila \- train and evaluate BoViLA, a frozen LLaMA that answers questions about
 .br
 .B bovila answer
 .RI [ OPTION ]... " DECK"
+.br
+.B bovila stop
+.I FOLDER
 .br
 .B mpirun \-np 8 bovila
 .RI [ OPTION ]... " DECK"
@@ -85,10 +88,13 @@ _bovila() {
 @VALUES@  esac
   if [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+  elif [[ ${words[1]} == stop ]] && ((at == 2)); then
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -d -- "$current")
   elif ((at == 1)) || [[ $before == answer ]]; then
     compopt -o filenames 2>/dev/null
     mapfile -t COMPREPLY < <(
-      ((at == 1)) && compgen -W answer -- "$current"
+      ((at == 1)) && compgen -W "answer stop" -- "$current"
       compgen -f -X '!*.toml' -- "$current"
       compgen -d -- "$current"
     )
@@ -146,6 +152,12 @@ std::string options_text(const CLI::App& app) {
   return text;
 }
 
+/// A section of the manual page.
+std::string command_text(const CLI::App& command, const char* title) {
+  return fmt::format(".SH {}\n{}\n", title, escaped(command.get_description())) +
+         options_text(command);
+}
+
 /// "string (folder), required", "integer (1 .. 1000000), default 10".
 std::string key_kind(const Key& key) {
   const std::string range = range_text(key), standard = value_text(key, Config{});
@@ -200,8 +212,8 @@ std::string value_cases() {
 
 std::string man_page(const CLI::App& app) {
   return filled(kManHead, "VERSION", build_info().version) + ".SH OPTIONS\n" + options_text(app) +
-         ".SH BOVILA ANSWER\n" + escaped(answer_of(app).get_description()) + "\n" +
-         options_text(answer_of(app)) +
+         command_text(answer_of(app), "BOVILA ANSWER") +
+         command_text(*app.get_subcommand("stop"), "BOVILA STOP") +
          ".SH DECK\nThe keys of a deck. \\-\\-set overrides one: \\-\\-set train.epochs=5\n" +
          keys_text() + kManTail + ".SH TOOLS\nEach of them tells its options by \\-\\-help.\n" +
          tools_text();

@@ -1,29 +1,38 @@
 // bovila DECK: session, deck, start, inputs, model, then train, --eval or --check.
-#include <iostream>
+#include <cmath>
+#include <utility>
 
+#include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/checkpoint/run_lock.h"
 #include "bovila/core/build_info.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
+#include "bovila/dist/cpu_types.h"
 #include "bovila/dist/placement.h"
+#include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/trainer.h"
+#include "bovila/train/training_plan.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"
 #include "src/main/set_up.h"
+#include "src/main/summary.h"
 
 namespace bovila {
 namespace {
 
-/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains.
+/// Collective: rank 0's lock on the output folder; null on the others. Held while a run trains, and
+/// ears for `bovila stop`.
 std::unique_ptr<RunLock> lock_folder(const Config& config, Communicator& ranks) {
   std::unique_ptr<RunLock> lock;
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
-    lock = std::make_unique<RunLock>(config.output.folder);
+    lock = std::make_unique<RunLock>(config.output.folder, RunLock::kBeat,
+                                     [] { Preemption::request({StopReason::kCommand}); });
     warn_of_file_system(config);
   });
   return lock;
@@ -41,7 +50,8 @@ std::string writer_text(const TrainState& state) {
   return fmt::format(", saved by bovila {} (git {})", of("version"), of("git"));
 }
 
-/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it.
+/// Collective: the checkpoint to start from on all ranks, as rank 0 chose it. Of a .pth, what it
+/// tells of its run.
 std::optional<Checkpoint> find_start(const Config& config, const Start& start,
                                      Communicator& ranks) {
   std::optional<Checkpoint> checkpoint;
@@ -54,8 +64,10 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
   run_together(ranks, [&] {
     if (folder.empty()) return;
     if (!checkpoint) checkpoint = reopen_start(folder);
+    if (checkpoint->is_published) read_origin(folder, checkpoint->state);
     if (ranks.rank() == 0 && !checkpoint->is_published) {
-      log::info("going on from {}{}", folder, writer_text(checkpoint->state));
+      log::info("{} {}{}", start.eval ? "scoring" : "going on from", folder,
+                writer_text(checkpoint->state));
     }
   });
   return checkpoint;
@@ -67,6 +79,31 @@ void report_places(Communicator& ranks, torch::Device device) {
   if (ranks.rank() != 0) return;
   for (const auto& text : start_up_lines(program_text(), places)) log::info("{}", text);
   for (const auto& text : placement_concerns(places)) log::warn("{}", text);
+}
+
+/// Adapters that a new run starts from are of the weights that they were trained with.
+void warn_of_other_weights(const std::string& path, const RunIdentity& current) {
+  TrainState origin;
+  read_origin(path, origin);
+  for (const char* key : {"model.llama", "model.tokenizer"}) {
+    const auto before = std::as_const(origin.identity).find(key), now = current.identity.find(key);
+    if (before == origin.identity.end() || now == current.identity.end()) continue;
+    if (before->second == now->second) continue;
+    log::warn("{} was trained with another {}: {} there, {} here", path, key, before->second,
+              now->second);
+  }
+}
+
+void warn_of_precision(const Config& config) {
+  const auto concern = precision_concern(config.model.precision, read_cpu_info());
+  if (!concern.empty()) log::warn("{}", concern);
+}
+
+/// What the training will do. @throws UserError when that is nothing.
+void report_plan(const Config& config, const Inputs& inputs, int64_t ranks) {
+  const auto plan = plan_training(config.train, inputs.train->size(), ranks);
+  for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
+  log::info("{}", to_text(plan));
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -83,9 +120,83 @@ void keep_settings(const Config& config, bool is_eval, Communicator& ranks) {
   });
 }
 
-/// Collective: --eval. Scores the checkpoint, or the start values where there is none.
-void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint, Bovila& model,
-                   Trainer& trainer, Communicator& ranks) {
+/// Collective: what the command leaves open is as the checkpoint was trained.
+void settle_open(const Checkpoint& checkpoint, Deck& deck, Communicator& ranks) {
+  std::string resolved;
+  run_together(ranks, [&] {
+    if (ranks.rank() != 0 || checkpoint.state.deck.empty()) return;
+    const std::string folder = checkpoint.folder.string();
+    for (const std::string& text : take_open_settings(checkpoint.state.deck, folder, deck)) {
+      log::info("as the checkpoint was trained: {}", text);
+    }
+    resolved = deck.resolved;
+  });
+  resolved = ranks.broadcast(resolved, 0);
+  if (ranks.rank() != 0 && !resolved.empty()) deck = parse_deck(resolved, "rank 0's deck");
+}
+
+/// What --eval will have scored. Compares it with what the checkpoint was trained with.
+/// @throws UserError.
+EvalRecord make_record(const std::optional<Checkpoint>& checkpoint, const RunIdentity& current,
+                       const Config& config, bool despite) {
+  EvalRecord record;
+  record.deck = current.deck;
+  record.identity = current.identity;
+  record.build = current.build;
+  record.num_ranks = current.num_ranks;
+  const bool has_start_values = !checkpoint || checkpoint->is_published;
+  for (const auto& [key, value] : flatten_deck(current.deck, "the resolved deck")) {
+    const bool is_of_start = key == "train.seed" || key.starts_with("model.");
+    const bool counts = changes_answers(key) || key == "data.val_split";
+    const bool is_path = key == "model.llama" || key == "model.tokenizer";
+    if (counts || (has_start_values && is_of_start && !is_path)) record.settings[key] = value;
+  }
+  if (!checkpoint) return record;
+  record.checkpoint = checkpoint->folder.string();
+  record.contents =
+      file_identity(checkpoint->is_published ? record.checkpoint
+                                             : (checkpoint->folder / "manifest.json").string());
+  const TrainState& state = checkpoint->state;
+  if (state.deck.empty()) {  // the published code's
+    for (const std::string& text : compare_published_args(record.checkpoint, config)) {
+      log::warn("{}: {}", record.checkpoint, text);
+      record.differences.push_back(text);
+    }
+    return record;
+  }
+  record.step = state.step;
+  const KeyValues saved = flatten_deck(state.deck, record.checkpoint);
+  if (const auto split = saved.find("data.val_split");
+      split != saved.end() && split->second != record.settings["data.val_split"]) {
+    log::info("scoring the split {}, in the run it was {}", record.settings["data.val_split"],
+              split->second);
+  }
+  record.differences =
+      require_same_answers(record.checkpoint, {state.deck, state.identity}, current, despite);
+  return record;
+}
+
+void warn_of_guessing(const Accuracy& accuracy, const std::string& checkpoint) {
+  if (!accuracy.is_like_guessing()) return;
+  log::warn(
+      "{} of {} right is what guessing gives ({:.1f}, give or take {:.1f}). If {} was trained "
+      "well, "
+      "then not with these weights, features or settings",
+      accuracy.total.right, accuracy.total.questions, accuracy.guessed,
+      2 * std::sqrt(accuracy.guessed_variance), checkpoint);
+}
+
+void report_letters(const Accuracy& accuracy) {
+  log::info("letters: {}", letters_text(accuracy));
+  if (const auto warning = lopsided_text(accuracy.right); !warning.empty())
+    log::warn("{}", warning);
+}
+
+/// Collective: --eval. Scores the checkpoint, or the start values where there is none. `record` is
+/// rank 0's.
+Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                       const EvalRecord& record, Bovila& model, Trainer& trainer,
+                       Communicator& ranks) {
   if (!checkpoint && config.train.start.empty() && ranks.rank() == 0) {
     log::warn(
         "the output folder has no checkpoint: untrained start values are scored; a trained run "
@@ -97,25 +208,25 @@ void evaluate_only(const Config& config, const std::optional<Checkpoint>& checkp
     take_published("scoring the published checkpoint", checkpoint->folder, model, ranks);
   });
   keep_settings(config, /*is_eval=*/true, ranks);
-  const Accuracy accuracy = trainer.evaluate();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  const Accuracy accuracy = trainer.evaluate(record);
+  if (ranks.rank() == 0 && checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
+  return accuracy;
 }
 
-/// Collective.
-void train(const Config& config, const std::optional<Checkpoint>& checkpoint, Trainer& trainer,
-           Communicator& ranks) {
+/// Collective. Nothing for a run that is complete already.
+std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoint>& checkpoint,
+                              Trainer& trainer, Communicator& ranks) {
   if (checkpoint) trainer.restore(*checkpoint);
   if (trainer.is_done()) {
-    if (ranks.rank() != 0) return;
+    if (ranks.rank() != 0) return std::nullopt;
     log::info(
         "this run is complete, {}: --eval scores it, a larger train.epochs goes on, --fresh starts "
         "over",
         config.train.epochs == 1 ? "its epoch" : fmt::format("all {} epochs", config.train.epochs));
-    return;
+    return std::nullopt;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
-  const Accuracy accuracy = trainer.run();
-  if (ranks.rank() == 0) log::info("accuracy {}", to_text(accuracy));
+  return trainer.run();
 }
 
 }  // namespace
@@ -128,37 +239,63 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   preemption.configure(config.run);
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
+  const bool with_train = !line.start.eval;
+  run_together(host, [&] {
+    check_threads(config.run.threads_per_rank, node.size(), machine_cores());
+    if (with_train) check_rates(config.train, host.size());
+  });
   const int threads = set_up_threads(config.run, node);
-  if (line.check) return check(config, host, threads, preemption);
+  if (line.check) return check(config, host, node, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
+  const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
+  if (scored) settle_open(*scored, deck, host);
   settle_precision(deck, device);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
-  if (ranks.rank() == 0) std::cerr << deck.resolved << std::flush;
   report_places(ranks, device);
-  const bool with_train = !line.start.eval;
+  if (ranks.rank() == 0) {
+    for (const auto& text : opening_lines(line, config)) log::info("{}", text);
+    if (device.is_cpu()) warn_of_precision(config);
+  }
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
-  const auto checkpoint = find_start(config, line.start, ranks);
+  const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
   std::unique_ptr<Inputs> inputs;
   RunIdentity identity{deck.resolved, {}, ranks.size()};
   for (const auto& [name, text] : versions()) identity.build[name] = text;
+  EvalRecord record;
   run_together(ranks, [&] {
     inputs = std::make_unique<Inputs>(config, with_train, preemption);
-    if (with_train && ranks.rank() == 0) {
-      identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
-    }
+    if (ranks.rank() != 0) return;
+    report_coverage(config, *inputs);
+    identity.identity = make_identity(config, *inputs, [&] { preemption.check(); });
+    if (!with_train) record = make_record(checkpoint, identity, config, line.start.despite);
   });
-  if (ranks.rank() == 0) report_missing_videos(*inputs);
+  run_together(ranks, [&] {
+    const auto memory = least_memory(config, *inputs, ranks.size(), device.is_cuda());
+    check_memory(memory, node.size(), machine_memory());
+    if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
+  });
   Bovila model = make_model(config, inputs->llama, with_train, device, ranks, node, preemption);
   if (!checkpoint && !config.train.start.empty()) {
-    run_together(ranks, [&] { take_published("starting from", config.train.start, model, ranks); });
+    run_together(ranks, [&] {
+      if (ranks.rank() == 0) warn_of_other_weights(config.train.start, identity);
+      take_published("starting from", config.train.start, model, ranks);
+    });
   }
   Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
-  if (line.start.eval) {
-    evaluate_only(config, checkpoint, model, trainer, ranks);
-  } else {
-    train(config, checkpoint, trainer, ranks);
+  const auto accuracy = with_train
+                            ? train(config, checkpoint, trainer, ranks)
+                            : evaluate_only(config, checkpoint, record, model, trainer, ranks);
+  if (!accuracy || ranks.rank() != 0) return;
+  report_letters(*accuracy);
+  const bool was_better =
+      with_train && accuracy->known() && trainer.best_accuracy() > accuracy->total.value();
+  const auto best =
+      was_better ? BestEvaluation{trainer.best_accuracy(), trainer.best_step()} : BestEvaluation{};
+  for (const auto& text :
+       closing_lines(line, config, to_text(*accuracy), best, with_train ? trainer.step() : -1)) {
+    log::info("{}", text);
   }
 }
 

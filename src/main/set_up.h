@@ -22,7 +22,7 @@ int set_up_threads(const RunConfig& config, Communicator& node);
 torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Communicator& node);
 
 /// model.precision = "auto" becomes what `device`, the same kind on all ranks, computes in: settled
-/// before the deck is printed and kept, so that a run that goes on elsewhere is told when it
+/// before the deck is kept, so that a run that goes on elsewhere is told when it
 /// differs.
 void settle_precision(Deck& deck, torch::Device device);
 

@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "bovila/core/error.h"
+#include "bovila/core/path.h"
+
 namespace bovila {
 
 /// An option that may be given several times, with one value each time. CLI11's own for a vector
@@ -18,6 +21,21 @@ inline CLI::Option* add_values(CLI::App& app, const std::string& name,
     return true;
   };
   return app.add_option(name, CLI::callback_t(keep), what)->type_name("TEXT")->take_all();
+}
+
+/// An option, or a word without one, that is a path: ~ and variables behind a = are no shell's to
+/// replace (core/path.h).
+inline CLI::Option* add_path(CLI::App& app, const std::string& name, std::string& path,
+                             const std::string& what) {
+  const auto expand = [](std::string& value) -> std::string {
+    try {
+      value = expand_path(value);
+      return "";
+    } catch (const UserError& error) {
+      return error.what();
+    }
+  };
+  return app.add_option(name, path, what)->transform(CLI::Validator(expand, ""));
 }
 
 namespace internal {

@@ -1,6 +1,10 @@
 // Embeddings with the video in place, through the LLaMA.
 #include "bovila/model/bovila.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "bovila/model/frozen_linear.h"
 #include "bovila/model/video_embedding.h"
 
@@ -41,6 +45,58 @@ torch::Tensor Bovila::hidden(const Sequences& sequences, const torch::Tensor& vi
     x_TD = x_TD.index_copy(0, self_question.tokens, self_question.values);
   }
   return llama_.forward(x_TD, sequences, adapters);
+}
+
+namespace {
+
+bool all_finite(const torch::Tensor& values) {
+  return values.isfinite().all().item<bool>();
+}
+
+/// Name of the first frozen weight with a number that is not finite, or "".
+std::string spoilt_weight(const LlamaWeights& weights) {
+  const auto name_of_layer = [](const LlamaLayerWeights& layer) -> std::string {
+    const std::pair<const char*, const torch::Tensor&> all[] = {
+        {"attention_norm", layer.attention_norm},
+        {"wq, wk or wv", layer.wqkv},
+        {"wo", layer.wo},
+        {"ffn_norm", layer.ffn_norm},
+        {"w1 or w3", layer.w13},
+        {"w2", layer.w2}};
+    for (const auto& [name, values] : all) {
+      if (!all_finite(values)) return name;
+    }
+    return "";
+  };
+  if (!all_finite(weights.tok_embeddings)) return "tok_embeddings";
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    const std::string name = name_of_layer(weights.layers[i]);
+    if (!name.empty()) return fmt::format("{} of layer {}", name, i);
+  }
+  if (!all_finite(weights.norm)) return "norm";
+  return all_finite(weights.output) ? "" : "output";
+}
+
+}  // namespace
+
+std::string advice_for_non_finite(const Bovila& model, const std::string& otherwise) {
+  const torch::NoGradGuard no_grad;
+  const std::string weight = spoilt_weight(model.llama().weights());
+  if (!weight.empty()) {
+    return fmt::format(
+        "The files of model.llama hold it: {} is not finite in this precision. Get them again, or "
+        "set model.precision = \"fp32\" where they are fp32",
+        weight);
+  }
+  for (const NamedParameter& entry : model.parameters().names()) {
+    const auto values = model.parameters().flat().narrow(0, entry.offset, entry.numel);
+    if (!all_finite(values)) {
+      return fmt::format(
+          "The trained parameter '{}' is not finite: an earlier update was too large. {}",
+          entry.name, otherwise);
+    }
+  }
+  return otherwise;
 }
 
 }  // namespace bovila

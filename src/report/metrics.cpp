@@ -1,10 +1,8 @@
 // Numbers into files and lines.
 #include "bovila/report/metrics.h"
 
-#include <unistd.h>
-
 #include <array>
-#include <cstdio>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,6 +10,7 @@
 
 #include "bovila/core/counted.h"
 #include "bovila/core/durable_file.h"
+#include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
 
 namespace bovila {
@@ -67,6 +66,10 @@ std::vector<std::pair<std::string, double>> EpochMeans::values() const {
   return out;
 }
 
+bool Accuracy::is_like_guessing() const {
+  return known() && static_cast<double>(total.right) <= guessed + 2 * std::sqrt(guessed_variance);
+}
+
 double Accuracy::Group::value() const {
   return questions > 0 ? static_cast<double>(right) / static_cast<double>(questions) : 0;
 }
@@ -79,7 +82,12 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
     const Sample& sample = data.sample(score.row);
     const int64_t chosen = score.prediction();
     accuracy.mean_uncertainty += score.uncertainty[static_cast<size_t>(chosen)];
+    accuracy.chosen.add(sample, static_cast<int>(chosen));
     if (!sample.answer) continue;
+    const double chance = 1 / static_cast<double>(sample.options.size());
+    accuracy.guessed += chance;
+    accuracy.guessed_variance += chance * (1 - chance);
+    accuracy.right.add(sample, *sample.answer);
     const int64_t right = chosen == *sample.answer ? 1 : 0;
     const auto count = [&](Accuracy::Group& group) {
       group.right += right;
@@ -96,7 +104,11 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
 }
 
 std::string to_text(const Accuracy& accuracy) {
-  const auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  auto certainty = fmt::format("mean uncertainty {:.3f}", accuracy.mean_uncertainty);
+  if (accuracy.num_over_long > 0) {
+    certainty += fmt::format("; {} longer than model.max_seq_len, scored whole",
+                             counted(accuracy.num_over_long, "prompt"));
+  }
   if (!accuracy.known()) return "unknown (the split hides its answers), " + certainty;
   std::vector<std::string> types;
   for (const Accuracy::Group& type : accuracy.types) {
@@ -105,6 +117,11 @@ std::string to_text(const Accuracy& accuracy) {
   const auto by_type = types.empty() ? "" : fmt::format(" ({})", fmt::join(types, ", "));
   return fmt::format("{} % of {}{}, {}", percent(accuracy.total),
                      counted(accuracy.total.questions, "question"), by_type, certainty);
+}
+
+std::string letters_text(const Accuracy& accuracy) {
+  return fmt::format("right answers: {}; chosen: {}",
+                     accuracy.known() ? accuracy.right.text() : "hidden", accuracy.chosen.text());
 }
 
 std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {
@@ -174,7 +191,11 @@ std::string clock_text(double seconds) {
 }
 
 Progress::Progress(int64_t every, bool quiet)
-    : every_(every), quiet_(quiet), live_(isatty(STDERR_FILENO) != 0) {}
+    : every_(every), quiet_(quiet), live_(live_line::is_possible()) {}
+
+Progress::~Progress() {
+  if (live_ && !quiet_) live_line::clear();
+}
 
 void Progress::update(const std::string& text, int64_t questions, int64_t remaining, bool last) {
   questions_ += questions;
@@ -182,15 +203,12 @@ void Progress::update(const std::string& text, int64_t questions, int64_t remain
   if (quiet_ || (!live_ && !last && calls_ % every_ != 0)) return;
   const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
   const double rate = static_cast<double>(questions_) / std::max(elapsed, 1e-9);
-  const auto line = fmt::format("{}, {:.1f} questions/s, ETA {}", text, rate,
+  const auto pace = fmt::format("{:.1f} questions/s, ETA {}", rate,
                                 clock_text(static_cast<double>(remaining) / std::max(rate, 1e-9)));
-  if (!live_) {
-    log::info("{}", line);
-    return;
-  }
-  constexpr const char* kClearLine = "\r\033[K";
-  std::fprintf(stderr, "%s%s", kClearLine, last ? "" : line.c_str());
-  if (last) log::info("{}", line);
+  // A narrow terminal cuts the end off.
+  if (live_ && !last) return live_line::show(fmt::format("{}, {}", pace, text));
+  if (live_) live_line::clear();
+  log::info("{}, {}", text, pace);
 }
 
 }  // namespace bovila

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
@@ -46,19 +47,27 @@ void write_or_remove(const fs::path& path, const std::string& text) {
   fs::remove(path);
 }
 
-/// Appends all of a text and syncs it, or leaves the file as it was.
-void append_durably(const fs::path& path, const std::string& text) {
+bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = write(file, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    text.remove_prefix(static_cast<size_t>(put));
+  }
+  return true;
+}
+
+/// Appends what follows the first `shown` bytes of a text, which end the file already. When that
+/// fails, or with `durably` the sync of all of it, none of the text is left there: of pages that
+/// were not synced, the system may have dropped some.
+void append_rest(const fs::path& path, std::string_view text, size_t shown, bool durably) {
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file < 0) fail(path);
-  const off_t before = lseek(file, 0, SEEK_END);
-  size_t done = 0;
-  while (before >= 0 && done < text.size()) {
-    const ssize_t put = write(file, text.data() + done, text.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) break;
-    done += static_cast<size_t>(put);
-  }
-  const bool whole = before >= 0 && done == text.size() && fsync(file) == 0;
+  const off_t end = lseek(file, 0, SEEK_END);
+  if (end < static_cast<off_t>(shown)) shown = 0;  // somebody has cut or replaced the file
+  const off_t before = end - static_cast<off_t>(shown);
+  const bool whole =
+      before >= 0 && write_all(file, text.substr(shown)) && (!durably || fsync(file) == 0);
   const int reason = errno;
   // A row that is half there would spoil the next one; should this fail too, resume_at() drops it.
   if (!whole && before >= 0 && ftruncate(file, before) != 0) errno = reason;
@@ -84,31 +93,33 @@ void ResultFiles::resume_at(int64_t step, int64_t epoch) {
 }
 
 void ResultFiles::add_step(const std::string& metrics, const std::string& timing) {
-  steps_ += metrics + "\n";
-  timing_ += timing + "\n";
-  if (tensorboard_) events_ += step_events(metrics, timing, clock_);
+  steps_.text += metrics + "\n";
+  timing_.text += timing + "\n";
+  if (tensorboard_) events_.text += step_events(metrics, timing, clock_);
 }
 
 void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions,
                             std::string questions, std::string calibration) {
   epochs_.push_back(
       {epoch, record, std::move(predictions), std::move(questions), std::move(calibration)});
-  if (tensorboard_) events_ += epoch_events(record, clock_);
+  if (tensorboard_) events_.text += epoch_events(record, clock_);
 }
 
-void ResultFiles::append(const char* name, std::string& waiting) {
-  if (waiting.empty()) return;
-  append_durably(folder_ / name, waiting);
-  waiting.clear();
+void ResultFiles::append(const std::string& name, Waiting& waiting, bool durably) {
+  if (waiting.text.empty() || (!durably && waiting.shown == waiting.text.size())) return;
+  const size_t shown = std::exchange(waiting.shown, 0);  // when it fails, none of it is there
+  append_rest(folder_ / name, waiting.text, shown, durably);
+  waiting.shown = waiting.text.size();
+  if (durably) waiting = {};
 }
 
-void ResultFiles::flush_events() {
-  if (!event_file_.empty()) return append(event_file_.c_str(), events_);
+void ResultFiles::append_events(bool durably) {
+  if (!event_file_.empty()) return append(event_file_, events_, durably);
   EventClock unused;
   const int64_t number = next_event_file(folder_);
   write_file_durably(folder_ / event_file_name(number), render_event_file(folder_, unused));
   event_file_ = event_file_name(number);
-  events_.clear();  // rendered: their rows are on the disk
+  events_ = {};  // rendered, as their rows are in the files
   // TensorBoard (2.21) never gets past a file that is removed while it watches it, so that one is
   // emptied. What fails is ignored: an old file that stays is read before the new one and
   // forgotten.
@@ -119,10 +130,20 @@ void ResultFiles::flush_events() {
   }
 }
 
+void ResultFiles::show() noexcept {
+  try {
+    append(kSteps, steps_, /*durably=*/false);
+    append(kTiming, timing_, /*durably=*/false);
+    // An epoch's event is behind rows that flush() writes.
+    if (tensorboard_ && epochs_.empty()) append_events(/*durably=*/false);
+  } catch (const std::exception&) {  // flush() tries again, and tells
+  }
+}
+
 std::optional<std::string> ResultFiles::flush() {
   try {
-    append(kSteps, steps_);
-    append(kTiming, timing_);
+    append(kSteps, steps_, /*durably=*/true);
+    append(kTiming, timing_, /*durably=*/true);
     while (!epochs_.empty()) {
       const Epoch& epoch = epochs_.front();
       write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
@@ -132,7 +153,7 @@ std::optional<std::string> ResultFiles::flush() {
       write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
       epochs_.erase(epochs_.begin());
     }
-    if (tensorboard_) flush_events();
+    if (tensorboard_) append_events(/*durably=*/true);
     return std::nullopt;
   } catch (const std::exception& error) {
     return error.what();

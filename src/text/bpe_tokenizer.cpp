@@ -97,6 +97,10 @@ class BpeTokenizer final : public Tokenizer {
   }
 
   int64_t vocab_size() const override { return std::ssize(parts_.bytes); }
+  int64_t prompt_vocab_size() const override {
+    const int64_t kept = std::max({bos(), eos(), newline()}) + 1;
+    return std::max(kept, vocab_size() - parts_.num_unused_at_end);
+  }
   int32_t bos() const override { return parts_.bos; }
   int32_t eos() const override { return parts_.eos; }
   int32_t newline() const override { return parts_.newline; }

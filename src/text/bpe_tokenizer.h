@@ -33,6 +33,7 @@ struct BpeParts {
   std::vector<Normalizer> normalizers;
   std::vector<Splitter> splitters;
   Bpe bpe;
+  int64_t num_unused_at_end = 0;   // special tokens with the largest ids, which no merge gives
   std::vector<std::string> bytes;  // of the token with that id; none for special ones
   bool drops_first_space = false;  // decoding: the space that a normalizer put there
   int32_t bos = -1;

@@ -107,6 +107,12 @@ class SentencePieceTokenizer final : public Tokenizer {
   }
 
   int64_t vocab_size() const override { return processor_.GetPieceSize(); }
+  int64_t prompt_vocab_size() const override {
+    int size = processor_.GetPieceSize();
+    const int kept = std::max({bos(), eos(), newline()}) + 1;
+    while (size > kept && (processor_.IsControl(size - 1) || processor_.IsUnused(size - 1))) --size;
+    return size;
+  }
   int32_t bos() const override { return processor_.bos_id(); }
   int32_t eos() const override { return processor_.eos_id(); }
   int32_t newline() const override { return newline_; }

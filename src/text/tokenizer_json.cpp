@@ -1,11 +1,14 @@
-// Hugging Face's tokenizer.json with a BPE model. Every key of it is either followed or an error
-// that names it: a step that was passed over would give other tokens without a word.
+// Hugging Face's tokenizer.json with a BPE model. Every key of it that could change a token is
+// either followed or an error that names it: a step that was passed over would give other tokens
+// without a word.
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "bovila/core/error.h"
+#include "bovila/core/log.h"
 #include "src/files/json_node.h"
 #include "src/text/tokenizer_forms.h"
 #include "src/text/tokenizer_specials.h"
@@ -47,8 +50,12 @@ class JsonReader {
 
  private:
   void check_keys() const {
-    root_.allow_only({"version", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
-                      "decoder", "model"});
+    root_.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer",
+                      "pre_tokenizer", "post_processor", "decoder", "model"});
+    if (!root_["truncation"].is_null() || !root_["padding"].is_null()) {
+      log::info("{}: its settings to cut and to pad texts are passed over: neither is done here",
+                path_);
+    }
     if (model_.is_null()) model_.fail("a model with its vocabulary: this is no tokenizer.json");
     if (model_["type"].is_null() || model_["type"].text() != "BPE") model_["type"].fail("\"BPE\"");
     model_.allow_only({"type", "dropout", "unk_token", "continuing_subword_prefix",
@@ -146,6 +153,7 @@ class JsonReader {
 
   void read_added_tokens() {
     auto next_id = static_cast<int32_t>(ids_.size());
+    std::set<int32_t> unused;
     for (const JsonNode& node : root_["added_tokens"].items()) {
       node.allow_only(
           {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
@@ -158,12 +166,15 @@ class JsonReader {
         // The library numbers them on from the vocabulary's size whatever the file says.
         if (token.id != next_id) node["id"].fail(fmt::format("{}, the next one", next_id));
         add_token(node["id"], token.content, token.id);
+        if (token.special) unused.insert(token.id);
       } else if (known->second != token.id) {
         node["id"].fail(fmt::format("{}, its id in the vocabulary", known->second));
       }
       next_id = std::max(next_id, token.id + 1);
       parts_.added.push_back(std::move(token));
     }
+    auto last = static_cast<int32_t>(texts_.size()) - 1;
+    for (; unused.contains(last); --last) ++parts_.num_unused_at_end;
   }
 
   void check_plain_token(const JsonNode& node, const AddedToken& token) const {

@@ -1,12 +1,15 @@
 // Opening what a deck names.
 #include "bovila/train/experiment.h"
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
-#include <set>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
-#include "bovila/data/clip.h"
+#include "bovila/data/coverage.h"
+#include "bovila/data/prompt_limits.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/node_memory.h"
 #include "bovila/weights/llama_copy.h"
@@ -36,13 +39,20 @@ std::map<int64_t, int64_t> from_texts(const std::vector<std::string>& texts) {
   return rows;
 }
 
+std::string describe_limits(const std::map<int64_t, int64_t>& rows, int64_t limit) {
+  std::vector<int64_t> lengths;
+  for (const auto& [row, length] : rows) lengths.push_back(length);
+  return limits_text(lengths, limit);
+}
+
 std::string describe_over_long(const Dataset& data, const std::map<int64_t, int64_t>& rows) {
   const auto longest = std::ranges::max_element(
       rows, {}, [](const auto& row_and_length) { return row_and_length.second; });
   return fmt::format(
-      "{} of {} questions of the split '{}' have prompts longer than "
+      "{} of {} of the split '{}' {} longer than "
       "model.max_seq_len, the longest is question '{}' with {} tokens",
-      rows.size(), data.size(), data.split(), data.sample(longest->first).question_id,
+      rows.size(), counted(data.size(), "question"), data.split(),
+      rows.size() == 1 ? "has a prompt" : "have prompts", data.sample(longest->first).question_id,
       longest->second);
 }
 
@@ -76,6 +86,22 @@ std::string find_tokenizer(const ModelConfig& config) {
       config.llama);
 }
 
+LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokenizer) {
+  const LlamaParams llama = read_llama_params(config.llama, tokenizer.prompt_vocab_size());
+  if (llama.vocab_size < tokenizer.vocab_size()) {
+    log::info("the tokenizer has {} pieces, the LLaMA {}: the others are special, no text has them",
+              tokenizer.vocab_size(), llama.vocab_size);
+  }
+  if (llama.max_length > 0 && config.max_seq_len > llama.max_length) {
+    throw UserError(
+        "model.max_seq_len is {}, but {} is computed as LLaMA up to {} tokens only "
+        "(sliding_window, "
+        "or dynamic scaling of its rotary frequencies): lower it",
+        config.max_seq_len, config.llama, llama.max_length);
+  }
+  return llama;
+}
+
 torch::ScalarType scalar_type(Precision precision) {
   switch (precision) {
     case Precision::kBf16:
@@ -94,7 +120,7 @@ torch::ScalarType scalar_type(Precision precision) {
 Inputs::Inputs(const Config& config, bool with_train, const Preemption& preemption)
     : tokenizer(load_tokenizer(find_tokenizer(config.model))),
       features(std::make_unique<FeatureStore>(config.data.features)),
-      llama(read_llama_params(config.model.llama, tokenizer->vocab_size())) {
+      llama(read_model_params(config.model, *tokenizer)) {
   preemption.check();
   if (with_train) train.emplace(config, config.data.train_split, *features, *tokenizer);
   preemption.check();
@@ -144,11 +170,14 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
   const auto over_long_rows = from_texts(ranks.all_gather(to_text(mine)));
   run_together(ranks, [&] {
     if (over_long_rows.empty() || over_long == OverLong::kSkip) return;
-    throw UserError("{}; raise model.max_seq_len or set data.over_long = \"skip\"",
-                    describe_over_long(data, over_long_rows));
+    throw UserError("{}; raise model.max_seq_len or set data.over_long = \"skip\"; {}",
+                    describe_over_long(data, over_long_rows),
+                    describe_limits(over_long_rows, data.max_seq_len()));
   });
   if (!over_long_rows.empty() && ranks.rank() == 0) {
-    log::warn("{}; they are not trained on", describe_over_long(data, over_long_rows));
+    log::warn("{}; {} not trained on; {}", describe_over_long(data, over_long_rows),
+              over_long_rows.size() == 1 ? "it is" : "they are",
+              describe_limits(over_long_rows, data.max_seq_len()));
   }
   std::vector<int64_t> rows;
   for (int64_t row = 0; row < data.size(); ++row) {
@@ -157,19 +186,14 @@ std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Com
   return rows;
 }
 
-void report_missing_videos(const Inputs& inputs) {
-  std::set<std::string> missing;
+void report_coverage(const Config& config, const Inputs& inputs) {
   for (const auto* data : {&inputs.train, &inputs.val}) {
     if (!data->has_value()) continue;
-    const auto names = find_missing_videos(*inputs.features, (*data)->samples());
-    missing.insert(names.begin(), names.end());
+    const Coverage coverage = measure_coverage((*data)->split(), (*data)->samples(),
+                                               inputs.features.get(), config.data.subtitles);
+    require_features(coverage, *inputs.features, config.data.max_missing, config.data.features);
+    for (const std::string& gap : gaps_text(coverage)) log::warn("{}: {}", coverage.split, gap);
   }
-  if (missing.empty()) return;
-  if (missing.size() == 1) {
-    return log::warn("1 video has no features and counts as zeros: '{}'", *missing.begin());
-  }
-  log::warn("{} videos have no features and count as zeros, '{}' the first", missing.size(),
-            *missing.begin());
 }
 
 std::vector<NamedArray> to_arrays(const AdapterParameters& parameters) {
@@ -187,6 +211,15 @@ void from_arrays(const TrainState& state, AdapterParameters& parameters) {
   for (const NamedParameter& entry : parameters.names()) {
     const NamedArray* array = state.find(entry.name);
     if (array == nullptr) throw UserError("the checkpoint lacks the parameter '{}'", entry.name);
+    const auto spoilt =
+        std::ranges::count_if(array->values, [](float v) { return !std::isfinite(v); });
+    if (spoilt > 0) {
+      throw UserError(
+          "the checkpoint of step {} holds numbers that are not finite, {} of the parameter '{}': "
+          "its "
+          "run had diverged. Name an earlier one with --resume",
+          state.step, spoilt, entry.name);
+    }
     parameters.assign(entry.name, torch::tensor(array->values).view(array->shape));
   }
 }

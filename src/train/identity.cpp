@@ -41,17 +41,13 @@ void add_sample(const Sample& sample, FieldHash& hash) {
   hash.add(sample.question_type);
   hash.add(static_cast<int64_t>(sample.about_dialogue));
   hash.add(sample.dialogue);
+  for (const int option : sample.order) hash.add(option);
   hash.add(std::ssize(sample.clip));
   for (const FrameSpan& span : sample.clip) {
     hash.add(span.video);
     hash.add(span.first);
     hash.add(span.last);
   }
-}
-
-std::string file_identity(const std::string& path) {
-  return fmt::format("{} bytes, SHA-256 {}", std::filesystem::file_size(path),
-                     sha256_of_file(path));
 }
 
 /// A tokenizer.json's begin and end of a text may stand in the file beside it.
@@ -66,21 +62,33 @@ std::string tokenizer_identity(const std::string& path) {
 
 }  // namespace
 
+std::string file_identity(const std::string& path) {
+  return fmt::format("{} bytes, SHA-256 {}", std::filesystem::file_size(path),
+                     sha256_of_file(path));
+}
+
 std::string samples_identity(std::span<const Sample> samples) {
   FieldHash hash;
   for (const Sample& sample : samples) add_sample(sample, hash);
   return fmt::format("{} questions, SHA-256 {}", samples.size(), hash.finish());
 }
 
+std::map<std::string, std::string> model_identity(const Config& config,
+                                                  const Interrupt& interrupt) {
+  return {{"model.llama",
+           llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
+          {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))}};
+}
+
+std::string features_identity(const FeatureStore& features) {
+  return fmt::format("{} videos, SHA-256 {}", features.num_videos(), features.source());
+}
+
 std::map<std::string, std::string> make_identity(const Config& config, const Inputs& inputs,
                                                  const Interrupt& interrupt) {
-  std::map<std::string, std::string> identity = {
-      {"model.llama",
-       llama_identity(config.model.llama, scalar_type(config.model.precision), interrupt)},
-      {"model.tokenizer", tokenizer_identity(find_tokenizer(config.model))},
-      {"data.features", fmt::format("{} videos, SHA-256 {}", inputs.features->num_videos(),
-                                    inputs.features->source())},
-      {"data.val_split", samples_identity(inputs.val->samples())}};
+  auto identity = model_identity(config, interrupt);
+  identity["data.features"] = features_identity(*inputs.features);
+  identity["data.val_split"] = samples_identity(inputs.val->samples());
   if (inputs.train) identity["data.train_split"] = samples_identity(inputs.train->samples());
   if (!config.train.start.empty()) identity["train.start"] = file_identity(config.train.start);
   return identity;

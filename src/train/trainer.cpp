@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include <thread>
+
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
@@ -24,6 +26,20 @@ std::string losses_text(const StepReport& report) {
     text += fmt::format("{} {:.4g}, ", kLossNames[i], report.losses[i]);
   }
   return text;
+}
+
+constexpr std::chrono::seconds kPauseBeforeLastTry{5};
+constexpr std::chrono::seconds kBetweenShows{2};
+
+/// What a run that could not save its last state can go on from.
+std::string newest_text(const std::filesystem::path& root) {
+  try {
+    if (const auto newest = find_newest_valid(root)) {
+      return fmt::format("the newest whole checkpoint is {}", newest->folder.string());
+    }
+  } catch (const UserError&) {  // there are some, and none is whole
+  }
+  return fmt::format("{} has no whole checkpoint", root.string());
 }
 
 ScaledRate projection_rate(const AdapterParameters& parameters, double scale) {
@@ -63,27 +79,44 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
 }
 
 /// What the rows tell must be on the disk before a checkpoint says that it was told.
-bool Trainer::flush_results() {
-  const auto reason = results_.flush();
-  if (reason) {
-    log::warn(
-        "RESULTS NOT WRITTEN: {}. Training goes on, they are kept in memory and tried again; "
-        "until then no checkpoint is saved",
-        *reason);
-  }
-  return !reason;
-}
-
 void Trainer::save() {
   if (!is_root()) return;
   schedule_.saved(SaveSchedule::Clock::now());
-  if (flush_results()) writer_->submit(state());
+  if (const auto reason = results_.flush()) {
+    log::warn(
+        "RESULTS NOT WRITTEN: {}. The run goes on, they are kept in memory and tried again; until "
+        "then no checkpoint is saved",
+        *reason);
+  } else {
+    writer_->submit(state());
+  }
+}
+
+std::optional<std::string> Trainer::try_to_save() {
+  if (auto reason = results_.flush()) return reason;
+  return writer_->save_now(state());
+}
+
+std::optional<std::string> Trainer::save_last() {
+  auto reason = try_to_save();
+  if (!reason) return std::nullopt;
+  log::warn("NOT SAVED: step {}: {}. The last try is in {} s", step_, *reason,
+            kPauseBeforeLastTry.count());
+  std::this_thread::sleep_for(kPauseBeforeLastTry);
+  reason = try_to_save();
+  if (!reason) return std::nullopt;
+  return fmt::format(
+      "NOT ON THE DISK: the state after step {}, with which the run ends: {}. {}. Make room, then "
+      "type the same command again: what came after that is computed once more",
+      step_, *reason, newest_text(checkpoint_root(config_)));
 }
 
 void Trainer::stop(const StopReason& reason) {
   run_together(ranks_, [&] {
-    if (!is_root() || !flush_results()) return;
-    if (writer_->save_now(state())) return;  // the log says why; older checkpoints are there
+    if (!is_root()) return;
+    if (const auto lost = save_last()) {
+      throw ProgramError("stopped by {}. {}", reason.text(), *lost);
+    }
     log::info("stopped by {} at step {}: the same command, without --resume, goes on from there",
               reason.text(), step_);
   });
@@ -113,18 +146,23 @@ void Trainer::skip_or_fail(const StepReport& report) {
     if (is_root()) log::warn("{}: no update, {} skipped in a row", what, skipped_in_a_row_);
     return;
   }
+  std::string lost;
   run_together(ranks_, [&] {
     // Nothing to keep: what it started from is on the disk, or never was good.
     const bool is_new =
         step_ > first_step_ && model_.parameters().flat().isfinite().all().item<bool>();
-    if (is_root() && is_new && flush_results()) writer_->save_now(state());
+    if (is_root() && is_new) lost = save_last().value_or("");
   });
   throw AgreedError(
       ExitCode::kFailure,
-      fmt::format("{}: training stopped on all ranks before the update{}. Parameters are those of "
-                  "the last finite step. A smaller lr, train.clip_norm or precision = \"fp32\" may "
-                  "help; train.non_finite = \"skip\" leaves such steps out",
-                  what, may_skip ? fmt::format(", {} were skipped in a row", most) : ""));
+      fmt::format(
+          "{}: training stopped on all ranks before the update{}. Parameters are those of "
+          "the last finite step. {}{}{}",
+          what, may_skip ? fmt::format(", {} were skipped in a row", most) : "",
+          advice_for_non_finite(model_,
+                                "A smaller lr, train.clip_norm or precision = \"fp32\" may help; "
+                                "train.non_finite = \"skip\" leaves such steps out"),
+          lost.empty() ? "" : ". ", lost));
 }
 
 Accuracy Trainer::run() {
@@ -137,8 +175,7 @@ Accuracy Trainer::run() {
   }
   run_together(ranks_, [&] {
     if (!is_root()) return;
-    writer_->wait();
-    if (const auto reason = results_.flush()) throw ProgramError("{}", *reason);
+    if (const auto lost = save_last()) throw ProgramError("the run is trained. {}", *lost);
   });
   return accuracy_;
 }
@@ -154,8 +191,15 @@ double Trainer::learning_rate_now() const {
 
 std::string Trainer::step_text(const StepReport& report) const {
   return fmt::format("epoch {} step {} ({} of {} questions), {}lr {:.3g}, gradient norm {:.3g}",
-                     epoch_, step_, position_, rows_.size(), losses_text(report), report.lr,
+                     epoch_ + 1, step_, position_, rows_.size(), losses_text(report), report.lr,
                      report.gradient_norm);
+}
+
+void Trainer::show_results() {
+  const auto now = SaveSchedule::Clock::now();
+  if (now - shown_ < kBetweenShows) return;
+  results_.show();
+  shown_ = now;
 }
 
 void Trainer::train_epoch() {
@@ -193,6 +237,7 @@ void Trainer::train_epoch() {
     if (is_root()) {
       results_.add_step(step_record(epoch_, step_, report),
                         timer.record(step_, plan.num_questions));
+      show_results();
     }
     progress.update(step_text(report), plan.num_questions, total - position_, position_ == total);
     if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) save();
@@ -200,8 +245,8 @@ void Trainer::train_epoch() {
 }
 
 void Trainer::finish_epoch() {
-  ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_));
-  auto [scores, stopped] = score_validation(progress_of("evaluating"));
+  ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_ + 1));
+  auto [scores, stopped, num_over_long] = score_validation(progress_of("evaluating"));
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();
   if (stopped || asked.stopped) {
@@ -209,11 +254,12 @@ void Trainer::finish_epoch() {
     stop(stopped ? stopped : asked.stopped);
   }
   accuracy_ = measure(*inputs_.val, scores);
+  accuracy_.num_over_long = num_over_long;
   if (is_root()) {
     results_.add_epoch(
         epoch_, epoch_record(epoch_, means_, accuracy_), predictions_text(*inputs_.val, scores),
         questions_text(*inputs_.val, scores, asked.text), calibration_text(*inputs_.val, scores));
-    log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_, means_.values()[0].second,
+    log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_ + 1, means_.values()[0].second,
               to_text(accuracy_));
   }
   if (accuracy_.known() && accuracy_.total.value() > best_accuracy_) {
@@ -224,7 +270,7 @@ void Trainer::finish_epoch() {
   position_ = 0;
   means_ = {};
   scores_.clear();
-  save();
+  if (!is_done()) save();  // the last state is saved by run(), which ends with it
   report_memory();
 }
 
@@ -237,12 +283,12 @@ void Trainer::report_memory() {
 }
 
 EvaluationProgress Trainer::progress_of(const std::string& what) const {
-  return
-      [what, before = int64_t{0}, progress = Progress(config_.output.log_every_steps, !is_root())](
-          int64_t done, int64_t total) mutable {
-        progress.update(what, done - before, total - done, done == total);
-        before = done;
-      };
+  // Shared: a function can be copied, the line cannot.
+  const auto progress = std::make_shared<Progress>(config_.output.log_every_steps, !is_root());
+  return [what, before = int64_t{0}, progress](int64_t done, int64_t total) mutable {
+    progress->update(what, done - before, total - done, done == total);
+    before = done;
+  };
 }
 
 Evaluation Trainer::score_validation(const EvaluationProgress& progress) {
@@ -256,8 +302,8 @@ AskedQuestions Trainer::ask_validation() {
                    progress_of("asking"));
 }
 
-Accuracy Trainer::evaluate() {
-  const auto [scores, stopped] = score_validation(
+Accuracy Trainer::evaluate(const EvalRecord& record) {
+  const auto [scores, stopped, num_over_long] = score_validation(
       [this, show = progress_of("evaluating")](int64_t done, int64_t total) mutable {
         profile_.step_begins();
         show(done, total);
@@ -266,16 +312,24 @@ Accuracy Trainer::evaluate() {
   if (!stopped) asked = ask_validation();
   const StopReason reason = stopped ? stopped : asked.stopped;
   if (reason) throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
+  Accuracy accuracy = measure(*inputs_.val, scores);
+  accuracy.num_over_long = num_over_long;
   run_together(ranks_, [&, &scores = scores] {
     if (!is_root()) return;
     const std::filesystem::path folder = config_.output.folder;
+    const std::string about = to_text(record, accuracy);
+    if (const auto other = other_evaluation(folder, about)) {
+      log::warn("the eval.json that was in {} is of another evaluation ({}): it is in {} now",
+                folder.string(), *other, move_evaluation_aside(folder).string());
+    }
+    write_file_durably(folder / "eval-record.json", about);
     write_file_durably(folder / "eval.json", predictions_text(*inputs_.val, scores));
     write_file_durably(folder / "questions.jsonl",
                        questions_text(*inputs_.val, scores, asked.text));
     const std::string calibration = calibration_text(*inputs_.val, scores);
     if (!calibration.empty()) write_file_durably(folder / "calibration.json", calibration);
   });
-  return measure(*inputs_.val, scores);
+  return accuracy;
 }
 
 }  // namespace bovila

@@ -1,4 +1,6 @@
 // Hugging Face's config.json: sizes, and a refusal of all that is not computed as LLaMA.
+#include <algorithm>
+
 #include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
 
@@ -23,9 +25,6 @@ void check_architecture(const ParamsJson& config) {
   }
   const auto activation = config.optional<std::string>("hidden_act", "silu");
   if (activation != "silu") refuse(config, fmt::format("hidden_act is '{}'", activation));
-  if (type == "mistral" && config.has("sliding_window")) {
-    refuse(config, "it has a sliding_window");
-  }
   if (config.has("quantization_config")) refuse(config, "its weights are quantized");
 }
 
@@ -42,8 +41,11 @@ RopeScaling read_hf_scaling(const ParamsJson& rope) {
   const auto type =
       rope.optional<std::string>("rope_type", rope.optional<std::string>("type", "default"));
   if (type == "default") return scaling;
+  if (type == "dynamic") return scaling;  // up to max_position_embeddings: see read_hf_config
   if (type != "linear" && type != "llama3") {
-    refuse(rope, fmt::format("rope_type is '{}', expected 'default', 'linear' or 'llama3'", type));
+    refuse(rope, fmt::format("rope_type is '{}', expected 'default', 'linear', 'dynamic' or "
+                             "'llama3'",
+                             type));
   }
   scaling.factor = rope.required<double>("factor");
   scaling.kind = type == "linear" ? Kind::kLinear : Kind::kLlama3;
@@ -52,6 +54,18 @@ RopeScaling read_hf_scaling(const ParamsJson& rope) {
   scaling.high = rope.required<double>("high_freq_factor");
   scaling.original_length = rope.required<double>("original_max_position_embeddings");
   return scaling;
+}
+
+bool is_dynamic(const ParamsJson& rope) {
+  return rope.optional<std::string>("rope_type", rope.optional<std::string>("type", "")) ==
+         "dynamic";
+}
+
+/// A length up to which the model is computed as LLaMA; none is no limit.
+void limit_length(const ParamsJson& config, const char* key, LlamaParams& params) {
+  const auto length = config.required<int64_t>(key);
+  if (length <= 0) refuse(config, fmt::format("{} is {}", key, length));
+  params.max_length = params.max_length == 0 ? length : std::min(params.max_length, length);
 }
 
 /// Since version 5 transformers writes all of it under rope_parameters, before that the base beside
@@ -63,6 +77,7 @@ void read_rope(const ParamsJson& config, LlamaParams& params) {
     const ParamsJson rope = config.object(key);
     params.rope_theta = rope.optional("rope_theta", params.rope_theta);
     params.rope_scaling = read_hf_scaling(rope);
+    if (is_dynamic(rope)) limit_length(config, "max_position_embeddings", params);
     if (rope.optional("partial_rotary_factor", 1.0) != 1) {
       refuse(rope, "partial_rotary_factor is not 1");
     }
@@ -85,6 +100,10 @@ LlamaParams read_hf_config(const ParamsJson& config, int64_t tokenizer_vocab_siz
   out.vocab_size = config.required<int64_t>("vocab_size");
   out.tied_embeddings = config.optional("tie_word_embeddings", false);
   read_rope(config, out);
+  // A window sees all of a sequence that is no longer.
+  const bool has_window =
+      config.required<std::string>("model_type") == "mistral" && config.has("sliding_window");
+  if (has_window) limit_length(config, "sliding_window", out);
   check_head_dim(config, out);
   check_params(out, config.path(), tokenizer_vocab_size);
   return out;
@@ -101,16 +120,17 @@ std::string to_hf_config(const LlamaParams& params) {
     rope["high_freq_factor"] = scaling.high;
     rope["original_max_position_embeddings"] = scaling.original_length;
   }
-  const json config = {{"model_type", "llama"},
-                       {"hidden_size", params.dim},
-                       {"num_hidden_layers", params.n_layers},
-                       {"num_attention_heads", params.n_heads},
-                       {"num_key_value_heads", params.n_kv_heads},
-                       {"intermediate_size", params.hidden_dim()},
-                       {"rms_norm_eps", params.norm_eps},
-                       {"vocab_size", params.vocab_size},
-                       {"tie_word_embeddings", params.tied_embeddings},
-                       {"rope_parameters", rope}};
+  json config = {{"model_type", params.max_length > 0 ? "mistral" : "llama"},
+                 {"hidden_size", params.dim},
+                 {"num_hidden_layers", params.n_layers},
+                 {"num_attention_heads", params.n_heads},
+                 {"num_key_value_heads", params.n_kv_heads},
+                 {"intermediate_size", params.hidden_dim()},
+                 {"rms_norm_eps", params.norm_eps},
+                 {"vocab_size", params.vocab_size},
+                 {"tie_word_embeddings", params.tied_embeddings},
+                 {"rope_parameters", rope}};
+  if (params.max_length > 0) config["sliding_window"] = params.max_length;
   return config.dump();
 }
 

@@ -1,4 +1,5 @@
-// Hugging Face's files: config.json and model.safetensors, or its shards with their index.
+// Hugging Face's files: config.json and model.safetensors or pytorch_model.bin, or the shards of an
+// index.
 #include <ATen/Parallel.h>
 
 #include <filesystem>
@@ -6,8 +7,10 @@
 
 #include "bovila/core/error.h"
 #include "bovila/core/hash.h"
+#include "bovila/core/log.h"
 #include "bovila/files/safetensors.h"
 #include "bovila/weights/weight_type.h"
+#include "src/weights/hf_tensors.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
 #include "src/weights/params_json.h"
@@ -61,7 +64,7 @@ bool is_passed_over(const std::string& name, bool tied) {
   return name.ends_with(".rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
 }
 
-void check_tensor(const SafeTensor& tensor, const HfTargets& targets, const std::string& path) {
+void check_tensor(const HfTensor& tensor, const HfTargets& targets, const std::string& path) {
   const auto target = targets.find(tensor.name);
   if (target == targets.end()) {
     throw UserError("{}: '{}' is no tensor of the LLaMA that config.json beside it describes", path,
@@ -81,7 +84,7 @@ Tensor to_pairs(const Tensor& rows, int64_t heads) {
   return rows.unflatten(0, {heads, 2, -1}).transpose(1, 2).flatten(0, 2);
 }
 
-void fill_tensor(const SafetensorsFile& file, const SafeTensor& tensor, const HfTarget& target) {
+void fill_tensor(const HfTensorFile& file, const HfTensor& tensor, const HfTarget& target) {
   const auto& to = target.values;
   const auto type = weight_type(tensor.type, tensor.name, file.path());
   const bool fits = target.heads == 0 && to.scalar_type() == type && to.is_contiguous();
@@ -118,18 +121,20 @@ class HuggingFaceFiles : public LlamaFiles {
   explicit HuggingFaceFiles(std::string folder) : folder_(std::move(folder)) {}
 
   LlamaParams params(int64_t tokenizer_vocab_size) const override {
+    if (const auto note = hf_files_note(folder_); !note.empty()) log::info("{}", note);
     const std::string path = folder_ + "/config.json";
     return read_hf_config(read_params_json(path), tokenizer_vocab_size);
   }
 
-  /// There are no checksums in the files: all bytes are hashed.
+  /// Of safetensors, which have no checksums, all bytes are hashed.
   std::string identity(torch::ScalarType, const Interrupt& interrupt) const override {
     const std::string config = folder_ + "/config.json";
     std::string text = sha256_of_file(config);
     auto bytes = static_cast<int64_t>(fs::file_size(config));
     for (const std::string& path : paths()) {
-      const SafetensorsFile file(path);
-      text += hash_of(file, interrupt);
+      const HfTensorFile file(path);
+      text += file.identity(
+          [&](const SafetensorsFile& safetensors) { return hash_of(safetensors, interrupt); });
       bytes += file.size();
     }
     return fmt::format("{} bytes, SHA-256 {}", bytes, sha256_of(text));
@@ -139,8 +144,8 @@ class HuggingFaceFiles : public LlamaFiles {
     const auto targets = hf_targets(llama_tensors(params, torch::kFloat32, nullptr));
     std::map<std::string, std::string> found;  // where each tensor stands
     for (const std::string& path : paths()) {
-      const SafetensorsFile file(path);
-      for (const SafeTensor& tensor : file.tensors()) {
+      const HfTensorFile file(path);
+      for (const HfTensor& tensor : file.tensors()) {
         if (is_passed_over(tensor.name, params.tied_embeddings)) continue;
         check_tensor(tensor, targets, path);
         const auto [other, is_first] = found.emplace(tensor.name, path);
@@ -161,8 +166,8 @@ class HuggingFaceFiles : public LlamaFiles {
   void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
     const auto targets = hf_targets(weights);
     for (const std::string& path : paths()) {
-      const SafetensorsFile file(path);
-      for (const SafeTensor& tensor : file.tensors()) {
+      const HfTensorFile file(path);
+      for (const HfTensor& tensor : file.tensors()) {
         interrupt();
         const auto target = targets.find(tensor.name);
         if (target != targets.end()) fill_tensor(file, tensor, target->second);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bovila/core/error.h"
+#include "bovila/core/log.h"
 #include "src/weights/params_readers.h"
 
 namespace bovila {
@@ -14,10 +15,18 @@ constexpr int64_t kMaxSize = 1 << 24;
 constexpr int64_t kMaxLayers = 1 << 12;
 constexpr double kMaxMultiplier = 1 << 10;
 
-/// Rows that a model may have beyond its tokenizer's pieces: reserved ones, and padding.
-constexpr int64_t kMaxSpareRows = 1024;
+/// Rows that a model may have beyond its tokenizer's pieces: reserved ones, and padding. DeepSeek's
+/// LLaMA has 2,385; what is beyond any model's is another model's tokenizer.
+constexpr int64_t kMaxSpareRows = 8192;
+constexpr int64_t kUsualSpareRows = 1024;
 
 void check_tokenizer(int64_t vocab_size, int64_t pieces, const std::string& path) {
+  if (vocab_size > pieces + kUsualSpareRows && vocab_size <= pieces + kMaxSpareRows) {
+    log::info(
+        "{}: vocab_size is {}, the tokenizer has {} pieces: {} rows are of no token. If this is "
+        "another model's tokenizer, set model.tokenizer",
+        path, vocab_size, pieces, vocab_size - pieces);
+  }
   if (vocab_size >= pieces && vocab_size <= pieces + kMaxSpareRows) return;
   throw UserError(
       "{}: vocab_size is {}, but the tokenizer has {} pieces; it belongs to another model", path,

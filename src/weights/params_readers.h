@@ -19,10 +19,12 @@ LlamaParams read_hf_config(const ParamsJson& config, int64_t tokenizer_vocab_siz
 /// The text of a config.json that read_hf_config() reads as `params`.
 std::string to_hf_config(const LlamaParams& params);
 
-/// The safetensors files of Hugging Face's in a folder: those that its index lists, or, without
-/// one, model.safetensors. @throws UserError when one is missing, or listed with a name that leaves
-/// the folder.
+/// The files of Hugging Face's tensors in a folder: model.safetensors, or those that its index
+/// lists, else pytorch_model.bin, or those of its index. @throws UserError when one is missing, or
+/// listed with a name that leaves the folder.
 std::vector<std::string> hf_tensor_files(const std::string& folder);
+/// What may surprise of that choice; "" when nothing does.
+std::string hf_files_note(const std::string& folder);
 
 /// What makes no model, or none of this tokenizer's. @throws UserError naming `path`.
 void check_params(const LlamaParams& params, const std::string& path, int64_t tokenizer_vocab_size);

@@ -90,7 +90,19 @@ END
   answered 2 asked --resume run --abstain 0.4
   says "run/calibration.json is not there: --abstain takes its threshold from it"
   answered 2 asked --abstain 5
-  says "--abstain"
+  says_once "--abstain: expected a share, 0 to 1, got 5"
+  answered 2 asked --abstain nan
+  says_once "--abstain: expected a share, 0 to 1, got nan"
+}
+
+test_on_a_terminal_it_says_what_it_waits_for() {
+  trained star
+  exits 0 timeout 60 python3 -c '
+import os, pty, subprocess, sys
+mine, its = pty.openpty()
+os.write(mine, b"\4")  # the end of the input, as it is typed
+sys.exit(subprocess.run(sys.argv[1:], stdin=its).returncode)' "$bin/bovila" answer "${deck[@]}"
+  says_once "each line typed here is a question, {\"video\": "
 }
 
 test_a_program_gets_each_answer_before_it_sends_the_next_question() {
@@ -134,6 +146,9 @@ put(start=1000, end=1001)
 put(start="1", end=2)
 put(dialogue="hello")
 put(qustion="typed wrong")
+put(video=["S0", "S00"])
+put(allow_missing=1)
+put(candidates=["a", "b"], options=..., video="S0.mp4")
 put(question="word " * 400)
 put(question="x" * 1100000)
 sys.stdout.flush()
@@ -142,9 +157,9 @@ put(question="the last, without a newline", id=[1])
 END
   truncate -s -1 asked
   answered 2 asked
-  says_once "18 of the lines could not be answered"
-  holds "['error' in a for a in lines('answers')] == [False] + [True] * 18 + [False]"
-  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 21))"
+  says_once "21 of the lines could not be answered"
+  holds "['error' in a for a in lines('answers')] == [False] + [True] * 21 + [False]"
+  holds "[a['line'] for a in lines('answers')[1:-1]] == [2, 3] + list(range(5, 24))"
   holds "lines('answers')[-1]['id'] == [1]"
   cat >expected <<'END'
 not JSON: 
@@ -161,7 +176,10 @@ expected 0 <= "start" <= "end" in seconds, got 3 to 1
 the clip starts at 1000 s, video "S0" has 
 "start": expected a number of seconds, got string
 a "dialogue" is given, and data.subtitles of the deck is false
-unknown key "qustion"; a question has video, question, options
+unknown key "qustion", is "question" meant?; a question has video, question, options
+video "S00" has no features; is "S0
+"allow_missing": expected true or false, got number
+unknown key "candidates", is "options" meant?; a question has video, question, options, start, end, dialogue, allow_missing, id; "options": expected 2 to 26 texts, got 0; video "S0.mp4" has no features; is "S0" meant?
 the prompt has 
 the line has more than 1048576 bytes
 not JSON: 
@@ -177,10 +195,25 @@ test_one_question_on_the_command_line() {
   exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option "b, c" --start 1 --end 4
   cmp said answers
+  exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b
+  says_once "error: standard output cannot be written to"
   exits 2 bovila answer "${deck[@]}" --video S1000 --question "what is it" --option a --option b
   says_once 'video "S1000" has no features'
   exits 2 bovila answer "${deck[@]}" --video S0
   says "--video requires --option"
+}
+
+test_a_missing_video_of_a_list_is_an_error_or_is_named_in_the_answer() {
+  trained star
+  local ask=(answer "${deck[@]}" --question - --option a --option b --video S0 --video S1000)
+  exits 2 bovila "${ask[@]}"
+  says_once 'video "S1000" has no features'
+  says_once '(1 of the 2 videos; with "allow_missing": true, or --allow-missing, zeros stand for such)'
+  exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" "${ask[@]}" --allow-missing
+  holds "lines('said')[0]['missing'] == ['S1000']"
+  exits 2 bovila answer "${deck[@]}" --video S1000 --question - --option a --option b --allow-missing
+  says_once 'video "S1000" has no features'
 }
 
 test_options_and_videos_are_taken_as_they_are_typed_wherever_the_deck_stands() {

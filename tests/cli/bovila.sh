@@ -36,14 +36,57 @@ test_a_run_leaves_the_files_of_the_published_code() {
 test_a_run_shows_its_deck_its_progress_and_its_accuracy() {
   inputs star
   exits 0 ranks 2 "${deck[@]}"
-  says_once "[model]"
-  says_once "dataset = \"star\""
   says_once "2 ranks of"
-  says_once "1 video has no features and counts as zeros"
-  says_once "epoch 0 step 1 (8 of 24 questions), loss "
+  says_once "$deck: star, results go to $PWD/out, all settings are in its config.json"
+  says_once "11 keys are not at their defaults"
+  says_once "2 epochs of 3 steps of 8 questions, the learning rate rises to 0.01"
+  says_once "train: 1 video has no features, zeros stand for it: S3"
+  says_once "epoch 1 step 1 (8 of 24 questions), loss "
   says "loss_vaq" "loss_aqa" "lr " "gradient norm" "questions/s, ETA"
-  says_once "epoch 1 done: mean loss"
+  says_once "epoch 2 done: mean loss"
   says "accuracy" "(In "
+  # What was read is in the folder, whole; what is said before the first step is short.
+  holds "load('out/config.json')['train']['lr'] == 0.01 and load('out/config.json')['data']['dataset'] == 'star'"
+  (($(grep -n "epoch 1 step 1" said | cut -d: -f1) <= 12))
+}
+
+# next_command: the last line of `last`, typed with a question in the place of its words.
+next_command() {
+  local command
+  command=$(sed -n '$s/.*; \(bovila answer .*\)/\1/p' last | sed 's/NAME/S0/; s/TEXT/x/g')
+  exits 0 eval "$command"
+  says '"answer":'
+}
+
+test_a_run_ends_with_where_its_results_are_how_good_they_are_and_what_to_type_next() {
+  inputs star
+  cp "$deck" "my deck.toml"
+  deck[0]="my deck.toml"
+  exits 0 bovila "${deck[@]}"
+  tail -3 said >last
+  grep -qF "results are in $PWD/out: log.txt (a line an epoch), metrics.jsonl (a line a step), questions.jsonl, checkpoints/step-00000012" <(sed -n 1p last)
+  grep -qE 'accuracy [0-9.]+ % of 12 questions \(In ' <(sed -n 2p last)
+  grep -qF "next: tools/report $PWD/out (a page for a browser); bovila answer 'my deck.toml' --set" <(sed -n 3p last)
+  next_command
+  says "answering with $PWD/out/checkpoints/step-00000012"
+  exits 0 bovila "${deck[@]}" --eval
+  grep -qF "results are in $PWD/out: eval.json, questions.jsonl" <(tail -3 said | sed -n 1p)
+  tail -1 said >last
+  next_command
+  exits 0 bovila "${deck[@]}" --eval --output untrained
+  grep -q "(a page for a browser)\$" <(tail -1 said)
+  exits 0 bovila "${deck[@]}" --eval --resume out/checkpoints/step-00000006 --output scored
+  tail -1 said >last
+  next_command
+  says "answering with out/checkpoints/step-00000006"
+}
+
+test_the_few_settings_beside_the_defaults_are_named() {
+  inputs star
+  deck=("$root/input/star.toml" --set "model.llama=$mini/llama/mini" --set "data.folder=$mini/data/star"
+    --set "data.features=$(features star)" --set "output.folder=$PWD/out")
+  exits 0 bovila "${deck[@]}" --eval --set model.max_seq_len=256
+  says_once "settings beside the defaults: model.precision = \"bf16\", model.max_seq_len = 256, train.accum_iter = 2"
 }
 
 test_resume_with_eval_scores_what_the_run_recorded() {
@@ -113,7 +156,6 @@ test_an_epoch_that_no_step_divides_is_trained_to_its_end() {
 test_precision_auto_is_settled_before_it_is_kept() {
   inputs star
   train out
-  says 'precision = "fp32"'
   holds "load('out/config.json')['model']['precision'] == 'fp32'"
   exits 2 bovila "${deck[@]}" --output out --set model.precision=bf16 --set train.epochs=3
   says "model.precision"
@@ -194,6 +236,8 @@ test_the_program_is_linked_with_cuda_and_nccl() {
 test_self_check_needs_no_deck_and_passes_on_one_rank_and_several() {
   exits 0 bovila --self-check
   says_once "self-check passed"
+  says_once "one rank has nobody to talk to: for bandwidths start more"
+  ! grep -F "GB/s" said
   exits 0 ranks 3 --self-check
   says_once "self-check passed"
   exits 2 bovila
@@ -212,7 +256,8 @@ test_over_long_questions_stop_a_run_or_are_left_out_as_the_deck_says() {
   exits 2 ranks 2 "${deck[@]}" --set model.max_seq_len=80
   says_once "prompts longer than model.max_seq_len, the longest is question"
   exits 0 ranks 2 "${deck[@]}" --set model.max_seq_len=80 --set data.over_long=skip
-  says_once "they are not trained on"
+  says_once "they are not trained on; model.max_seq_len = "
+  says "longer than model.max_seq_len, scored whole"
   holds "len(load('out/epoch1.json')) == 12"
 }
 
@@ -222,6 +267,8 @@ test_a_checkpoint_that_is_not_there_or_of_another_model_is_refused() {
   says "nowhere"
   train out --set model.max_feats=5
   exits 2 ranks 2 "${deck[@]}" --resume out --eval --output other
+  says_once "  model.max_feats: 5 in the checkpoint, 6 now"
+  exits 2 ranks 2 "${deck[@]}" --resume out --eval --output other --despite-differences
   says_once "the parameter 'temporal_emb.weight' has shape [5, 48], this model's has [6, 48]"
 }
 
@@ -236,18 +283,19 @@ test_a_damaged_checkpoint_is_passed_over_for_the_one_before() {
 test_a_loss_that_is_not_finite_ends_all_ranks_with_exit_code_1() {
   inputs star
   # A rank that was left alone would wait longer than `ranks` lets it.
-  exits 1 ranks 2 "${deck[@]}" --set train.lr=1e30 --set train.warmup_epochs=0 \
+  exits 1 ranks 2 "${deck[@]}" --set train.lr=100 --set train.weight_decay=0 \
+    --set train.warmup_epochs=0 --set loss.train_scale_proj=true \
     --set run.collective_timeout_s=600
   says_once "training stopped on all ranks before the update"
 }
 
-# spoil FOLDER: the checkpoint's values of -12345.678 become NaN, and its manifest right again.
+# spoil FOLDER: the checkpoint's values of -123.45678 become NaN, and its manifest right again.
 spoil() {
   python3 - "$1" <<'END'
 import hashlib, json, struct, sys
 folder = sys.argv[1]
 data = open(folder + '/state.h5', 'rb').read()
-spoilt = data.replace(struct.pack('<f', -12345.678), struct.pack('<f', float('nan')))
+spoilt = data.replace(struct.pack('<f', -123.45678), struct.pack('<f', float('nan')))
 assert spoilt != data
 open(folder + '/state.h5', 'wb').write(spoilt)
 manifest = json.load(open(folder + '/manifest.json'))
@@ -258,15 +306,42 @@ END
 
 test_parameters_that_are_not_finite_are_neither_scored_nor_trained_on() {
   inputs star
-  deck+=(--set model.attention_bias=12345.678 --set train.lr=1e-30 --set train.weight_decay=0)
+  deck+=(--set model.attention_bias=123.45678 --set train.lr=1e-30 --set train.weight_decay=0)
   train out
   spoil out/checkpoints/step-00000006
-  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --eval --output other
-  says_once "has an option whose score is not finite: the trained parameters are not finite"
-  exits 1 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --output other
-  says_once "is nan (from questions "
-  says_once "training stopped on all ranks before the update"
+  local eval
+  for eval in "" --eval; do
+    exits 2 ranks 2 "${deck[@]}" --resume out/checkpoints/step-00000006 --output other $eval
+    says_once "the checkpoint of step 6 holds numbers that are not finite, "
+    says_once "of the parameter 'layers.0.attention.gate2': its run had diverged. Name an earlier one"
+    ! grep -q "lr may help" said
+  done
+  exits 2 bovila answer "${deck[@]}" --resume out/checkpoints/step-00000006 </dev/null
+  says_once "the checkpoint of step 6 holds numbers that are not finite"
+  exits 0 "$bin/ckpt2pth" out/checkpoints/step-00000006 spoilt.pth
+  exits 2 bovila "${deck[@]}" --eval --resume spoilt.pth --output other
+  says_once "spoilt.pth: the parameter 'layers.0.attention.gate2' holds numbers that are not finite"
   [[ ! -e other/eval.json && ! -e other/log.txt && ! -e other/checkpoints ]]
+}
+
+test_weights_that_are_not_finite_are_named_and_no_smaller_rate_is_recommended() {
+  inputs star
+  cp -r "$mini/llama" .
+  python3 - "$mini/llama/mini/consolidated.00.pth" llama/mini/consolidated.00.pth <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as whole, zipfile.ZipFile(sys.argv[2], 'w') as spoilt:
+    for name in whole.namelist():
+        data = whole.read(name)
+        if name.endswith('/data/1'): data = b'\x00\x00\xc0\x7f' + data[4:]  # a NaN
+        spoilt.writestr(name, data)
+END
+  deck+=(--set model.llama=llama/mini)
+  exits 1 ranks 2 "${deck[@]}"
+  says_once "training stopped on all ranks before the update"
+  says_once "The files of model.llama hold it: "
+  exits 1 ranks 2 "${deck[@]}" --eval
+  says_once "whose score is not finite. The files of model.llama hold it: "
+  ! grep -q "smaller lr" said
 }
 
 test_a_damaged_frame_ends_all_ranks_with_exit_code_2() {
@@ -297,10 +372,10 @@ test_when_a_rank_is_killed_the_job_ends() {
     --set run.collective_timeout_s=600 >said 2>&1 &
   local job=$! victim start
   for ((i = 0; i < 600; ++i)); do
-    grep -q "epoch 1 done" said && break
+    grep -q "epoch 2 done" said && break
     sleep 0.1
   done
-  says "epoch 1 done"
+  says "epoch 2 done"
   victim=$(rank_pids | tail -1)
   start=$SECONDS
   kill -9 "$victim"
@@ -320,7 +395,8 @@ test_a_value_that_is_missing_or_empty_is_refused_by_every_option_of_every_progra
       says "$option" "expected a value, got"
     done
   done
-  for option in --set --resume --features --option --video --question --start --end --dialogue; do
+  for option in --set --resume --features --abstain --option --video --question --start --end \
+    --dialogue; do
     exits 2 bovila answer "${deck[@]}" $option ""
     says "$option: expected a value, got an empty one (a variable that is not set?)"
   done

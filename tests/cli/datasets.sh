@@ -9,7 +9,7 @@ two_steps() {
   inputs "$dataset"
   exits 0 bovila "${deck[@]}" "$@" --check
   exits 0 ranks 2 "${deck[@]}" --set train.epochs=1 --set train.batch_size=6 "$@"
-  says "epoch 0 step 2 (24 of 24 questions)"
+  says "epoch 1 step 2 (24 of 24 questions)"
   holds "[q['qid'] for q in load('out/epoch0.json')] == list(range(12))"
   holds "all(q['pre'] in '$letters' and q['ans'] in '$letters' for q in load('out/epoch0.json'))"
   holds "0 <= lines('out/log.txt')[0]['val_acc'] <= 1"

@@ -16,7 +16,7 @@ test_all_tools_decks_jobs_and_pages_are_there() {
   local file
   ! grep -iE "warning|error" "$work/installed"
   for file in bin/{bovila,pth2h5,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
-    bin/bovila-{report,plot-run,sweep} share/bovila/jobs/{run.sh,star.slurm,tvqa.slurm} \
+    bin/bovila-{report,plot-run,sweep} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,star.slurm,tvqa.slurm} \
     share/bovila/input/{star.toml,demo.toml,keys.md,demo/data/star/clipvitl14.pth} \
     share/man/man1/bovila.1 share/bash-completion/completions/bovila \
     share/modulefiles/bovila/"$version" share/doc/bovila/CHANGELOG.md; do
@@ -83,6 +83,7 @@ test_the_manual_page_has_every_option_every_key_and_every_program() {
   local word key
   shown "$prefix/share/man/man1/bovila.1" >page 2>warnings
   [[ ! -s warnings ]] || { cat warnings && return 1; }
+  grep -q "bovila stop FOLDER" page
   { "$prefix/bin/bovila" --help && "$prefix/bin/bovila" answer --help; } |
     grep -oE '^ +(-h,)?--[a-z-]+' | grep -oE -- '--.*' | sort -u >options
   (($(wc -l <options) > 15))
@@ -131,7 +132,9 @@ test_bash_completes_options_keys_and_values() {
   offers "--check" --ch
   offers "answer" an
   offers "decks" de
-  offers "star.toml" s
+  offers "star.toml stop" s
+  offers "stop" sto
+  offers "decks" stop d
   offers "star.toml" answer s
   offers "--video" answer --vi
   offers "" answer --fre

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# jobs/*.slurm and jobs/run.sh without Slurm: a fake srun notes how it was called and runs one rank,
-# a fake scontrol shows the job as it is told. (On a real Slurm: tests/slurm/jobs.sh.)
+# jobs/*.slurm, jobs/run.sh and jobs/supervise.sh without Slurm: a fake srun notes how it was called
+# and runs one rank, a fake scontrol shows the job as it is told. (On a real Slurm:
+# tests/slurm/jobs.sh. With real ranks: tests/cli/supervise.sh.)
 # Uses $BUILD/bin/bovila. Prints one line a check, "ok NAME" or "FAILED NAME: why"; exits 1 when one
 # failed.
 set -uo pipefail
@@ -26,33 +27,48 @@ echo "cpus ${SRUN_CPUS_PER_TASK:-unset}" >>"$NOTES"
 while [[ $1 == --* ]]; do shift; done
 exec "$@"
 SRUN
-cat >"$work/bin/rank" <<'RANK' # a program that ends as it is told
+# A program that ends as it is told: with the first code of EXIT_WITH at its first start, and so on.
+# "137s" saves a checkpoint before that, "137m" and "137o" are out of memory, "1g" on the GPU.
+cat >"$work/bin/rank" <<'RANK'
 #!/usr/bin/env bash
-echo "NCCL_DEBUG=$NCCL_DEBUG NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-unset}"
-exit "${EXIT_WITH:-0}"
+echo "NCCL_DEBUG=${NCCL_DEBUG:-unset} NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-unset}"
+read -ra codes <<<"${EXIT_WITH:-0}"
+echo start >>"$STARTS"
+number=$(wc -l <"$STARTS")
+code=${codes[number - 1]:-${codes[-1]}}
+[[ $code == *s* ]] && mkdir -p "$SAVES/checkpoints/step-0000000$number"
+[[ $code == *m* ]] && echo "slurmstepd: error: Detected 1 oom_kill event in StepId=17.0. Some of \
+the step tasks have been OOM Killed." >&2
+[[ $code == *o* ]] && echo "srun: error: n1: task 0: Out Of Memory" >&2
+[[ $code == *g* ]] && echo "error: CUDA out of memory" >&2 # the GPU's
+exit "${code%%[smog]*}"
 RANK
 cat >"$work/bin/scontrol" <<'SCONTROL'
 #!/usr/bin/env bash
-if [[ $* == "--oneliner show job 17" ]]; then
+if [[ $* == "--oneliner show job 17" && -n ${SLURM_ARRAY_JOB_ID:-} ]]; then
+  echo "JobId=17 ArrayJobId=17 ArrayTaskId=3 JobName=bovila-star JobState=RUNNING Reason=None"
+  echo "JobId=18 ArrayJobId=17 ArrayTaskId=2 JobName=bovila-star JobState=PENDING Reason=None"
+elif [[ $* == "--oneliner show job 17" || $* == "--oneliner show job 17_3" ]]; then
   echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1"
-elif [[ $* == "requeue 17" ]]; then
-  echo requeued >>"$NOTES"
+elif [[ $* == "requeue 17" || $* == "requeue 17_3" ]]; then
+  echo "requeued $2" >>"$NOTES"
   [[ -z ${REFUSED:-} ]] || { echo "$REFUSED" >&2; exit 1; }
 else
   exit 3
 fi
 SCONTROL
 chmod +x "$work/bin/"*
-export PATH=$work/bin:$PATH NOTES=$work/notes JOB_STATE=RUNNING
+export PATH=$work/bin:$PATH NOTES=$work/notes STARTS=$work/starts SAVES=$work/saves JOB_STATE=RUNNING
 unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_PMI BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
-unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES
+unset SLURM_CPUS_PER_TASK SLURM_JOB_ID SLURM_RESTART_COUNT SLURM_JOB_NUM_NODES SLURM_ARRAY_JOB_ID
+export BOVILA_PAUSE=0 # seconds between restarts
 unset NCCL_DEBUG NCCL_SOCKET_IFNAME
 
 # job STATUS TEXT NAME VARIABLE=VALUE... COMMAND: one check of exit code and output.
 job() {
   local expected=$1 text=$2 name=$3 status=0
   shift 3
-  rm -f "$NOTES"
+  rm -rf "$NOTES" "$STARTS" "$SAVES"
   env "$@" >"$work/out" 2>&1 </dev/null || status=$?
   if ((status != expected)); then
     fail "$name" "expected exit code $expected, got $status: $(tail -c 300 "$work/out")"
@@ -119,16 +135,16 @@ job 9 "exit code 9" "BOVILA_ENV is read first" BOVILA=rank DECK=input/demo.toml 
   BOVILA_ENV="$work/site" jobs/run.sh
 
 # --- exit codes are the program's; the stopped are put back into the queue ----------------------
-for status in 0 1 2 137; do
+for status in 0 1 2 126 130; do
   job $status "exit code $status" "ends with exit code $status" BOVILA=rank EXIT_WITH=$status \
     SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
   called "exit code $status is not requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset"
 done
-for status in 75 138 140 143; do
+for status in 75 129 138 140 143; do
   job 75 "is put back into the queue" "requeues after $status" BOVILA=rank EXIT_WITH=$status \
     SLURM_JOB_ID=17 DECK=input/demo.toml jobs/run.sh
   called "exit code $status is requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset" \
-    requeued
+    "requeued 17"
 done
 for state in COMPLETING CANCELLED PREEMPTED TIMEOUT; do
   job 75 "not put back into the queue by this script: Slurm ends it ($state)" \
@@ -143,6 +159,74 @@ job 75 "submit the same job again" "says what to do then" BOVILA=rank EXIT_WITH=
   SLURM_JOB_ID=17 REFUSED="not here" DECK=input/demo.toml jobs/run.sh
 job 75 "start the same command again" "outside a job it says what to do" BOVILA=rank EXIT_WITH=75 \
   DECK=input/demo.toml jobs/run.sh
+
+job 75 "job 17_3 was stopped before its end and is put back into the queue" \
+  "requeues a task of an array whose number is the array's" BOVILA=rank EXIT_WITH=75 SLURM_JOB_ID=17 \
+  SLURM_ARRAY_JOB_ID=17 SLURM_ARRAY_TASK_ID=3 DECK=input/demo.toml jobs/run.sh
+called "it alone is requeued" --mpi=pmix --wait=60 rank input/demo.toml "cpus unset" "requeued 17_3"
+
+# --- ranks that crash, are lost or hang are started again ----------------------------------------
+# heals STATUS STARTS TEXT CODES NAME [VARIABLE=VALUE]...: the job's end, after so many starts.
+heals() {
+  local status=$1 starts=$2 text=$3 codes=$4 name=$5
+  shift 5
+  job "$status" "$text" "$name" BOVILA=rank EXIT_WITH="$codes" SLURM_JOB_ID=17 DECK=input/demo.toml \
+    BOVILA_ARGS="--output $SAVES" "$@" jobs/run.sh
+  [[ $(wc -l <"$STARTS") == "$starts" ]] && ok "$name: $starts starts" ||
+    fail "$name" "expected $starts starts, got $(wc -l <"$STARTS"): $(cat "$work/out")"
+}
+for status in 9 134 137 139 255; do
+  heals 0 2 "starting the ranks again in 0 s, from the newest checkpoint: none" "$status 0" \
+    "after exit code $status the ranks are started again"
+  called "and told so" --mpi=pmix --wait=60 env BOVILA_RESTARTED=1 rank input/demo.toml \
+    --output "$SAVES" "cpus unset"
+done
+heals 0 3 "from the newest checkpoint: step-00000001" "137s 139 0" "two restarts"
+heals 2 2 "exit code 2" "137 2 0" "never after the user's mistake"
+heals 1 1 "exit code 1" "1 0" "not after an error that comes at once"
+heals 0 2 "exit code 1" "1s 0" "after an error where something new was saved"
+heals 1 2 "exit code 1" "1s 1 0" "not when the error comes again"
+heals 137 1 "killed because the job's memory was used up: ask for more with sbatch --mem" "137m 0" \
+  "not without memory"
+heals 137 1 "killed because the job's memory was used up" "137o 0" "not without memory, in srun's words"
+heals 0 2 "the job's memory was used up" "137sm 0" "without memory where something new was saved"
+heals 0 3 "starting the ranks again in 0 s" "137sm 137 0" "an old word about memory is not a new one"
+heals 1 1 "ended with exit code 1" "1g 0" "a GPU without memory"
+grep -q "sbatch --mem" "$work/out" && fail "a GPU without memory" "it is told of --mem" ||
+  ok "a GPU without memory is not told of --mem"
+heals 137 3 "gives up: 2 restarts in a row saved nothing new" "137" "not for ever" BOVILA_RESTARTS=2
+heals 0 5 "starting the ranks again" "137 137s 137 137 0" "what is saved starts the count afresh" \
+  BOVILA_RESTARTS=2
+heals 0 3 "starting the ranks again in 4 s" "137 137 0" "with growing pauses" BOVILA_PAUSE=1
+heals 137 1 "the ranks are not started again: Slurm ends job 17 (CANCELLED)" "137 0" \
+  "not in a job that is cancelled" JOB_STATE=CANCELLED
+heals 75 2 "is put back into the queue" "137 75" "and requeues the job when it is stopped later"
+heals 0 2 "starting the ranks again" "137 0" "in a task of an array" SLURM_ARRAY_JOB_ID=17 \
+  SLURM_ARRAY_TASK_ID=3
+job 2 "BOVILA_PAUSE: expected a number, 0 or more, got '1m'" "checks BOVILA_PAUSE" BOVILA=rank \
+  BOVILA_PAUSE=1m DECK=input/demo.toml jobs/run.sh
+
+# --- the same without Slurm ----------------------------------------------------------------------
+cp "$work/bin/srun" "$work/bin/starter" # any launcher with options
+supervised() {
+  local status=$1 text=$2 name=$3 codes=$4
+  shift 4
+  job "$status" "$text" "$name" BOVILA=rank EXIT_WITH="$codes" jobs/supervise.sh "$@"
+}
+supervised 0 "ended with exit code 0" "supervise.sh starts the ranks" 0 input/demo.toml --set a="b c" \
+  -- starter --np=2
+called "as they are typed" --np=2 rank input/demo.toml --set "a=b c" "cpus unset"
+supervised 0 "starting the ranks again" "supervise.sh starts them again" "137 0" input/demo.toml -- starter
+supervised 75 "start the same command again to go on" "supervise.sh ends when stopped" 75 \
+  input/demo.toml -- starter
+supervised 2 "exit code 2" "supervise.sh ends after the user's mistake" 2 input/demo.toml -- starter
+supervised 2 "there is no --" "supervise.sh wants a launcher" 0 input/demo.toml mpirun
+supervised 2 "there is no deck" "supervise.sh wants a deck" 0 -- mpirun
+supervised 2 "there is nothing behind the --" "supervise.sh wants a command" 0 input/demo.toml --
+supervised 2 "'nowhere' is not on the PATH" "supervise.sh names a missing launcher" 0 \
+  input/demo.toml -- nowhere
+supervised 2 "'input/no.toml' cannot be read" "supervise.sh names a missing deck" 0 input/no.toml \
+  -- starter
 
 # --- restarts: at most so many in a row without a newer checkpoint -------------------------------
 # restart STATUS TEXT NAME COUNT [VARIABLE=VALUE]...: the job's start after so many restarts.
@@ -208,7 +292,7 @@ output() {
   rm -rf "$work/place/"*/
 }
 mkdir "$work/place"
-cp jobs/run.sh "$work/place"
+cp jobs/run.sh jobs/restarts.bash "$work/place"
 printf '[data]\nfolder = "data"\n[ output ] # here\n  folder="from deck"  # "so"\n[run]\n' \
   >"$work/place/deck.toml"
 output "from deck" "the deck's" --
@@ -227,8 +311,8 @@ job 2 "give the folder with --output" "a deck without the line" BOVILA=rank \
 # --- the program and the deck that lie with the job -----------------------------------------------
 share=$work/prefix/share/bovila
 mkdir -p "$share/jobs" "$share/input" "$work/prefix/bin" "$work/source/jobs" "$work/source/build/bin"
-cp jobs/run.sh "$share/jobs"
-cp jobs/run.sh "$work/source/jobs"
+cp jobs/run.sh jobs/restarts.bash "$share/jobs"
+cp jobs/run.sh jobs/restarts.bash "$work/source/jobs"
 cp input/demo.toml "$share/input"
 cp "$work/bin/rank" "$work/prefix/bin/bovila"
 cp "$work/bin/rank" "$work/source/build/bin/bovila"

@@ -36,12 +36,16 @@ same() { # same READER FILE EXPECTED: of rows of JSON
 }
 
 deck_is_read() {
-  local line
   exits 0 bovila "$kept/deck.toml" --output fresh
-  while read -r line; do
-    [[ -z $line || $line == \[* || $line == "#"* || $line == "folder = \"out\"" ]] && continue
-    says "$line" # as it stands in the resolved deck: with its value of then
-  done <"$kept/deck.toml"
+  # All keys of then, with their values of then.
+  python3 - "$kept/deck.toml" fresh/config.json <<'END'
+import json, sys, tomllib
+then, now = tomllib.load(open(sys.argv[1], "rb")), json.load(open(sys.argv[2]))
+assert then.pop("output") and all(then.values())
+for table, values in then.items():
+    for key, value in values.items():
+        assert now[table][key] == value, (table, key, value, now[table][key])
+END
 }
 test_decks_of_earlier_versions_are_read_and_mean_what_they_meant() {
   each_version deck_is_read

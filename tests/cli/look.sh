@@ -171,6 +171,36 @@ test_the_report_says_which_bovila_made_the_run_as_far_as_the_run_tells() {
   grep -qF "A run of bovila in <code>" out/report.html
 }
 
+test_the_report_of_an_evaluation_alone_says_that_and_of_what() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  exits 0 bovila "${deck[@]}" --eval --resume out --output scored
+  exits 0 "$root/tools/report" scored
+  grep -qF "<dt>State<dd>an evaluation, by --eval<" scored/report.html
+  grep -qF "<dt>Evaluated<dd>out/checkpoints/step-00000006<" scored/report.html
+  ! grep -q "interrupted" scored/report.html
+  exits 0 bovila "${deck[@]}" --eval --output untrained
+  exits 0 "$root/tools/report" untrained
+  grep -qF "<dt>Evaluated<dd>start values, untrained<" untrained/report.html
+}
+
+test_fresh_moves_pages_and_plots_of_the_old_run_aside_with_it_and_no_others() {
+  inputs star
+  deck+=(--set train.epochs=1)
+  exits 0 bovila "${deck[@]}" --profile
+  exits 0 "$root/tools/report" out
+  exits 0 "$root/tools/plot_run" out
+  echo mine >out/notes.txt
+  cp -r out before
+  exits 0 bovila "${deck[@]}" --fresh
+  local name
+  for name in report.html plot.png profile-rank0.json; do cmp "before/$name" "out/previous-1/$name"; done
+  [[ ! -e out/report.html && ! -e out/plot.png && -e out/notes.txt ]]
+  echo "<p>mine" >out/report.html
+  exits 0 bovila "${deck[@]}" --fresh
+  [[ -e out/report.html && ! -e out/previous-2/report.html ]]
+}
+
 test_the_readmes_picture_of_a_report_is_small_and_not_blank() {
   demo_run
   exits 0 "$root/tools/report" out

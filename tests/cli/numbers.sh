@@ -46,6 +46,15 @@ test_a_nan_on_one_rank_of_three_stops_all_and_names_the_question() {
   holds "[r['step'] for r in $strict] == list(range(1, $step))"
 }
 
+test_a_nan_on_a_full_disk_says_that_what_was_trained_is_not_on_it() {
+  spoilt 1
+  exits 1 env LD_PRELOAD="$bin/libfaults.so" BOVILA_FAULTS_UNDER="$PWD/out/checkpoints" \
+    BOVILA_FAULTS="write 1+ full" timeout 300 "$MPIRUN" -np 3 "$bin/bovila" "${deck[@]}"
+  says_once "training stopped on all ranks before the update"
+  says_once "leaves such steps out. NOT ON THE DISK: the state after step "
+  says "$PWD/out/checkpoints has no whole checkpoint"
+}
+
 test_skipped_steps_are_rows_that_say_so_and_stops_between_them_change_no_bit() {
   spoilt 2
   exits 0 ranks 3 "${deck[@]}" --set train.non_finite=skip

@@ -10,7 +10,7 @@ start() {
   job=$!
   trap 'kill -KILL $job 2>/dev/null || true' EXIT # when the test fails: the run would not end
   for ((i = 0; i < 600; ++i)); do
-    grep -qs "epoch 0 step 3 " first && return # the checkpoint of step 1 is on the disk
+    grep -qs "epoch 1 step 3 " first && return # the checkpoint of step 1 is on the disk
     sleep 0.05
   done
   cat first
@@ -21,7 +21,7 @@ test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on() {
   inputs star
   start --set checkpoint.keep=1000000 --set checkpoint.every_steps=1
   exits 2 ranks 2 "${deck[@]}"
-  says_once "out is in use by another run: process $job on $(hostname). Wait for its end, stop it,"
+  says_once "out is in use by another run: process $job on $(hostname). Wait for its end, stop it (bovila stop $PWD/out),"
   exits 2 bovila "${deck[@]}" --fresh
   [[ ! -e out/previous-1 ]]
   # Who only looks is let in.
@@ -110,7 +110,7 @@ END
   cp "$root/input/star.toml" "$odd/a deck.toml"
   exits 0 ranks 2 "$odd/a deck.toml" "${sizes[@]}" --set "model.llama=$odd/llama/mini" \
     --set "data.folder=$odd/data" --set "data.features=$odd/features" --output "$out"
-  says_once "1 video has no features and counts as zeros: 'S3'"
+  says_once "train: 1 video has no features, zeros stand for it: S3"
   exits 0 ranks 2 "${deck[@]}" --output plain
   cmp plain/log.txt "$out/log.txt"
   cmp plain/checkpoints/step-00000006/state.h5 "$out/checkpoints/step-00000006/state.h5"

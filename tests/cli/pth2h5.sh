@@ -185,7 +185,7 @@ bad infinite "'bad clip' has a value that is not finite"
 bad nan "'bad clip' has a value that is not finite"
 bad overflow "'bad clip' has a value that is not finite"
 bad integers "'bad clip' has elements of type int64"
-bad empty "'bad clip' has shape [0, 768]"
+bad empty "there are no videos in it that have frames: bad clip"
 bad nothing "no videos"
 bad wide "'bad clip' has shape [2, 512]"
 bad flat "'bad clip' has shape [768]"
@@ -203,6 +203,8 @@ echo "not a pth at all" >"$work/foreign.pth"
 bad foreign "another kind of file"
 : >"$work/nil.pth"
 bad nil "the file is empty"
+expect "refuses an HDF5 file of something else" 2 "'checksums' has whole numbers of shape" \
+  "$pth2h5" "$work/sets/tvqa/shard-00000.h5" "$work/bad/set"
 flip() { # FILE OFFSET
   python3 -c 'import sys
 file, place = open(sys.argv[1], "r+b"), int(sys.argv[2])

@@ -102,6 +102,32 @@ test_a_published_checkpoint_that_is_scored_can_be_asked() {
   [[ ! -e none ]]
 }
 
+test_each_setting_of_a_published_checkpoint_that_changes_answers_is_a_warning() {
+  trained
+  published fp32.pth float32
+  scored fp32.pth
+  [[ $(<said) != *"it was trained with"* ]]
+  torch '
+import sys
+file = torch.load(sys.argv[1], weights_only=False)
+vars(file["args"]).update(dataset="tvqa", sub=True, max_seq_len=160, model="7B")
+del vars(file["args"])["other"]
+torch.save(file, "other.pth")' fp32.pth
+  local what
+  for what in "--eval --resume other.pth" "--resume other.pth"; do
+    if [[ $what == --eval* ]]; then
+      exits 0 bovila "${deck[@]}" $what
+    else
+      exits 0 bovila answer "${deck[@]}" $what </dev/null
+    fi
+    says_once "warning: other.pth: it was trained with dataset tvqa, data.dataset is star here: "
+    says_once "warning: other.pth: it was trained with sub true, data.subtitles is false here: "
+    says_once "warning: other.pth: it was trained with max_seq_len 160, model.max_seq_len is 256 here: "
+    says_once "warning: other.pth: it was trained with model 7B, model.llama is mini here: "
+  done
+  holds "len(load('out/eval-record.json')['differences']) == 4"
+}
+
 test_half_precision_gives_the_scores_of_the_same_values_in_fp32() {
   trained
   published half.pth float16

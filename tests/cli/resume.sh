@@ -57,7 +57,7 @@ test_random_stops_within_accumulations_and_evaluations_leave_no_trace() {
 test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_on() {
   inputs star
   start "$MPIRUN" -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
-  wait_for "epoch 1 done"
+  wait_for "epoch 2 done"
   kill -USR1 "$(rank_pids | tail -1)"
   ends 75
   says_once "stopped by SIGUSR1 at step"
@@ -68,7 +68,7 @@ test_a_signal_to_one_rank_stops_all_with_exit_code_75_and_the_same_command_goes_
 test_mpirun_passes_a_signal_on_to_all_ranks() {
   inputs star
   start "$MPIRUN" -np 3 "$bin/bovila" "${deck[@]}" "${long[@]}"
-  wait_for "epoch 0 step 2"
+  wait_for "epoch 1 step 2"
   kill -USR1 "$job" # USR2 would end MPICH's mpirun and be lost
   ends 75           # which loses the exit code of one rank or two after a signal
   says_once "stopped by SIGUSR1 at step"
@@ -94,9 +94,136 @@ test_a_signal_while_loading_ends_with_exit_code_75_and_no_checkpoint() {
 test_a_signal_that_the_deck_does_not_name_kills_as_ever() {
   inputs star
   start "$bin/bovila" "${deck[@]}" "${long[@]}" --set 'run.stop_signals=["USR2"]'
-  wait_for "epoch 0 step 2"
+  wait_for "epoch 1 step 2"
   kill -USR1 "$job"
   ends 138
+}
+
+test_a_signal_that_comes_while_libraries_load_counts() {
+  inputs star
+  local name
+  for name in USR1 USR2 TERM HUP; do
+    exits 75 env LD_PRELOAD="$bin/libfaults.so" BOVILA_SIGNAL_WHILE_LOADING="$(kill -l $name)" \
+      "$bin/bovila" "${deck[@]}"
+    says_once "stopped by SIG$name: exit code 75, run me again"
+  done
+}
+
+test_a_terminal_that_is_closed_stops_a_run_with_its_state_saved_and_nohup_keeps_it_going() {
+  inputs star
+  python3 - "$bin/bovila" "${deck[@]}" "${long[@]}" <<'END'
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    signal.alarm(60)  # outlives exec
+    os.execv(sys.argv[1], sys.argv[1:])
+seen = b""
+while b"questions/s" not in seen:
+    seen += os.read(terminal, 4096)
+os.close(terminal)
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+assert code == 75, code
+END
+  [[ -n $(ls out/checkpoints) && ! -e out/run.lock ]]
+  start nohup "$bin/bovila" "${deck[@]}" "${long[@]}"
+  wait_for "epoch 1 step"
+  kill -HUP "$job"
+  sleep 1
+  kill -USR1 "$job"
+  ends 75
+  says_once "stopped by SIGUSR1 at step"
+}
+
+test_a_reader_of_messages_that_goes_away_does_not_end_a_run() {
+  inputs star
+  "$bin/bovila" "${deck[@]}" --set train.epochs=1 2> >(head -c 1 >/dev/null)
+  [[ -e out/checkpoints/step-00000006/manifest.json ]]
+}
+
+test_bovila_stop_ends_the_run_of_a_folder_with_its_state_saved_and_no_other() {
+  inputs star
+  "$bin/bovila" "${deck[@]}" "${long[@]}" --output other >other-said 2>&1 </dev/null &
+  other=$!
+  local status=0
+  start "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" "${long[@]}"
+  trap 'kill -TERM $job $other 2>/dev/null || true' EXIT
+  wait_for "epoch 1 step 2"
+  timeout 60 "$bin/bovila" stop out >stop-said 2>&1
+  ends 75
+  says_once "stopped by \`bovila stop\` at step"
+  grep -q "on $(hostname) was asked to save its state and end; waiting for that" stop-said
+  local step=$(sed -n 's/.*bovila stop. at step \([0-9]*\): .*/\1/p' said)
+  grep -qF "the run in out has ended; its newest checkpoint is that of step $step" stop-said
+  [[ -e out/checkpoints/step-$(printf %08d "$step")/manifest.json && ! -e out/run.lock ]]
+  kill -0 $other
+  exits 2 bovila stop out
+  says_once "no run trains in out: expected the output folder of one, with a file run.lock"
+  exits 0 bovila stop other/
+  wait $other || status=$?
+  [[ $status == 75 ]]
+  exits 2 bovila stop
+  says "FOLDER is required"
+  exits 2 bovila stop ""
+}
+
+test_bovila_stop_says_when_nobody_answers() {
+  inputs star
+  start "$bin/bovila" "${deck[@]}" "${long[@]}"
+  wait_for "epoch 1 step 2"
+  kill -KILL "$job"
+  ends 137
+  exits 2 bovila stop out
+  says_once "process $job on $(hostname) does not answer: its out/run.lock has shown no sign of life"
+  exits 0 bovila "${deck[@]}" # nobody's request is this run's
+}
+
+test_rows_are_seen_before_the_first_checkpoint_and_dropped_when_it_never_comes() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --output calm
+  # Before its second write to metrics.jsonl the run holds.
+  start env LD_PRELOAD="$bin/libfaults.so" BOVILA_FAULTS_UNDER="$PWD/out/metrics.jsonl" \
+    BOVILA_FAULTS="write 2 hold" "$bin/bovila" "${deck[@]}"
+  local i
+  for ((i = 0; i < 600; ++i)); do
+    grep -qs "^State:.*stopped" "/proc/$job/status" && break
+    sleep 0.1
+  done
+  [[ ! -e out/checkpoints ]]
+  cmp out/metrics.jsonl <(head -1 calm/metrics.jsonl)
+  holds "[r['step'] for r in lines('out/timing.jsonl')] == [1]"
+  python3 - <<'END'
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator("out").Reload()
+assert [event.step for event in events.Scalars("train/loss")] == [1]
+END
+  kill -KILL "$job"
+  ends 137
+  exits 0 bovila "${deck[@]}"
+  same out calm
+}
+
+test_half_the_batch_and_twice_the_micro_batches_go_on_with_the_same_steps() {
+  inputs star
+  deck+=(--set loss.tokens_at_once=0)
+  exits 0 bovila "${deck[@]}" --set train.batch_size=8 --output whole \
+    --set checkpoint.every_steps=1 --set checkpoint.keep=9
+  local half=("${deck[@]}" --set train.batch_size=4 --set train.accum_iter=2
+    --resume whole/checkpoints/step-00000002)
+  exits 2 bovila "${half[@]}" --output half
+  says_once "  train.batch_size: 8 in the checkpoint, 4 now"
+  says_once "with loss.aqa_gate a micro-batch adds up their AQA losses: the same steps have loss.aqa = 0.5"
+  exits 0 bovila "${half[@]}" --set loss.aqa=0.5 --output half
+  says_once "changed since the checkpoint: train.batch_size: 8 in the checkpoint, 4 now"
+  says_once "changed since the checkpoint: train.accum_iter: 1 in the checkpoint, 2 now"
+  says_once "changed since the checkpoint: loss.aqa: 0.25 in the checkpoint, 0.5 now"
+  holds "([(r['step'], r['questions'], r['lr']) for r in lines('half/metrics.jsonl')]
+      == [(r['step'], r['questions'], r['lr']) for r in lines('whole/metrics.jsonl')[2:]])"
+  # A micro-batch is a mean over its labels' tokens, so that questions with few weigh a little more.
+  holds "all(abs(a[k] - b[k]) <= 0.01 * abs(a[k])
+      for a, b in zip(lines('whole/metrics.jsonl')[2:], lines('half/metrics.jsonl'), strict=True)
+      for k in a if k.startswith('loss') or k == 'gradient_norm')"
+  exits 2 bovila "${half[@]}" --set train.accum_iter=3 --set loss.aqa=0.5 --output third
+  says_once "this checkpoint is of another run:"
 }
 
 test_the_interrupt_key_stops_a_run_on_a_terminal_and_a_second_one_ends_it_at_once() {
@@ -313,7 +440,7 @@ test_a_job_that_slurm_restarts_goes_on_though_fresh_was_typed() {
   inputs star
   exits 0 bovila "${deck[@]}"
   exits 0 env SLURM_RESTART_COUNT=1 "$bin/bovila" "${deck[@]}" --fresh
-  says_once "this is a restart by Slurm"
+  says_once "this is a restart: --fresh and --resume counted for the first start"
   [[ ! -e out/previous-1 ]]
 }
 
@@ -325,12 +452,13 @@ test_resume_never_refuses_a_folder_with_checkpoints() {
   says_once "checkpoint.resume is \"never\": choose another output.folder"
 }
 
-test_a_checkpoint_folder_that_cannot_be_written_is_a_warning_and_training_goes_on() {
+test_a_checkpoint_folder_that_cannot_be_written_is_a_warning_and_training_goes_on_to_its_end() {
   inputs star
   mkdir out
   ln -s /proc out/checkpoints
-  exits 0 bovila "${deck[@]}"
+  exits 1 bovila "${deck[@]}"
   says "CHECKPOINT NOT SAVED: step 6" "CHECKPOINT NOT SAVED: step 12"
+  says_once "error: the run is trained. NOT ON THE DISK: the state after step 12"
   holds "[r['epoch'] for r in lines('out/log.txt')] == [0, 1]"
 }
 
@@ -339,6 +467,7 @@ test_results_that_cannot_be_written_are_kept_and_said() {
   mkdir -p out/epoch0.json/in-the-way
   exits 1 bovila "${deck[@]}"
   says "RESULTS NOT WRITTEN: " "Is a directory"
+  says_once "error: the run is trained. NOT ON THE DISK: the state after step 12"
   holds "[r['step'] for r in lines('out/metrics.jsonl')] == list(range(1, 13))"
   rmdir out/epoch0.json/in-the-way out/epoch0.json
   exits 0 bovila "${deck[@]}"

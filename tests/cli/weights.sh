@@ -82,6 +82,7 @@ test_the_converter_leaves_nothing_half_made() {
   exits 2 "$bin/llama2bovila" own again
   says "holds a bovila.safetensors already"
   exits 2 "$bin/llama2bovila" "$mini/llama/mini" new --precision int8
+  says "int8 not in {fp32,bf16,fp16}"
   exits 2 "$bin/llama2bovila" "$mini/llama/mini"
 }
 

@@ -3,10 +3,13 @@
 //
 //   BOVILA_FAULTS_UNDER  the folder; calls on other files are not counted
 //   BOVILA_FAULTS        "CALL NUMBER ACTION", several with commas: the NUMBER-th CALL (from 1),
-//                        one of write, fsync, rename, or "any" of them. ACTION: kill-before,
+//                        one of write, fsync, rename, or "any" of them; with a + behind NUMBER
+//                        all later ones too. ACTION: kill-before,
 //                        kill-after, hold (SIGSTOP before it), full (ENOSPC), readonly (EROFS),
 //                        io (EIO), short (half of it is written)
 //   BOVILA_FAULTS_LOG    a file: gets a line a counted call, "write /path"
+//   BOVILA_SIGNAL_WHILE_LOADING  a number: the process gets this signal before main, while the
+//                        constructors of its libraries run
 //   BOVILA_NO_FLOCK      an errno: flock() is not to be had (37 ENOLCK, 95 EOPNOTSUPP, 524 of DVS)
 //   BOVILA_NFS           set: a file that is removed while this process has it open stays as
 //                        .nfsNUMBER (NFS removes it when it is closed, here it stays to be seen),
@@ -71,11 +74,14 @@ std::string action_of(Call call, const std::string& path) {
     at += *at == ',';
     char name[16], action[16];
     long number = 0;
-    if (sscanf(at, "%15[a-z] %ld %15[a-z-]", name, &number, action) != 3) abort();
+    int end = 0;
+    if (sscanf(at, "%15[a-z] %ld%n", name, &number, &end) != 2) abort();
+    const bool is_on = at[end] == '+';
+    if (sscanf(at + end + is_on, " %15[a-z-]", action) != 1) abort();
     const bool is_any = strcmp(name, "any") == 0;
-    if ((is_any && number == all) || (strcmp(name, kNames[call]) == 0 && number == mine)) {
-      return action;
-    }
+    if (!is_any && strcmp(name, kNames[call]) != 0) continue;
+    const long now = is_any ? all : mine;
+    if (now == number || (is_on && now > number)) return action;
   }
   return "";
 }
@@ -103,6 +109,14 @@ auto with_fault(Call call, const std::string& path, Work work) {
 
 size_t allowed(const std::string& action, size_t size) {
   return action == "short" && size > 1 ? size / 2 : size;
+}
+
+__attribute__((constructor)) void signal_while_loading() {
+  const char* number = getenv("BOVILA_SIGNAL_WHILE_LOADING");
+  if (number == nullptr) return;
+  const int signal = atoi(number);
+  unsetenv("BOVILA_SIGNAL_WHILE_LOADING");  // not for what this process starts
+  raise(signal);
 }
 
 bool is_open(const struct stat& file) {

@@ -12,9 +12,20 @@ void fuzz_hf_index(std::string_view bytes) {
   put("hf/model.safetensors.index.json", bytes);
   put("hf/a.safetensors", "");
   put("b.safetensors", "");
-  for (const std::filesystem::path path : hf_tensor_files(at)) {
-    BOVILA_CHECK(path.lexically_normal().parent_path() == at, "{} leaves {}", path.string(), at);
+  put("bin/pytorch_model.bin.index.json", bytes);
+  put("bin/a.bin", "");
+  put("b.bin", "");
+  const auto check = [](const std::string& folder) {
+    for (const std::filesystem::path path : hf_tensor_files(folder)) {
+      BOVILA_CHECK(path.lexically_normal().parent_path() == folder, "{} leaves {}", path.string(),
+                   folder);
+    }
+  };
+  try {
+    check(at);
+  } catch (const UserError&) {  // of the other form's names
   }
+  check(folder() + "/bin");
 }
 
 }  // namespace bovila::fuzz

@@ -149,7 +149,7 @@ void check_evaluation(const Run& run, const Arithmetic& arithmetic) {
   const Bovila model = make_model(run, *parts.tokenizer, precision, device);
   MpiCommunicator alone = MpiCommunicator::self();
   const Preemption preemption;
-  const auto [scores, stopped] =
+  const auto [scores, stopped, num_over_long] =
       evaluate(model, *parts.val, run.config(), alone, preemption, {}, [](int64_t, int64_t) {});
   REQUIRE_FALSE(stopped);
   const auto loss = run.read("/eval/option_loss"), uncertainty = run.read("/eval/uncertainty");

@@ -105,8 +105,8 @@ TEST_CASE("the block stays while any rank holds it") {
   if (block) CHECK(block.get()[4095] == pattern(4095));
 }
 
-// tests/cli/containers.sh runs it with ranks that have process numbers of their own, where each is 1
-// to itself: the first one's path is the path of one of these files.
+// tests/cli/containers.sh runs it with ranks that have process numbers of their own, where each is
+// 1 to itself: the first one's path is the path of one of these files.
 TEST_CASE("another file under the same name is not taken for the first rank's memory") {
   const MpiComm comm = test_session->node();
   MpiCommunicator node(comm.get(), 60);

@@ -117,6 +117,8 @@ TEST_CASE("the self-check passes, and every rank stands in its table once") {
   for (const char* part : {"LibTorch", "NCCL", mpi, "HDF5", "1 KiB", "bf16 on the CPU"}) {
     CHECK(contains(out.str(), part));
   }
+  CHECK(contains(out.str(), "GB/s") == (ranks.size() > 1));
+  CHECK(contains(out.str(), "one rank has nobody to talk to") == (ranks.size() == 1));
   // A busy machine may be too slow for the largest size.
   CHECK((contains(out.str(), "64 MiB") || contains(out.str(), "left out: one call would take")));
   CHECK(out.str().ends_with("\nself-check passed\n"));

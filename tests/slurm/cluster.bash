@@ -6,7 +6,7 @@
 # munged is forced because it asks for a folder that all users may enter; this one is private.
 #
 # TmpFS is a folder a node because PMIx keeps each node's server there: on one host, two would meet.
-# Each node claims 64 cores, and GPUs as wanted, whatever the machine has.
+# Each node claims 64 cores, 500 GB of memory, and GPUs as wanted, whatever the machine has.
 
 PATH=$PATH:/usr/sbin # Debian's place for the daemons, not on every user's PATH
 cluster=             # its folder, once it is up or coming up
@@ -68,8 +68,8 @@ ReturnToService=2
 KillWait=20
 MessageTimeout=60
 TCPTimeout=20
-NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n1 CPUs=64$gpus
-NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n2 CPUs=64$gpus
+NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n1 CPUs=64 RealMemory=512000$gpus
+NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$n2 CPUs=64 RealMemory=512000$gpus
 PartitionName=low Nodes=n1,n2 Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes=n1,n2 PriorityTier=2 PreemptMode=OFF
 END

@@ -40,7 +40,7 @@ test_before_its_time_limit_a_job_saves_and_is_requeued() {
 test_a_job_comes_back_when_a_node_fails() {
   site "$endless"
   submit jobs/star.slurm
-  wait_job 120 "a first epoch" logged "epoch 1 step"
+  wait_job 120 "a first epoch" logged "epoch 2 step"
   scontrol update NodeName=n2 State=DOWN Reason=test
   wait_job 90 "the requeued job" is_requeued 1
   scontrol update NodeName=n2 State=RESUME || true # unless it came back by itself
@@ -53,7 +53,7 @@ test_a_job_comes_back_when_a_node_fails() {
 test_a_cancelled_job_saves_and_does_not_come_back() {
   site "$endless"
   submit jobs/star.slurm
-  wait_job 120 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 1 step 1"
   scancel "$job"
   ends CANCELLED 75:0
   log_says "job $job is not put back into the queue"
@@ -71,19 +71,71 @@ test_a_wrong_deck_ends_the_job_with_exit_code_2() {
   is Restarts 0
 }
 
-test_a_killed_rank_ends_the_job() {
-  site "$endless"
-  SRUN_ARGS=--wait=2 submit jobs/star.slurm
-  wait_job 120 "a first step" logged "epoch 0 step 1"
-  kill -KILL "$(process_of_rank 1)"
-  ends FAILED 137:0
+# heals FOLDER: the job, one of whose ranks is gone, starts its ranks again and ends as if nothing had
+# been, in the same allocation.
+heals() {
+  ends COMPLETED 0:0
   is Restarts 0
+  log_says "starting the ranks again in 1 s, from the newest checkpoint: step-"
+  [[ $(grep -c "going on from $1" "$log") == 1 ]]
+  same_results output/undisturbed "$1"
+}
+
+test_a_rank_that_is_killed_or_stops_is_started_again_in_the_same_job() {
+  export BOVILA_PAUSE=1 SRUN_ARGS=--wait=2
+  site 16
+  submit jobs/star.slurm --output output/undisturbed
+  ends COMPLETED 0:0
+  BOVILA=$(held_program output/killed) submit jobs/star.slurm --output output/killed
+  wait_job 120 "rank 0 to be held" is_held
+  kill -KILL "$(process_of_rank 1)"
+  heals output/killed
+  BOVILA=$(held_program output/stopped) submit jobs/star.slurm --output output/stopped \
+    --set run.collective_timeout_s=5
+  heals output/stopped
+}
+
+test_ranks_that_die_at_once_each_time_end_the_job() {
+  site 1
+  BOVILA=$(stand_in 'kill -KILL $$') BOVILA_PAUSE=0 BOVILA_RESTARTS=2 submit jobs/star.slurm
+  ends FAILED 137:0
+  log_says "gives up: 2 restarts in a row saved nothing new in output/star/checkpoints"
+  [[ $(grep -c "ended with exit code 137" "$log") == 3 ]]
+  is Restarts 0
+}
+
+tasks_have_come() { [[ $(cat bovila-star-*.log | grep -c "^loading") == 3 ]]; }
+all_requeued() {
+  local task
+  for task in 0 1 2; do
+    scontrol --oneliner show job "${job}_$task" | grep "JobState=PENDING" | grep -q "Restarts=1 " ||
+      return
+  done
+}
+
+# To Slurm the number of one of them is that of all of them.
+test_each_task_of_an_array_that_is_preempted_comes_back_on_its_own() {
+  site 1
+  echo 'export BOVILA_ARGS="--output output/task-$SLURM_ARRAY_TASK_ID"' >site.env
+  BOVILA_ENV=$PWD/site.env BOVILA=$(stand_in 'trap "exit 75" TERM
+    echo "loading $*"
+    for ((i = 0; i < 600; ++i)); do sleep 0.2; done') submit --array=0-2 --nodes=1 jobs/star.slurm
+  wait_for 120 "three tasks" tasks_have_come
+  cat bovila-star-*.log >first.log
+  [[ $(grep -c "^loading .*--output output/task-[012]$" first.log) == 3 ]]
+  sbatch --partition=high --nodes=2 --exclusive --output=/dev/null --wrap='sleep 1'
+  wait_for 120 "three requeued tasks" all_requeued ||
+    { cat bovila-star-*.log && scontrol show job "$job" && return 1; }
+  for task in 0 1 2; do
+    cat bovila-star-*.log | grep -q "job ${job}_$task was stopped before its end and is put back"
+  done
+  scancel "$job"
 }
 
 test_a_job_that_may_not_be_requeued_says_what_to_do() {
   site "$endless"
   submit --no-requeue jobs/star.slurm
-  wait_job 120 "a first step" logged "epoch 0 step 1"
+  wait_job 120 "a first step" logged "epoch 1 step 1"
   scancel --signal=USR2 "$job"
   ends FAILED 75:0
   log_says "cannot be requeued: .*disabled"
@@ -142,11 +194,12 @@ test_restarts_that_save_nothing_come_to_an_end() {
   [[ $(grep -c "ended with exit code 75" "$log") == 3 ]]
 }
 
-# The program, held still in its first two starts when it renames the ninth file: some checkpoints
-# later, and before a fast machine is done. Slurm sends CONT before TERM.
+# held_program [FOLDER]: the program, held still in its first two starts in a queue when it renames the
+# ninth file: some checkpoints later, and before a fast machine is done. Slurm sends CONT before TERM.
 held_program() {
-  stand_in "((\${SLURM_RESTART_COUNT:-0} > 1)) || export LD_PRELOAD=$bin/libfaults.so \
-    BOVILA_FAULTS_UNDER=$PWD/output/star/checkpoints BOVILA_FAULTS='rename 9 hold'
+  stand_in "((\${SLURM_RESTART_COUNT:-0} > 1)) || [[ -n \${BOVILA_RESTARTED:-} ]] ||
+  export LD_PRELOAD=$bin/libfaults.so BOVILA_FAULTS='rename 9 hold' \
+    BOVILA_FAULTS_UNDER=$PWD/${1:-output/star}/checkpoints
 exec $bin/bovila \"\$@\""
 }
 is_held() { [[ $(ps -o stat= -p "$(process_of_rank 0)") == T* ]]; }

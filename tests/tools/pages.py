@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("include", "input", "jobs", "src", "tests", "tools")
-COMMAND = re.compile(r"(?:(?:build/bin|tests|tools)/|"
+COMMAND = re.compile(r"(?:(?:build/bin|jobs|tests|tools)/|"
                      r"(?:bovila|kill|ls|make|mkdir|mpirun|sbatch|srun|tensorboard) ).*")
 TROUBLESHOOTING = "input/troubleshooting.md"
 WORDS = 3      # of a message, one after the other, in a source
@@ -124,7 +124,7 @@ def source_texts():
                                    path.read_text(encoding="utf-8")):
             joined = re.sub(r'"\s*f?"', "", literals)
             yield re.sub(r"\{[^}]*\}", "{}", joined.removeprefix("f").strip('"'))
-    for path in [ROOT / "CMakeLists.txt", *ROOT.glob("jobs/*.sh"), *ROOT.glob("tools/*.sh")]:
+    for path in [ROOT / "CMakeLists.txt", *ROOT.glob("jobs/*.*sh"), *ROOT.glob("tools/*.sh")]:
         for line in path.read_text(encoding="utf-8").splitlines():
             if not line.lstrip().startswith("#"):
                 yield re.sub(r"\$\{[^}]*\}|\$\w+", "{}", line)

@@ -15,7 +15,8 @@ foreach(file ${files})
   file(WRITE "${made}/${name}" "${text}")
   file(INSTALL "${made}/${name}" DESTINATION "${jobs}")
 endforeach()
-file(INSTALL "${source}/jobs/run.sh" DESTINATION "${jobs}" USE_SOURCE_PERMISSIONS)
+file(INSTALL "${source}/jobs/run.sh" "${source}/jobs/supervise.sh" "${source}/jobs/restarts.bash"
+     DESTINATION "${jobs}" USE_SOURCE_PERMISSIONS)
 
 file(READ "${source}/tools/cmake/modulefile.in" text)
 string(REPLACE "@prefix@" "${prefix}" text "${text}")

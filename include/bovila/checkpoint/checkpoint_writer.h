@@ -17,8 +17,9 @@ namespace bovila {
 /// state's best_step) there. Its functions are called from one thread; last_saved_step and
 /// num_failures from any.
 ///
-/// A save that fails (disk full, read-only, quota) is a warning in the log and a count, never an
-/// exception: training is worth more than one checkpoint, and the older ones are still there.
+/// A save that fails (disk full, read-only, quota) is never an exception: training is worth more
+/// than one checkpoint, and the older ones are still there. In the background it is a warning in
+/// the log.
 class CheckpointWriter {
  public:
   /// @throws ProgramError when `keep` is less than 2.
@@ -32,9 +33,10 @@ class CheckpointWriter {
   /// waits for that.
   void submit(TrainState&& state);
   /// Waits for the save in progress, if any.
-  void wait();
+  /// @return nothing, or why what was submitted last is not on the disk.
+  std::optional<std::string> wait();
   /// Saves before it returns, for the last checkpoint before an exit.
-  /// @return nothing, or why the state is not on disk.
+  /// @return nothing, or why the state is not on the disk, for the caller to say.
   std::optional<std::string> save_now(const TrainState& state);
   /// Deletes what is too old to be kept, as each save does: a kill may have come before that.
   void remove_old(int64_t best_step) noexcept;
@@ -50,7 +52,8 @@ class CheckpointWriter {
   const int64_t keep_;
   std::atomic<int64_t> last_saved_step_ = -1;
   std::atomic<int64_t> num_failures_ = 0;
-  TrainState pending_;  // the thread's while it runs
+  TrainState pending_;                 // the thread's while it runs
+  std::optional<std::string> reason_;  // of pending_; the thread's while it runs
   std::thread thread_;
 };
 

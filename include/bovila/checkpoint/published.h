@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bovila/checkpoint/train_state.h"
+#include "bovila/config/config.h"
 #include "bovila/model/adapters.h"
 
 namespace bovila {
@@ -30,8 +31,17 @@ PublishedContents load_published(const std::string& path, AdapterParameters& par
 void report_published(std::string_view doing, const std::string& path,
                       const PublishedContents& contents);
 
-/// A checkpoint's parameters as the bytes of such a file, fp32, with the resolved deck beside them:
-/// {"model": {name: tensor}, "step": int, "deck": str}. torch.load(weights_only=True) reads it.
+/// What a file of to_published() tells of its run: step, deck and identity, set in `state`.
+/// @return whether it is such a file; others have none of these. @throws UserError.
+bool read_origin(const std::string& path, TrainState& state);
+
+/// What the "args" of a file of the published code say that changes its answers under this deck, a
+/// sentence each: data set, subtitles, longest prompt, LLaMA. @throws UserError.
+std::vector<std::string> compare_published_args(const std::string& path, const Config& config);
+
+/// A checkpoint's parameters as the bytes of such a file, fp32, with the resolved deck beside them
+/// and what was in the files that it was trained with: {"model": {name: tensor}, "step": int,
+/// "deck": str, "identity": {key: str}}. torch.load(weights_only=True) reads it.
 std::string to_published(const TrainState& state);
 
 }  // namespace bovila

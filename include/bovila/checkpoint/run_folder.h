@@ -28,18 +28,23 @@ void write_settings(const Config& config, const std::string& build, bool keep);
 void warn_of_file_system(const Config& config);
 
 /// Moves everything that a run leaves in `folder` (config.json, build.json, log.txt, metrics.jsonl,
-/// timing.jsonl, event files, epoch{n}.json, eval.json, questions.jsonl, calibration.json,
-/// checkpoints) to a new `folder`/previous-N.
+/// timing.jsonl, event files, epoch{n}.json, eval.json, eval-record.json, questions.jsonl,
+/// calibration.json, checkpoints), and pages and plots of it, to a new `folder`/previous-N.
 /// @return that folder, or nothing when there was no such thing. @throws ProgramError with the
 /// system's reason.
 std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);
+
+/// Moves the folder's eval.json, and what says what it is of, to a new `folder`/previous-N.
+/// @return that folder. @throws ProgramError.
+std::filesystem::path move_evaluation_aside(const std::filesystem::path& folder);
 
 /// What the command line says about the start.
 struct Start {
   std::string resume;         ///< --resume PATH, or ""; a file is a published checkpoint's
   bool fresh = false;         ///< --fresh
   bool eval = false;          ///< --eval
-  bool is_restarted = false;  ///< Slurm runs the same command line again (SLURM_RESTART_COUNT)
+  bool is_restarted = false;  ///< the same command line is run again, by Slurm or jobs/
+  bool despite = false;       ///< --despite-differences
 };
 
 /// The checkpoint to start from; nothing means the start values. A restarted job goes on with what

@@ -45,7 +45,9 @@ struct DataConfig {
   std::string train_split = "train";
   std::string val_split = "val";
   bool subtitles = false;
+  bool shuffle_options = false;
   OverLong over_long = OverLong::kError;
+  double max_missing = 0.5;  // of a split's videos
 };
 
 struct TrainConfig {
@@ -88,7 +90,7 @@ struct RunConfig {
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
   double collective_timeout_s = 1800;
-  std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2"};
+  std::vector<std::string> stop_signals = {"TERM", "USR1", "USR2", "HUP"};
   double time_limit_minutes = 0;
   double stop_before_limit_s = 120;
   int64_t profile_steps = 0;

@@ -13,6 +13,8 @@
 // fault.
 #pragma once
 
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +24,13 @@
 namespace bovila {
 
 struct Deck {
+  using Keys = std::set<std::string, std::less<>>;
+
   Config config;
   std::string resolved;               ///< to_toml(config), see config/dump.h
   std::vector<std::string> warnings;  ///< allowed, but probably not meant; for rank 0's log, once
+  Keys given;                         ///< keys that the file or an override gives a value
+  Keys overridden;                    ///< those that an override does
 };
 
 /// Reads the text of a deck. `source` is its name in messages. Each override is

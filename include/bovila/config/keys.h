@@ -60,6 +60,9 @@ std::span<const Key> keys();
 std::vector<std::string_view> table_names();
 /// The key with this path, or null.
 const Key* find_key(std::string_view path);
+/// The key that an option of the published code sets ("bias"), or else the first of this name
+/// without its table, with - for _ too; or null.
+const Key* find_key_of_option(std::string_view option);
 
 /// "string", "integer", "number", "boolean" or "list of strings".
 std::string type_text(const Key& key);

@@ -30,6 +30,10 @@ void check_rules(const Config& config, const Origins& origins, Problems& problem
 /// Settings that are allowed and probably not meant, one line each. Pure.
 std::vector<std::string> find_warnings(const Config& config);
 
+/// Replaces ~ and variables in the deck's paths (core/path.h); adds a problem for each that cannot
+/// be, and refuses the key. For rank 0 only.
+void expand_paths(Config& config, Origins& origins, Problems& problems);
+
 /// Adds a problem for each file or folder of the deck that is missing or of the other kind, and for
 /// an output folder that cannot be one. Reads the file system: for rank 0 only.
 void check_files(const Config& config, const Origins& origins, Problems& problems);

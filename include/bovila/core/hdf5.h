@@ -74,6 +74,10 @@ bool exists(hid_t where, const std::string& path);
 /// Names of the links in a group, in the order of their names.
 std::vector<std::string> list(hid_t where, const std::string& path);
 
+/// Paths of all datasets below a group ("show/clip"), by name, without the first slash. Only links
+/// within the file that are no names of other places are followed. @throws UserError.
+std::vector<std::string> list_datasets(hid_t where);
+
 struct DatasetInfo {
   std::vector<int64_t> shape;
   Type type;

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "bovila/data/coverage.h"
+#include "bovila/data/option_order.h"
 #include "bovila/data/prompt.h"
 #include "bovila/data/sample.h"
 #include "bovila/features/feature_store.h"
@@ -22,21 +24,23 @@ struct DataReport {
   int64_t num_options = 0;  ///< of each question
   int64_t num_videos = 0;   ///< that the questions are about
   bool answers_hidden = false;
-  std::vector<std::string> missing;  ///< videos without features, sorted
+  LetterCounts right;  ///< of the right answers
+  Coverage coverage;   ///< what is missing
   int64_t max_seq_len = 0;
   int64_t min_length = 0;
   int64_t median_length = 0;  ///< the upper one of two
   int64_t max_length = 0;
-  std::string longest_question;  ///< id of the first question with max_length
-  int64_t num_over_long = 0;     ///< questions with a prompt longer than max_seq_len (SPEC D6)
-  int64_t num_cut = 0;           ///< questions whose dialogue was cut to fit
+  std::string longest_question;    ///< id of the first question with max_length
+  std::vector<int64_t> over_long;  ///< lengths of those longer than max_seq_len (SPEC D6)
+  int64_t num_cut = 0;             ///< questions whose dialogue was cut to fit
 };
 
 /// Builds every prompt once, in `num_threads` threads (at least 1). `features` may be null: then
-/// nothing is said about them. `samples` are not empty.
+/// nothing is said about them. `subtitles`: the prompts are to have dialogues. `samples` are not
+/// empty.
 DataReport make_data_report(const std::string& split, std::span<const Sample> samples,
                             const PromptBuilder& prompts, const FeatureStore* features,
-                            int64_t max_seq_len, int num_threads);
+                            bool subtitles, int64_t max_seq_len, int num_threads);
 
 /// The report as lines of text, each starting with the split's name.
 std::vector<std::string> format_report(const DataReport& report);

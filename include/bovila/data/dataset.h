@@ -39,6 +39,7 @@ class Dataset {
   const Sample& sample(int64_t row) const { return samples_[static_cast<size_t>(row)]; }
   const std::vector<Sample>& samples() const { return samples_; }
   const PromptBuilder& prompts() const { return prompts_; }
+  int64_t max_seq_len() const { return max_seq_len_; }
 
   /// The training example of a question. @throws UserError when its features cannot be read.
   Example example(int64_t row) const;

@@ -2,6 +2,7 @@
 // Fed by data/annotations.h; feeds data/prompt.h (texts) and data/clip.h (frames).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,14 @@ struct Sample {
   bool about_dialogue = false;  ///< TVQA, VLEP: the instruction says "based on the dialogue,"
   std::optional<std::string> dialogue;  ///< none: the prompt has no `Dialogue:` part
   std::vector<FrameSpan> clip;          ///< concatenated; one zero row for each missing video
+  std::vector<int> order;  ///< of the options in the prompts (data/option_order.h); none: theirs
+
+  /// The option that has the letter of this place in the prompts, and the other way round.
+  int option_at(int place) const { return order.empty() ? place : order[size_t(place)]; }
+  int place_of(int option) const {
+    if (order.empty()) return option;
+    return static_cast<int>(std::ranges::find(order, option) - order.begin());
+  }
 };
 
 }  // namespace bovila

@@ -1,8 +1,9 @@
-// Subtitles of videos: .srt files as found in the wild, and VLEP's JSON Lines (SPEC 4).
+// Subtitles of videos: .srt and .vtt files as found in the wild, and JSON Lines (SPEC 4).
 // Fed by the subtitle files; feeds the annotation readers, which join a clip's texts to a dialogue.
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -21,31 +22,62 @@ struct Subtitle {
 /// begins in the clip and ends behind it does not).
 bool in_clip(const Subtitle& subtitle, int64_t start_s, int64_t end_s);
 
-/// Subtitles of an .srt text, in the file's order. Never fails: a byte-order mark, CRLF, missing or
-/// wrong index lines, missing blank lines between subtitles and blank texts are all read; bytes
-/// that are not UTF-8 become U+FFFD; what belongs to no valid time line is skipped. Hours are
-/// dropped, as in the published reader: 01:02:03,900 is 123 s.
-std::vector<Subtitle> parse_srt(std::string_view bytes);
+/// What the bytes of a text file stand for.
+enum class TextEncoding {
+  kUtf8,
+  kUtf16,        ///< by its byte-order mark
+  kWindows1252,  ///< of every line that is not UTF-8: what the western editions of Windows wrote
+};
 
-/// `{folder}/{video}.srt`, each read once when first asked for. Not thread-safe.
-class SrtFolder {
+/// The bytes as UTF-8, without a byte-order mark. Never fails: what is ill-formed becomes U+FFFD.
+std::string decode_text(std::string_view bytes, TextEncoding& encoding);
+
+/// Subtitles of an .srt or WebVTT text in UTF-8, in the file's order. Never fails: CRLF, missing or
+/// wrong index lines, missing blank lines between subtitles, times without hours and blank texts
+/// are all read; what belongs to no valid time line is skipped. Hours are dropped, as in the
+/// published reader: 01:02:03,900 is 123 s.
+std::vector<Subtitle> parse_srt(std::string_view text);
+
+/// The subtitles of videos by their names. Not thread-safe.
+class SubtitleSource {
+ public:
+  virtual ~SubtitleSource() = default;
+  /// The video's subtitles; none, and remembered, when there are none of it.
+  virtual const std::vector<Subtitle>& of(const std::string& video) = 0;
+  /// Logs a warning for each thing that is missing or surprising, with the number of videos and the
+  /// first names.
+  virtual void report() const = 0;
+};
+
+/// `{folder}/{video}.srt`, or .vtt, each read once when first asked for.
+class SrtFolder : public SubtitleSource {
  public:
   /// @throws UserError when the folder is missing.
   explicit SrtFolder(std::string folder);
-  /// The video's subtitles; none, and remembered, when its file is missing. `video` is a file's
-  /// name (core/file_system.h).
-  const std::vector<Subtitle>& of(const std::string& video);
-  /// Logs one warning with the number of missing files and the first names, if any is missing.
-  void report_missing() const;
+  /// `video` is a file's name (core/file_system.h).
+  const std::vector<Subtitle>& of(const std::string& video) override;
+  void report() const override;
 
  private:
+  std::vector<Subtitle> read(const std::string& video);
+
   std::string folder_;
   std::unordered_map<std::string, std::vector<Subtitle>> videos_;
-  std::vector<std::string> missing_;
+  std::vector<std::string> missing_, without_times_, in_windows_1252_, in_utf16_;
 };
 
-/// VLEP's subtitles by video. Texts that are missing or null are blank.
-/// @throws UserError that lists what is wrong with the file.
-std::unordered_map<std::string, std::vector<Subtitle>> read_vlep_subtitles(const std::string& path);
+/// One JSON Lines file of VLEP's form, which TVQA's repository has too.
+class SubtitleLines : public SubtitleSource {
+ public:
+  /// @throws UserError that lists what is wrong with the file.
+  explicit SubtitleLines(const std::string& path);
+  const std::vector<Subtitle>& of(const std::string& video) override;
+  void report() const override;
+
+ private:
+  std::string path_;
+  std::unordered_map<std::string, std::vector<Subtitle>> videos_;
+  std::set<std::string> missing_, found_;
+};
 
 }  // namespace bovila

@@ -1,5 +1,5 @@
 // Why a run should end before it is done, and the ranks' agreement that it does.
-// Fed by signals (Slurm, mpirun, a terminal) and the job's time limit; asked by
+// Fed by signals (Slurm, mpirun, a terminal), `bovila stop` and the job's time limit; asked by
 // train/experiment.h while loading, by train/train_step.h before each micro-batch and by
 // evaluation/ before each batch.
 //
@@ -22,13 +22,14 @@ namespace bovila {
 
 class Communicator;
 
-/// What asked a run to stop: nothing (code 0), a signal (its number), or the time limit.
+/// What asked a run to stop: nothing (code 0), a signal (its number), the time limit, or a command.
 struct StopReason {
   static constexpr int64_t kTimeLimit = 1000;
+  static constexpr int64_t kCommand = 1001;
   int64_t code = 0;
 
   explicit operator bool() const { return code != 0; }
-  /// "SIGUSR1", "its time limit"
+  /// "SIGUSR1", "its time limit", "`bovila stop`"
   std::string text() const;
 };
 
@@ -45,8 +46,14 @@ struct StopRequested : std::runtime_error {
 std::optional<std::chrono::duration<double>> time_to_stop(
     const RunConfig& config, std::string_view slurm_end, std::chrono::system_clock::time_point now);
 
-/// The request of this process. One object at a time; it catches TERM, USR1 and USR2 from its
-/// construction on, and on a terminal INT, of which a second one ends the program at once.
+/// Catches TERM, USR1, USR2 and HUP from now on, until a Preemption is made: that one takes over,
+/// with what came meanwhile. For a program's .preinit_array, which runs before the constructors of
+/// its libraries: those of LibTorch take a while.
+extern "C" void catch_stop_signals_early();
+
+/// The request of this process. One object at a time; it catches TERM, USR1, USR2 and HUP (unless
+/// it is ignored, as nohup has it) from its construction on, and on a terminal INT, of which a
+/// second one ends the program at once. PIPE is ignored: a run outlives the reader of its messages.
 class Preemption {
  public:
   Preemption();
@@ -54,7 +61,7 @@ class Preemption {
   Preemption(const Preemption&) = delete;
   Preemption& operator=(const Preemption&) = delete;
 
-  /// The deck's choice: `run.stop_signals` instead of the three, and the time limits, with the
+  /// The deck's choice: `run.stop_signals` instead of the four, and the time limits, with the
   /// Slurm job's as the environment has it.
   void configure(const RunConfig& config);
 
@@ -62,6 +69,8 @@ class Preemption {
   /// has nothing to save. One that came before still counts.
   void stand_down();
 
+  /// Asks this rank to stop, as a signal does. Any thread.
+  static void request(const StopReason& reason);
   /// What asked this rank to stop, if anything. Cheap; any thread.
   StopReason requested() const;
   /// Collective: what asked any rank to stop. One small reduction.
@@ -71,7 +80,7 @@ class Preemption {
 
  private:
   void set_signals(const std::vector<std::string>& names);
-  void catch_signal(int signal, int flags);
+  void set_action(int signal, const struct sigaction& action);
 
   std::map<int, struct sigaction> before_;  // of the signals that are caught
   std::optional<std::chrono::steady_clock::time_point> deadline_;

@@ -37,9 +37,10 @@ class Answerer {
 };
 
 /// {"id", "video", "question", "options", "answer": "B", "index": 1, "scores", "uncertainty"} in
-/// one line: what was asked, the letter and the number (from 0) of the answer, each option's mean
-/// negative log-likelihood (the least wins), and the uncertainty of the answer, 0 to 1. With an
-/// abstention also its "certainty" and "abstains": true where the answer had better not be taken.
+/// one line: what was asked (and "missing", the videos that zeros stand for), the letter and the
+/// number (from 0) of the answer, each option's mean negative log-likelihood (the least wins), and
+/// the uncertainty of the answer, 0 to 1. With an abstention also its "certainty" and "abstains":
+/// true where the answer had better not be taken.
 std::string answer_text(const Query& query, const OptionScores& scores,
                         const std::optional<Abstention>& abstention = {});
 

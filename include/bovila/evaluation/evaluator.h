@@ -28,6 +28,9 @@ using EvaluationProgress = std::function<void(int64_t done, int64_t total)>;
 struct Evaluation {
   std::vector<OptionScores> scores;  ///< by row; all of the split unless it was stopped
   StopReason stopped;
+  /// Questions with an option's prompt longer than model.max_seq_len: they are scored whole (SPEC
+  /// D6).
+  int64_t num_over_long = 0;
 };
 
 /// Collective: scores every question of a split once, shared out among the ranks, and returns all

@@ -27,7 +27,16 @@ struct FeatureSource {
   std::vector<VideoFrames> videos;
   /// Reads video i, num_frames * 768 elements of the type above. Called once a video.
   std::function<void(size_t video, std::span<std::byte> out)> read;
+  std::vector<std::string> notes = {};  ///< what was left out, for people
 };
+
+/// Videos without frames count as missing: notes those that are left out.
+/// @throws UserError when `source`, which `path` names, has no others.
+void note_left_out(FeatureSource& source, const std::vector<std::string>& empty,
+                   const std::string& path);
+
+/// @throws UserError when one of a video's values is infinite or NaN; `what` names the video.
+void require_finite_frames(std::span<const std::byte> frames, bool half, const std::string& what);
 
 /// Videos of each shard, by number, so that the shards have about the same number of frames; in a
 /// shard they are in the source's order. Never more shards than videos.

@@ -34,8 +34,8 @@ class PthFile {
   /// What was saved. Handles are valid as long as this object is and is not moved.
   PickleValue root() const;
   /// The tensors of the dict that was saved, or, with `key`, of the dict under that key in it; in
-  /// file order and named by their keys. @throws UserError when there is no such dict, or naming
-  /// the first entry that is not a tensor or whose key is not a string.
+  /// file order and named by their keys, a whole number in digits. @throws UserError when there is
+  /// no such dict, or naming the first entry that is not a tensor or whose key is something else.
   std::vector<PthTensor> tensors(std::string_view key = {}) const;
 
   /// Reads a tensor row-major without gaps, whatever its strides: tensor.num_bytes() bytes. A

@@ -3,6 +3,7 @@
 // (losses) and evaluation/evaluator.h (option scores).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "bovila/dist/libtorch.h"
@@ -46,5 +47,10 @@ class Bovila {
   Llama llama_;
   AdapterParameters parameters_;
 };
+
+/// After a number that is not finite: what to do about it. Looks for the cause in the weights and
+/// the trained parameters, all of them; where these are finite it is the training, and `otherwise`
+/// holds.
+std::string advice_for_non_finite(const Bovila& model, const std::string& otherwise);
 
 }  // namespace bovila

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bovila/data/dataset.h"
+#include "bovila/data/option_order.h"
 #include "bovila/evaluation/option_scores.h"
 #include "bovila/objective/loss_names.h"
 #include "bovila/report/step_report.h"
@@ -42,12 +43,20 @@ struct Accuracy {
   std::vector<Group> types;
   Group total;
   double mean_uncertainty = 0;  ///< of the chosen options
+  double guessed = 0;           ///< right answers to expect of guessing, and their variance
+  double guessed_variance = 0;
+  LetterCounts right, chosen;   ///< the letters in the prompts, of right answers and of chosen ones
+  int64_t num_over_long = 0;    ///< set by the caller: Evaluation::num_over_long
 
   bool known() const { return total.questions > 0; }
+  /// Not more than two standard deviations above guessing.
+  bool is_like_guessing() const;
 };
 Accuracy measure(const Dataset& data, std::span<const OptionScores> scores);
 /// "78.2 % (In 79.0, Seq 60.5, Pre 81.0, Feas 92.0), mean uncertainty 0.41"
 std::string to_text(const Accuracy& accuracy);
+/// "right answers: A 3, B 0, C 5, D 4; chosen: A 12, B 0, C 0, D 0"
+std::string letters_text(const Accuracy& accuracy);
 
 /// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters A to E; `question_id` is the
 /// data set's own id; `ans` is left out where the split hides it.
@@ -81,7 +90,12 @@ class Progress {
  public:
   /// `every`: steps between log lines when standard error is no terminal.
   Progress(int64_t every, bool quiet);
-  /// The line "`text` 12.3 questions/s, ETA 1:02:03"; `remaining` questions follow in this loop.
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  /// Takes the line away.
+  ~Progress();
+  /// The line "`text`, 12.3 questions/s, ETA 1:02:03", in place the other way round, since its end
+  /// may not fit (core/live_line.h); `remaining` questions follow in this loop.
   void update(const std::string& text, int64_t questions, int64_t remaining, bool last);
 
  private:

@@ -9,10 +9,11 @@
 //   calibration.json what its certainties are worth (report/calibration.h)
 //   events.out.tfevents.NNNNNN   the first three for TensorBoard (report/tensorboard_events.h)
 //
-// Rows reach the disk in flush(), which comes before every checkpoint; resume_at() drops those that
-// are newer than the checkpoint that a run goes on from. So each step and each epoch is there once.
-// The first flush() after it renders the rows that are left to a new event file and empties the
-// one before: TensorBoard, watching or not, sees each step once too.
+// Rows are shown as they come, in show(), and are on the disk for good after flush(), which comes
+// before every checkpoint; resume_at() drops those that are newer than the checkpoint that a run
+// goes on from. So each step and each epoch is there once. The first show() or flush() after it
+// renders the rows that are left to a new event file and empties the one before: TensorBoard,
+// watching or not, sees each step once too.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,9 @@ class ResultFiles {
   void add_epoch(int64_t epoch, const std::string& record, std::string predictions,
                  std::string questions, std::string calibration = "");
 
+  /// Lets readers see the rows of steps that were added, without waiting for the disk. What cannot
+  /// be written is kept for flush(), which tells of it.
+  void show() noexcept;
   /// Puts everything that was added on the disk. What cannot be written is kept for the next time.
   /// @return nothing, or the system's reason.
   std::optional<std::string> flush();
@@ -55,16 +59,21 @@ class ResultFiles {
     std::string calibration;
   };
 
-  /// Appends what waits for a file, which is then empty.
-  void append(const char* name, std::string& waiting);
-  void flush_events();
+  /// What a file does not hold for good: its first `shown` bytes are in it, and not synced.
+  struct Waiting {
+    std::string text;
+    size_t shown = 0;
+  };
+
+  /// Appends what is not shown yet; with `durably` nothing waits afterwards.
+  void append(const std::string& name, Waiting& waiting, bool durably);
+  void append_events(bool durably);
 
   std::filesystem::path folder_;
   bool tensorboard_;
-  // What is not on the disk yet.
-  std::string steps_, timing_, events_;
+  Waiting steps_, timing_, events_;
   std::vector<Epoch> epochs_;
-  std::string event_file_;  ///< its name; "" before the first flush()
+  std::string event_file_;  ///< its name; "" before the first show() or flush()
   EventClock clock_;        ///< of the last step
 };
 

@@ -33,6 +33,9 @@ class Tokenizer {
   virtual std::string decode(const std::vector<int32_t>& ids) const = 0;
   /// The largest id + 1. A model's embedding may have more rows.
   virtual int64_t vocab_size() const = 0;
+  /// The largest id that a prompt can hold, + 1: special tokens behind it, as one to pad texts
+  /// with, come from no text. A model needs no rows for them.
+  virtual int64_t prompt_vocab_size() const { return vocab_size(); }
   /// What stands before a text. A model without a begin token learned texts that are parted by
   /// their end token: that one stands there then.
   virtual int32_t bos() const = 0;

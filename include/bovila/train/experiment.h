@@ -22,6 +22,9 @@ namespace bovila {
 /// model.llama or beside it. @throws UserError naming both places when there is none.
 std::string find_tokenizer(const ModelConfig& config);
 
+/// The LLaMA's sizes, which fit the tokenizer and model.max_seq_len. @throws UserError.
+LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokenizer);
+
 torch::ScalarType scalar_type(Precision precision);
 
 /// The inputs of a run without the weights. Members point into each other: not movable.
@@ -53,8 +56,9 @@ Bovila make_model(const Config& config, const LlamaParams& llama, bool for_train
 std::vector<int64_t> trainable_rows(const Dataset& data, OverLong over_long, Communicator& ranks,
                                     const Preemption& preemption);
 
-/// Warns, once, about videos that have no features.
-void report_missing_videos(const Inputs& inputs);
+/// Warns about what the splits' questions lack (data/coverage.h).
+/// @throws UserError when more than data.max_missing of a split's videos have no features.
+void report_coverage(const Config& config, const Inputs& inputs);
 
 /// The trained parameters into and out of a checkpoint's arrays. @throws UserError for a name or
 /// shape that is not the model's, or one that is missing.

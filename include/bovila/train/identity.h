@@ -17,6 +17,16 @@ namespace bovila {
 /// JSON file do not make another run, a changed subtitle does.
 std::string samples_identity(std::span<const Sample> samples);
 
+/// The part that is of a model: model.llama and model.tokenizer. As make_identity.
+std::map<std::string, std::string> model_identity(
+    const Config& config, const Interrupt& interrupt = [] {});
+
+/// Of data.features.
+std::string features_identity(const FeatureStore& features);
+
+/// Of a file: its size and SHA-256.
+std::string file_identity(const std::string& path);
+
 /// By the deck's key: model.llama, model.tokenizer, data.features, data.train_split,
 /// data.val_split, and train.start where there is one. Not collective. `interrupt`: see
 /// load_llama_weights. @throws UserError when a file cannot be read.

@@ -1,6 +1,8 @@
 // The run: epochs of optimizer steps, an evaluation after each, checkpoints all along.
 // Fed by train/experiment.h; feeds report/result_files.h and checkpoint/checkpoint_writer.h.
 //
+// Messages count epochs from 1; files, as the published code's, from 0.
+//
 // A run is a function of the deck and the number of ranks: stopped, killed and resumed anywhere, it
 // leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json, questions.jsonl) as in
 // one go. What makes it so: the state is saved between two optimizer steps, or between two batches
@@ -9,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,7 @@
 #include "bovila/dist/preemption.h"
 #include "bovila/evaluation/questioner.h"
 #include "bovila/model/bovila.h"
+#include "bovila/report/eval_record.h"
 #include "bovila/report/metrics.h"
 #include "bovila/report/result_files.h"
 #include "bovila/report/step_profile.h"
@@ -45,10 +49,16 @@ class Trainer {
   void restore(const Checkpoint& checkpoint);
   /// Whether all epochs are done: run() would return at once.
   bool is_done() const { return epoch_ >= config_.train.epochs; }
-  /// Trains to the last epoch. Returns the last evaluation's accuracy.
+  /// Optimizer steps taken, and the step after the best evaluation with its accuracy (-1: none).
+  int64_t step() const { return step_; }
+  int64_t best_step() const { return best_step_; }
+  double best_accuracy() const { return best_accuracy_; }
+  /// Trains to the last epoch. Returns the last evaluation's accuracy. @throws AgreedError also
+  /// when the last state cannot be saved: it says what is on the disk.
   Accuracy run();
-  /// Scores the validation split and returns the accuracy; writes eval.json and questions.jsonl.
-  Accuracy evaluate();
+  /// Scores the validation split and returns the accuracy; writes eval.json, eval-record.json of
+  /// `record`, and questions.jsonl. An eval.json of other settings or files is moved aside.
+  Accuracy evaluate(const EvalRecord& record);
 
  private:
   void train_epoch();
@@ -71,9 +81,14 @@ class Trainer {
   void restore_state(const TrainState& state);
   /// Saves in the background. Rank 0 alone does something.
   void save();
+  /// Rank 0's: lets people see the rows of steps, every two seconds.
+  void show_results();
+  /// Rank 0's: saves rows and state before it returns, once more after a pause when it fails.
+  /// @return nothing, or what is not on the disk and what to do: the run ends here.
+  std::optional<std::string> save_last();
+  std::optional<std::string> try_to_save();
   /// Saves at once, and throws on all ranks.
   [[noreturn]] void stop(const StopReason& reason);
-  bool flush_results();
   /// What each rank uses, once an epoch.
   void report_memory();
   bool is_root() const { return ranks_.rank() == 0; }
@@ -88,6 +103,7 @@ class Trainer {
   std::vector<int64_t> rows_;                 ///< of the training split that are trained on
   std::unique_ptr<CheckpointWriter> writer_;  ///< rank 0's
   ResultFiles results_;                       ///< rank 0's
+  SaveSchedule::Clock::time_point shown_{};   ///< when rows were shown last
   SaveSchedule schedule_;
   StepProfile profile_;
   Accuracy accuracy_;

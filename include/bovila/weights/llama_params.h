@@ -22,6 +22,7 @@ struct LlamaParams {
   RopeScaling rope_scaling;
   int64_t vocab_size = -1;       ///< V; -1 until the tokenizer's is filled in
   bool tied_embeddings = false;  ///< the output matrix is the embedding table
+  int64_t max_length = 0;        ///< longer sequences are computed otherwise than here; 0: none is
 
   int64_t head_dim() const { return dim / n_heads; }
   int64_t kv_dim() const { return head_dim() * n_kv_heads; }
@@ -31,7 +32,8 @@ struct LlamaParams {
 };
 
 /// Reads what the folder holds: Meta's params.json, Hugging Face's config.json, or the program's
-/// own file (weights/llama_weights.h). A vocab_size of -1 becomes the tokenizer's.
+/// own file (weights/llama_weights.h). A vocab_size of -1 becomes the tokenizer's, which is
+/// Tokenizer::prompt_vocab_size().
 /// @throws UserError naming the file and key when something is missing or makes no sense, and when
 /// the tokenizer is another model's.
 LlamaParams read_llama_params(const std::string& folder, int64_t tokenizer_vocab_size);

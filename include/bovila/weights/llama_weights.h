@@ -4,8 +4,8 @@
 // A folder has one of these forms, looked for in this order:
 //   bovila.safetensors                                  the program's own, see weights/llama_file.h
 //   params.json, consolidated.00.pth, ...               Meta's, in one or several parts (SPEC 8)
-//   config.json, model.safetensors or its shards and    Hugging Face's, of a LLaMA architecture;
-//     model.safetensors.index.json                      its rotary layout is turned into Meta's
+//   config.json, and model.safetensors or              Hugging Face's, of a LLaMA architecture;
+//     pytorch_model.bin, or shards with an index        its rotary layout is turned into Meta's
 #pragma once
 
 #include <cstddef>

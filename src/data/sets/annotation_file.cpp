@@ -14,6 +14,7 @@
 #include "bovila/core/utf8.h"
 #include "bovila/files/csv.h"
 #include "bovila/text/text.h"
+#include "src/data/sets/json_text.h"
 
 namespace bovila {
 namespace {
@@ -49,8 +50,10 @@ std::string reason(const json::exception& error) {
 /// Gives the objects of a list to `use` as they are completed, and drops them.
 class ListParser {
  public:
-  ListParser(FileProblems& problems, const std::vector<std::string>& keys, const UseRecord& use)
-      : problems_(problems), keys_(keys), use_(use) {}
+  /// `row`: the number of the last object, from 1.
+  ListParser(FileProblems& problems, const std::vector<std::string>& keys, const UseRecord& use,
+             int64_t& row)
+      : problems_(problems), keys_(keys), use_(use), row_(row) {}
 
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
     using Event = json::parse_event_t;
@@ -82,15 +85,22 @@ class ListParser {
   FileProblems& problems_;
   const std::vector<std::string>& keys_;
   const UseRecord& use_;
-  int64_t row_ = 0;
+  int64_t& row_;
 };
 
 void read_json_line(std::string_view line, int64_t place, FileProblems& problems,
                     const UseRecord& use) {
   if (is_deep_json(line)) return problems.add(place, "not a question: " + too_deep());
+  const bool may_have_nan = line.find("NaN") != std::string_view::npos;
+  const std::string text = may_have_nan ? nan_as_null(line) : std::string();
+  const std::string_view bytes = may_have_nan ? text : line;
   json fields;
   try {
-    fields = json::parse(line);
+    fields = json::parse(bytes);
+  } catch (const json::parse_error& error) {
+    problems.add(place, fmt::format("not JSON: {}, at {}", reason(error),
+                                    json_place(bytes, error.byte > 0 ? error.byte - 1 : 0)));
+    return;
   } catch (const json::exception& error) {
     problems.add(place, "not JSON: " + reason(error));
     return;
@@ -124,10 +134,18 @@ std::string read_annotation_file(const std::string& path) {
 void read_json_list(FileProblems& problems, const std::vector<std::string>& keys,
                     const UseRecord& use) {
   std::ifstream in = open_annotation_file(problems.file());
+  NanAsNull filter(*in.rdbuf());
+  std::istream text(&filter);
+  int64_t row = 0;
   try {
-    const json parsed = json::parse(in, ListParser(problems, keys, use));
+    const json parsed = json::parse(text, ListParser(problems, keys, use, row));
   } catch (const json::exception& error) {
-    throw UserError("{}: not JSON: {}. Is it complete? {}", problems.file(), reason(error), kHint);
+    if (filter.is_at_end()) {
+      throw UserError("{}: not JSON: {}. Is it complete? {}", problems.file(), reason(error),
+                      kHint);
+    }
+    throw UserError("{}: not JSON: {}, in row {} at {}. {}", problems.file(), reason(error),
+                    row + 1, filter.place(), kHint);
   }
 }
 

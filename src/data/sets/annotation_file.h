@@ -25,12 +25,16 @@ class FileProblems {
   std::string_view unit() const { return unit_; }
   /// @throws UserError with the list when anything was added.
   void throw_if_any() const;
+  /// Counts a question without times, which is about the whole video.
+  void add_whole_video() { ++num_whole_videos_; }
+  int64_t num_whole_videos() const { return num_whole_videos_; }
 
  private:
   std::string file_;
   std::string_view unit_;
   std::vector<std::string> listed_;
   int64_t count_ = 0;
+  int64_t num_whole_videos_ = 0;
 };
 
 /// A span of time in seconds: finite, not negative, in order.
@@ -50,20 +54,27 @@ class Record {
   void problem(std::string_view what) const { problems_.add(place_, what); }
   /// True when the key is there and neither null nor a blank text.
   bool has(const char* key) const;
+  /// True when the key is there and null: NaN, where Python wrote the file.
+  bool is_null(const char* key) const;
   std::string text(const char* key) const;
   /// A text, or a whole number in digits.
   std::string id(const char* key) const;
   std::optional<int64_t> integer(const char* key) const;
   std::optional<double> number(const char* key) const;
+  /// A number, or NaN where the key's value is null.
+  std::optional<double> seconds(const char* key) const;
   /// A list of `count` texts.
   std::vector<std::string> texts(const char* key, int count) const;
   std::vector<double> numbers(const char* key) const;
+  /// A list of numbers, NaN where one is null.
+  std::vector<double> list_of_seconds(const char* key) const;
   /// A list of objects.
   std::vector<Record> records(const char* key) const;
 
   /// The index `key`, in [0, num_options); none and no problem when the key is not there.
   std::optional<int> answer_index(const char* key, int num_options) const;
-  /// Checks a clip's times; none when one is missing, or when they are wrong.
+  /// Checks a clip's times; none when they are wrong, and when one is NaN: then the whole video is
+  /// meant, and counted.
   std::optional<Interval> interval(std::optional<double> start, std::optional<double> end) const;
 
  private:
@@ -111,7 +122,7 @@ class SampleCollector {
   std::unordered_map<std::string, int64_t> places_;  // of question ids
 };
 
-/// Rows round(start) .. round(end), one a second, of `video` (SPEC 4).
-FrameSpan rounded_span(const std::string& video, const Interval& interval);
+/// Rows round(start) .. round(end), one a second, of `video` (SPEC 4); all of it without times.
+FrameSpan rounded_span(const std::string& video, const std::optional<Interval>& interval);
 
 }  // namespace bovila

@@ -1,8 +1,13 @@
 // Typed fields, and the checks that all data sets need.
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
+#include "bovila/core/log.h"
 #include "bovila/core/utf8.h"
 #include "bovila/text/text.h"
 #include "src/data/sets/annotation_file.h"
@@ -27,6 +32,12 @@ bool is_text(const json& value) {
 }
 bool is_number(const json& value) {
   return value.is_number();
+}
+bool is_number_or_null(const json& value) {
+  return value.is_number() || value.is_null();
+}
+double number_or_nan(const json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 bool is_object(const json& value) {
   return value.is_object();
@@ -62,6 +73,11 @@ bool Record::has(const char* key) const {
   const auto found = fields_.find(key);
   if (found == fields_.end() || found->is_null()) return false;
   return !found->is_string() || !strip(found->get_ref<const std::string&>()).empty();
+}
+
+bool Record::is_null(const char* key) const {
+  const auto found = fields_.find(key);
+  return found != fields_.end() && found->is_null();
 }
 
 const json* Record::typed(const char* key, std::string_view expected, Is* is) const {
@@ -105,6 +121,11 @@ std::optional<double> Record::number(const char* key) const {
   return value == nullptr ? std::nullopt : std::optional(value->get<double>());
 }
 
+std::optional<double> Record::seconds(const char* key) const {
+  const json* value = typed(key, "a number", is_number_or_null);
+  return value == nullptr ? std::nullopt : std::optional(number_or_nan(*value));
+}
+
 std::vector<std::string> Record::texts(const char* key, int count) const {
   const json* value = list(key, "texts", is_text);
   if (value == nullptr) return {};
@@ -117,6 +138,14 @@ std::vector<std::string> Record::texts(const char* key, int count) const {
 std::vector<double> Record::numbers(const char* key) const {
   const json* value = list(key, "numbers", is_number);
   return value == nullptr ? std::vector<double>() : value->get<std::vector<double>>();
+}
+
+std::vector<double> Record::list_of_seconds(const char* key) const {
+  std::vector<double> out;
+  if (const json* value = list(key, "numbers", is_number_or_null)) {
+    std::ranges::transform(*value, std::back_inserter(out), number_or_nan);
+  }
+  return out;
 }
 
 std::vector<Record> Record::records(const char* key) const {
@@ -142,6 +171,10 @@ std::optional<int> Record::answer_index(const char* key, int num_options) const 
 std::optional<Interval> Record::interval(std::optional<double> start,
                                          std::optional<double> end) const {
   if (!start || !end) return {};
+  if (std::isnan(*start) || std::isnan(*end)) {
+    problems_.add_whole_video();
+    return {};
+  }
   if (*start >= 0 && *start <= *end && *end <= kMaxSeconds) return Interval{*start, *end};
   problem(fmt::format("the clip's times: expected 0 <= start <= end in seconds, got {} to {}",
                       *start, *end));
@@ -168,11 +201,16 @@ std::vector<Sample> SampleCollector::finish() {
   }
   problems_.throw_if_any();
   if (samples_.empty()) throw UserError("{} holds no question.", problems_.file());
+  if (const int64_t whole = problems_.num_whole_videos(); whole > 0) {
+    log::info("{}: {} of {} without times: the whole video is meant", problems_.file(), whole,
+              counted(samples_.size(), "question"));
+  }
   return std::move(samples_);
 }
 
-FrameSpan rounded_span(const std::string& video, const Interval& interval) {
-  return {video, round_half_even(interval.start), round_half_even(interval.end) + 1};
+FrameSpan rounded_span(const std::string& video, const std::optional<Interval>& interval) {
+  if (!interval) return {video, 0, FrameSpan::kToEnd};
+  return {video, round_half_even(interval->start), round_half_even(interval->end) + 1};
 }
 
 }  // namespace bovila

@@ -1,7 +1,5 @@
 // How2QA: {split}.csv with a header, four options (SPEC 4).
 // Feeds data/annotations.h.
-#include <cmath>
-
 #include "bovila/core/error.h"
 #include "bovila/data/annotations.h"
 #include "bovila/text/text.h"
@@ -33,23 +31,14 @@ std::optional<int> answer(const Record& record) {
   return {};
 }
 
-FrameSpan frame_span(const Record& record, const std::string& video) {
-  const auto start = number(record, "start");
-  const auto end = number(record, "end");
-  if (!start || !end || std::isnan(*start) || std::isnan(*end)) {
-    return {video, 0, FrameSpan::kToEnd};
-  }
-  const auto times = record.interval(start, end);
-  return rounded_span(video, times.value_or(Interval()));
-}
-
 Sample read_how2qa_question(const Record& record) {
   Sample sample;
   sample.video_id = record.text("video_id");
   sample.question = normalize_question(record.text("question"));
   for (const char* key : kHow2qaOptionKeys) sample.options.push_back(record.text(key));
   sample.answer = answer(record);
-  sample.clip = {frame_span(record, sample.video_id)};
+  const auto times = record.interval(number(record, "start"), number(record, "end"));
+  sample.clip = {rounded_span(sample.video_id, times)};
   return sample;
 }
 

@@ -61,9 +61,8 @@ Sample read_star_question(const Record& record, int num_options) {
   sample.question = normalize_question(record.text("question"));
   sample.options = ordered_choices(record, num_options);
   sample.answer = find_answer(record, sample.options);
-  if (const auto clip = record.interval(record.number("start"), record.number("end"))) {
-    sample.clip = {rounded_span(sample.video_id, *clip)};
-  }
+  const auto times = record.interval(record.seconds("start"), record.seconds("end"));
+  sample.clip = {rounded_span(sample.video_id, times)};
   return sample;
 }
 

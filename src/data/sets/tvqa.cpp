@@ -1,6 +1,7 @@
-// TVQA: tvqa_{split}.jsonl and one .srt a video, five options, three frames a second (SPEC 4).
-// Feeds data/annotations.h.
-#include <cmath>
+// TVQA: tvqa_{split}.jsonl and one .srt a video, or the repository's JSON Lines of subtitles; five
+// options, three frames a second (SPEC 4). Feeds data/annotations.h.
+#include <filesystem>
+#include <memory>
 
 #include "bovila/config/dump.h"
 #include "bovila/core/error.h"
@@ -42,6 +43,10 @@ struct Clip {
 
 /// "12.3-45.6"; "nan-nan" is the whole video.
 std::optional<Clip> parse_clip(const Record& record) {
+  if (record.is_null("ts")) {
+    record.interval(record.seconds("ts"), record.seconds("ts"));
+    return {};
+  }
   const std::string text = record.text("ts");
   const size_t dash = text.find('-');
   const auto start = parse_number(text.substr(0, dash));
@@ -53,7 +58,6 @@ std::optional<Clip> parse_clip(const Record& record) {
                     text));
     return {};
   }
-  if (std::isnan(*start) || std::isnan(*end)) return {};
   const auto times = record.interval(start, end);
   if (!times) return {};
   return Clip{round_half_even(times->start), round_half_even(times->end)};
@@ -71,8 +75,22 @@ std::optional<std::string> join_dialogue(const std::vector<Subtitle>& subtitles,
   return dialogue;
 }
 
+constexpr const char* kSrtFolder = "tvqa_subtitles";
+constexpr const char* kSubtitleLines = "tvqa_preprocessed_subtitles.jsonl";
+
+std::unique_ptr<SubtitleSource> open_subtitles(const std::string& folder) {
+  const std::string srt = fmt::format("{}/{}", folder, kSrtFolder);
+  const std::string lines = fmt::format("{}/{}", folder, kSubtitleLines);
+  if (std::filesystem::is_directory(srt)) return std::make_unique<SrtFolder>(srt);
+  if (std::filesystem::exists(lines)) return std::make_unique<SubtitleLines>(lines);
+  throw UserError(
+      "{}: expected a folder with one .srt a video, or the file {} beside it, got neither. Unpack "
+      "the subtitles there, or set data.subtitles to false.",
+      srt, kSubtitleLines);
+}
+
 /// The dialogue of the video's .srt, whose name comes from the annotation.
-std::optional<std::string> read_dialogue(SrtFolder& subtitles, const Record& record,
+std::optional<std::string> read_dialogue(SubtitleSource& subtitles, const Record& record,
                                          const std::string& video,
                                          const std::optional<Clip>& clip) {
   if (is_file_name(video)) return join_dialogue(subtitles.of(video), clip);
@@ -100,8 +118,8 @@ FrameSpan frame_span(const std::string& video, const std::optional<Clip>& clip) 
 }  // namespace
 
 std::vector<Sample> read_tvqa(const AnnotationSource& source) {
-  std::optional<SrtFolder> subtitles;
-  if (source.subtitles) subtitles.emplace(source.folder + "/tvqa_subtitles");
+  std::unique_ptr<SubtitleSource> subtitles;
+  if (source.subtitles) subtitles = open_subtitles(source.folder);
   FileProblems problems(fmt::format("{}/tvqa_{}.jsonl", source.folder, source.split), "line");
   SampleCollector samples(problems, "answer_idx");
   read_json_lines(problems, [&](const Record& record) {
@@ -111,7 +129,7 @@ std::vector<Sample> read_tvqa(const AnnotationSource& source) {
     if (subtitles) sample.dialogue = read_dialogue(*subtitles, record, sample.video_id, clip);
     samples.add(record, std::move(sample));
   });
-  if (subtitles) subtitles->report_missing();
+  if (subtitles) subtitles->report();
   return samples.finish();
 }
 

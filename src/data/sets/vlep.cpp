@@ -1,11 +1,9 @@
 // VLEP: vlep_{split}_release.jsonl, which of two events comes next, with dialogues (SPEC 4).
 // Feeds data/annotations.h.
-#include <set>
+#include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "bovila/core/error.h"
-#include "bovila/core/log.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/subtitles.h"
 #include "bovila/text/text.h"
@@ -13,8 +11,6 @@
 
 namespace bovila {
 namespace {
-
-using Subtitles = std::unordered_map<std::string, std::vector<Subtitle>>;
 
 std::string without_dashes(std::string_view text) {
   std::string out(text);
@@ -32,18 +28,21 @@ extern const QuestionForm vlep_form{
 namespace {
 
 /// The texts of the clip without `-`, with nothing between them.
-std::string join_dialogue(const std::vector<Subtitle>& subtitles, const Interval& clip) {
-  const int64_t start = round_half_even(clip.start);
-  const int64_t end = round_half_even(clip.end);
+std::string join_dialogue(const std::vector<Subtitle>& subtitles,
+                          const std::optional<Interval>& clip) {
   std::string dialogue;
   for (const Subtitle& subtitle : subtitles) {
-    if (in_clip(subtitle, start, end)) dialogue += subtitle.text;
+    const bool belongs =
+        !clip || in_clip(subtitle, round_half_even(clip->start), round_half_even(clip->end));
+    if (belongs) dialogue += subtitle.text;
   }
   return without_dashes(dialogue);
 }
 
+/// None: the whole video.
 std::optional<Interval> clip_times(const Record& record) {
-  const std::vector<double> times = record.numbers("ts");
+  if (record.is_null("ts")) return record.interval(record.seconds("ts"), record.seconds("ts"));
+  const std::vector<double> times = record.list_of_seconds("ts");
   if (times.size() == 2) return record.interval(times[0], times[1]);
   record.problem(fmt::format("\"ts\": expected 2 numbers, got {}", times.size()));
   return {};
@@ -63,28 +62,19 @@ Sample read_vlep_question(const Record& record, int num_options) {
 }  // namespace
 
 std::vector<Sample> read_vlep(const AnnotationSource& source) {
-  Subtitles subtitles;
-  if (source.subtitles) subtitles = read_vlep_subtitles(source.folder + "/vlep_subtitles.jsonl");
+  std::optional<SubtitleLines> subtitles;
+  if (source.subtitles) subtitles.emplace(source.folder + "/vlep_subtitles.jsonl");
   const std::string split = source.split == "val" ? "dev" : source.split;
   FileProblems problems(fmt::format("{}/vlep_{}_release.jsonl", source.folder, split), "line");
   SampleCollector samples(problems, "answer");
-  std::set<std::string> missing;
   read_json_lines(problems, [&](const Record& record) {
     Sample sample = read_vlep_question(record, source.num_options);
     const auto clip = clip_times(record);
-    if (clip) sample.clip = {rounded_span(sample.video_id, *clip)};
-    if (source.subtitles) {
-      const auto found = subtitles.find(sample.video_id);
-      if (found == subtitles.end()) missing.insert(sample.video_id);
-      const bool known = found != subtitles.end() && clip;
-      sample.dialogue = known ? join_dialogue(found->second, *clip) : "";
-    }
+    sample.clip = {rounded_span(sample.video_id, clip)};
+    if (subtitles) sample.dialogue = join_dialogue(subtitles->of(sample.video_id), clip);
     samples.add(record, std::move(sample));
   });
-  if (!missing.empty()) {
-    log::warn("{}: {} videos are not in vlep_subtitles.jsonl and so have no dialogue: {}{}",
-              problems.file(), missing.size(), *missing.begin(), missing.size() > 1 ? ", ..." : "");
-  }
+  if (subtitles) subtitles->report();
   return samples.finish();
 }
 

@@ -70,6 +70,8 @@ TEST_CASE("everything else may not, also an optional key that was not set") {
                                        "train.batch_size", "train.lr", "train.seed"});
   CHECK(fit.forbidden[4].text() == "train.lr: not set in the checkpoint, 0.5 now");
   CHECK(fit.forbidden[5].text() == "train.seed: 0 in the checkpoint, 1 now");
+  CHECK(compare_decks("[train]\nmin_lr = 0.1\n", "").forbidden.at(0).text() ==
+        "train.min_lr: 0.1 in the checkpoint, 0.0 now");
 }
 
 TEST_CASE("a key that an older deck did not have counts with its default") {
@@ -105,6 +107,27 @@ TEST_CASE("a run that fits gives what has changed, the number of ranks among it"
   CHECK(changed[2].text() == "number of ranks: 2 in the checkpoint, 4 now");
 }
 
+TEST_CASE("max_seq_len may change where no prompt is cut or left out") {
+  const auto with = [](std::vector<std::string> overrides, const char* limit) {
+    overrides.push_back(limit);
+    return parse_deck(kMinimal, "d.toml", overrides).resolved;
+  };
+  const auto changed = [&](const std::vector<std::string>& before,
+                           const std::vector<std::string>& now) {
+    TrainState saved;
+    saved.deck = with(before, "model.max_seq_len=160");
+    saved.num_ranks = 1;
+    return require_fit("step-1", saved, {with(now, "model.max_seq_len=512"), {}, 1});
+  };
+  CHECK(keys_of(changed({}, {})) == Keys{"model.max_seq_len"});
+  const std::vector<std::string> skip = {"data.over_long=skip"};
+  const std::vector<std::string> dialogues = {"data.dataset=vlep", "data.subtitles=true"};
+  const std::string other = "model.max_seq_len: 160 in the checkpoint, 512 now";
+  CHECK(contains(error_of([&] { changed(skip, skip); }), other));
+  CHECK(contains(error_of([&] { changed({}, skip); }), other));
+  CHECK(contains(error_of([&] { changed(dialogues, dialogues); }), other));
+}
+
 TEST_CASE("accum_iter may change with the number of ranks when steps stay what they are") {
   TrainState saved;
   saved.deck = resolved("train.accum_iter = 2\n");
@@ -115,6 +138,36 @@ TEST_CASE("accum_iter may change with the number of ranks when steps stay what t
   CHECK(changes[0].text() == "train.accum_iter: 2 in the checkpoint, 4 now");
   const RunIdentity other{resolved("train.accum_iter = 4\n"), {}, 8};
   CHECK(contains(error_of([&] { require_fit("step-1", saved, other); }), "train.accum_iter: 2"));
+}
+
+TEST_CASE("smaller micro-batches may go on where a step's questions and their weights stay") {
+  TrainState saved;
+  saved.deck = resolved("train.batch_size = 8\ntrain.accum_iter = 2\nloss.aqa = 0.25\n");
+  saved.num_ranks = 2;
+  const auto changes = [&](const std::string& now, int64_t ranks = 2) {
+    return keys_of(require_fit("step-1", saved, {resolved(now), {}, ranks}));
+  };
+  const auto refusal = [&](const std::string& now, int64_t ranks = 2) {
+    return error_of([&] { changes(now, ranks); });
+  };
+  const std::string half = "train.batch_size = 4\ntrain.accum_iter = 4\n";
+  // The gate adds up a micro-batch's AQA losses.
+  CHECK(changes(half + "loss.aqa = 0.5\n") ==
+        Keys{"loss.aqa", "train.accum_iter", "train.batch_size"});
+  CHECK(contains(refusal(half + "loss.aqa = 0.25\n"),
+                 "with loss.aqa_gate a micro-batch adds up their AQA losses: the same steps have "
+                 "loss.aqa = 0.5\nGive the old values"));
+  CHECK(changes("train.batch_size = 4\ntrain.accum_iter = 2\nloss.aqa = 0.5\n", 4) ==
+        Keys{"loss.aqa", "train.batch_size", "number of ranks"});
+  // Without it each micro-batch is a mean.
+  for (const char* mean : {"loss.aqa_gate = false\n", "loss.edl_mse = 0\n", "loss.aqa = 0\n"}) {
+    CAPTURE(mean);
+    saved.deck = resolved(std::string("train.batch_size = 8\ntrain.accum_iter = 2\n") + mean);
+    CHECK(changes(half + mean) == Keys{"train.accum_iter", "train.batch_size"});
+    CHECK(contains(refusal("train.batch_size = 4\ntrain.accum_iter = 3\n" + std::string(mean)),
+                   "train.batch_size: 8 in the checkpoint, 4 now"));
+    CHECK(contains(refusal(half + mean, 4), "train.accum_iter: 2 in the checkpoint, 4 now"));
+  }
 }
 
 TEST_CASE("an accum_iter that no run has written is another run's") {

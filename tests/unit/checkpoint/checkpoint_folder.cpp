@@ -53,8 +53,9 @@ TEST_CASE("there is nothing to find in a folder that is empty or missing") {
 
 TEST_CASE("a place that cannot be listed is an error") {
   const Root root({});
-  CHECK(contains(error_of([&] { find_newest_valid(root.temporary.write("file", "")); }),
-                 "file: cannot be listed: Not a directory"));
+  CHECK(contains(
+      error_of([&] { find_newest_valid(root.temporary.write("file", "")); }),
+      "file: expected a checkpoint's step-... folder or an output folder, this is a file"));
 }
 
 TEST_CASE("invalid ones are skipped, each named with its reason, and the next older one is taken") {
@@ -112,8 +113,9 @@ TEST_CASE("--resume with what holds no checkpoint says what is expected") {
   fs::create_directories(root.path);
   CHECK(contains(error_of([&] { resolve_checkpoint(root.path.parent_path()); }),
                  "has no checkpoint; expected an output folder, its checkpoints/ or one of"));
-  CHECK(contains(error_of([&] { resolve_checkpoint(root.temporary.write("file", "")); }),
-                 "file: cannot be listed: Not a directory"));
+  CHECK(contains(
+      error_of([&] { resolve_checkpoint(root.temporary.write("file", "")); }),
+      "file: expected a checkpoint's step-... folder or an output folder, this is a file"));
 }
 
 TEST_CASE("the newest and the best are kept, and the deleted ones leave nothing") {

@@ -172,17 +172,21 @@ TEST_CASE("a full disk is a loud warning, older checkpoints stay, and later save
   {
     const FileSizeLimit limit(100);
     writer.submit(state_without_best(2));
-    writer.wait();
+    CHECK(contains(writer.wait().value_or(""), "File too large"));
     CHECK(contains(writer.save_now(state_without_best(3)).value_or(""), "File too large"));
   }
   CHECK(writer.num_failures() == 2);
   CHECK(writer.last_saved_step() == 1);
   CHECK(contains(log.text(), "warning"));
   CHECK(contains(log.text(), "CHECKPOINT NOT SAVED: step 2: "));
+  CHECK(contains(log.text(), "The run goes on and older checkpoints stay"));
+  CHECK_FALSE(contains(log.text(), "step 3"));  // whoever saves now says what becomes of the run
   CHECK(num_entries(temporary / "c") == 1);
   CHECK(find_newest_valid(temporary / "c")->state.step == 1);
   CHECK(writer.save_now(state_without_best(4)) == std::nullopt);
   CHECK(writer.last_saved_step() == 4);
+  writer.submit(state_without_best(5));
+  CHECK(writer.wait() == std::nullopt);
 }
 
 TEST_CASE(

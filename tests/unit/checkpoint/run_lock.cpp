@@ -5,8 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -157,4 +160,52 @@ TEST_CASE("a folder that cannot be made or written to is an error with the syste
   CHECK(contains(refusal(temporary / "file/out"), "Not a directory"));
   CHECK_THROWS_WITH_AS(RunLock("/proc", kBeat), doctest::Contains("/proc/run.lock: cannot make it"),
                        ProgramError);
+}
+
+TEST_CASE("a run is asked to stop through its folder, and whoever asks waits for its end") {
+  const TemporaryFolder temporary;
+  const LogCapture log;
+  std::atomic<int> asked = 0;
+  auto lock = std::make_unique<RunLock>(temporary / "c", kBeat, [&] { ++asked; });
+  std::jthread run([&] {
+    while (asked == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(kBeat);  // more looks, the request is still there
+    lock.reset();
+  });
+  stop_run(temporary / "c", kBeat);
+  CHECK(asked == 1);
+  CHECK_FALSE(fs::exists(temporary / "c/run.lock"));
+  CHECK(contains(log.text(), fmt::format("process {} on ", getpid())));
+  run.join();
+}
+
+TEST_CASE("a request to stop is for the run that it names, and goes with its lock") {
+  const TemporaryFolder temporary;
+  std::atomic<int> asked = 0;
+  const fs::path file = temporary / "run.lock";
+  put_holder(temporary / "");
+  std::ofstream(file, std::ios::app) << "\n"
+                                     << R"({"stop":)"
+                                     << "\n";
+  {
+    const RunLock lock(temporary / "", kBeat, [&] { ++asked; });  // takes the dead one's over
+    CHECK(holder_of(temporary / "")["pid"] == getpid());
+    std::ofstream(file, std::ios::app) << R"({"stop":{"host":"elsewhere","pid":1}})"
+                                       << "\nnoise\n";
+    std::this_thread::sleep_for(kBeat);
+  }
+  CHECK(asked == 0);
+}
+
+TEST_CASE("where nobody runs there is nothing to stop") {
+  const TemporaryFolder temporary;
+  const LogCapture log;
+  CHECK(contains(error_of([&] { stop_run(temporary / "", kBeat); }), "no run trains in "));
+  put(temporary / "run.lock", "");
+  CHECK(contains(error_of([&] { stop_run(temporary / "", kBeat); }), "is not the lock of a run"));
+  put_holder(temporary / "", "77");
+  constexpr std::chrono::milliseconds kShort{20};
+  CHECK(contains(error_of([&] { stop_run(temporary / "", kShort); }),
+                 "process 1 on elsewhere, Slurm job 77 does not answer: its "));
+  CHECK(contains(log.text(), "scancel 77 keeps it from that"));
 }

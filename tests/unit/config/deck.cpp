@@ -104,12 +104,15 @@ TEST_CASE("values of another type are errors, without any conversion") {
   const std::string epochs = "train.epochs: expected an integer (1 .. 1000000), got ";
   CHECK(problem("train.epochs = \"8\"") == epochs + "string \"8\"");
   CHECK(problem("train.epochs = 8.0") == epochs + "float 8.0");
+  CHECK(problem("train.epochs = 0.1") == epochs + "float 0.1");
   CHECK(problem("train.epochs = true") == epochs + "boolean true");
   CHECK(problem("train.epochs = [8]") == epochs + "an array");
   CHECK(problem("train.epochs = {}") == epochs + "a table");
   CHECK(problem("train.epochs = 1979-05-27") == epochs + "a date or time");
-  CHECK(problem("train.blr = \"0.1\"") == "train.blr: expected a number (> 0), got string \"0.1\"");
-  CHECK(problem("train.lr = false") == "train.lr: expected a number (> 0), got boolean false");
+  CHECK(problem("train.blr = \"0.1\"") ==
+        "train.blr: expected a number (> 0, <= 100), got string \"0.1\"");
+  CHECK(problem("train.lr = false") ==
+        "train.lr: expected a number (> 0, <= 100), got boolean false");
   CHECK(problem("loss.aqa_gate = 1") == "loss.aqa_gate: expected true or false, got integer 1");
   CHECK(problem("loss.aqa_gate = \"true\"") ==
         "loss.aqa_gate: expected true or false, got string \"true\"");
@@ -160,7 +163,7 @@ TEST_CASE("values out of range are errors") {
     CHECK(contains(problems_of(kMinimal + value + "\n"), ": expected a"));
   }
   CHECK(problems_of(kMinimal + "train.blr = nan\n") ==
-        "d.toml:6:13: train.blr: expected a number (> 0), got float nan");
+        "d.toml:6:13: train.blr: expected a number (> 0, <= 100), got float nan");
 }
 
 TEST_CASE("words that are none of the allowed ones are errors with a guess") {
@@ -168,6 +171,7 @@ TEST_CASE("words that are none of the allowed ones are errors with a guess") {
         "d.toml:6:19: model.precision: expected a string (auto, fp32, bf16, fp16), got string "
         "\"double\"");
   CHECK(contains(problems_of(kMinimal, {"model.precision=bf-16"}), "did you mean \"bf16\"?"));
+  CHECK(contains(problems_of(kMinimal, {"model.precision=FP32"}), "did you mean \"fp32\"?"));
   CHECK(problems_of(kMinimal, {"data.dataset=dramqa"}) ==
         "--set data.dataset=dramqa: data.dataset: expected a string (star, dramaqa, vlep, tvqa, "
         "how2qa), got string \"dramqa\"; did you mean \"dramaqa\"?");
@@ -215,6 +219,18 @@ TEST_CASE("text that is not TOML is reported at its place") {
   CHECK(problems_of(kMinimal + "\n[ ]\n[\xc3\xa9]\n").starts_with("d.toml:7:"));
   CHECK(contains(problems_of(kMinimal, {"train.epochs={=}"}), "train.epochs: expected an integer"));
   CHECK(problems_of(kMinimal + "train.epochs = 99999999999999999999\n").starts_with("d.toml:6:"));
+}
+
+TEST_CASE("a text without quotes and quotes of printed text are named as what they are") {
+  CHECK(contains(problems_of(kMinimal + "model.precision = fp32\n"),
+                 "; a text needs quotes: model.precision = \"fp32\""));
+  CHECK(contains(problems_of(kMinimal + "model.tokenizer = /a/b.model\r\n"),
+                 "; a text needs quotes: model.tokenizer = \"/a/b.model\""));
+  CHECK(contains(problems_of(kMinimal + "model.precision = \xe2\x80\x9c"
+                                        "fp32\xe2\x80\x9d\n"),
+                 "; \xe2\x80\x9c is a quote of printed text, TOML's are \" and '"));
+  CHECK_FALSE(contains(problems_of(kMinimal + "train.epochs = \n"), "quotes"));
+  CHECK_FALSE(contains(problems_of(kMinimal + "model.precision = \"fp32\n"), "needs quotes"));
 }
 
 TEST_CASE("letters of any script outside of strings are reported at their place") {
@@ -271,7 +287,9 @@ TEST_CASE("--set without a value, of an unknown key or of a wrong value is an er
   CHECK(problems_of(kMinimal, {"train.epoch=3"}) ==
         "--set train.epoch=3: unknown key 'train.epoch'; did you mean 'train.epochs'?");
   CHECK(problems_of(kMinimal, {"epochs=3"}) ==
-        "--set epochs=3: unknown key 'epochs'; did you mean 'epochs' in [train]?");
+        "--set epochs=3: unknown key 'epochs'; did you mean 'train.epochs'?");
+  CHECK(problems_of(kMinimal, {"bias=3"}) ==
+        "--set bias=3: unknown key 'bias'; did you mean 'model.attention_bias'?");
   CHECK(problems_of(kMinimal, {"model.bias=3"}) ==
         "--set model.bias=3: unknown key 'model.bias'; did you mean 'attention_bias' in [model]?");
   CHECK(contains(problems_of(kMinimal, {"=3"}), "unknown key ''"));

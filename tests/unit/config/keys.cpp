@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <sstream>
 
@@ -66,6 +67,15 @@ TEST_CASE("each key has a path of its own, a member of its own and an explanatio
   CHECK(find_key("") == nullptr);
 }
 
+TEST_CASE("an option of the published code, or a key without its table, is found") {
+  CHECK(find_key_of_option("bias")->path == "model.attention_bias");
+  CHECK(find_key_of_option("batch_size")->path == "train.batch_size");
+  CHECK(find_key_of_option("batch-size")->path == "train.batch_size");
+  CHECK(find_key_of_option("keep")->path == "checkpoint.keep");
+  CHECK(find_key_of_option("tau") == nullptr);
+  CHECK(find_key_of_option("") == nullptr);
+}
+
 TEST_CASE("the keys of a table stand together") {
   const auto tables = table_names();
   CHECK(std::set(tables.begin(), tables.end()).size() == tables.size());
@@ -73,10 +83,10 @@ TEST_CASE("the keys of a table stand together") {
 
 TEST_CASE("types and ranges read as in the documentation") {
   CHECK(expected_text(*find_key("train.epochs")) == "an integer (1 .. 1000000)");
-  CHECK(expected_text(*find_key("train.lr")) == "a number (> 0)");
+  CHECK(expected_text(*find_key("train.lr")) == "a number (> 0, <= 100)");
   CHECK(expected_text(*find_key("model.scale_proj_seed")) == "an integer (>= 0)");
-  CHECK(expected_text(*find_key("train.min_lr")) == "a number (>= 0)");
-  CHECK(expected_text(*find_key("model.attention_bias")) == "a number (finite)");
+  CHECK(expected_text(*find_key("train.min_lr")) == "a number (0 .. 100)");
+  CHECK(expected_text(*find_key("model.attention_bias")) == "a number (-1000 .. 1000)");
   CHECK(expected_text(*find_key("model.precision")) == "a string (auto, fp32, bf16, fp16)");
   CHECK(expected_text(*find_key("loss.aqa_gate")) == "true or false");
 }
@@ -98,6 +108,16 @@ TEST_CASE("ranges hold their ends unless open, and no value that is not finite")
   CHECK_FALSE(open.contains(0));
   CHECK_FALSE(open.contains(std::numeric_limits<double>::infinity()));
   CHECK_FALSE(Range{}.contains(std::numeric_limits<double>::quiet_NaN()));
+}
+
+TEST_CASE("every number but a seed has an upper and a lower end") {
+  for (const Key& key : keys()) {
+    CAPTURE(key.path);
+    const auto type = type_text(key);
+    if (type != "integer" && type != "number") continue;
+    CHECK(std::isfinite(key.range.low));
+    CHECK(std::isfinite(key.range.high) != key.name().ends_with("seed"));
+  }
 }
 
 TEST_CASE("each value of an enum has its word") {

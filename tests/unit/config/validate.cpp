@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -72,6 +73,12 @@ TEST_CASE("training the evidence scale with the published weights warns") {
   CHECK(warnings({"loss.train_scale_proj=true", "loss.edl_mse=0"}).empty());
 }
 
+TEST_CASE("a split that is trained on and scored warns") {
+  const auto deck = parse_deck(kMinimal, "d.toml", {"data.val_split=train"});
+  REQUIRE(deck.warnings.size() == 1);
+  CHECK(contains(deck.warnings[0], "data.train_split and data.val_split are both \"train\""));
+}
+
 /// Overrides that name four things of a folder; tests break one of them.
 std::vector<std::string> paths_in(const TemporaryFolder& folder) {
   for (const char* name : {"llama", "star", "features"}) {
@@ -126,6 +133,22 @@ TEST_CASE("an output folder below a file is reported") {
         error_of([&] { read_deck(deck, paths); }),
         fmt::format("'{}' of output.folder cannot be a folder: '{}' is a file", path, deck)));
   }
+}
+
+TEST_CASE("an output folder where nothing can be written is reported") {
+  const TemporaryFolder folder;
+  auto paths = paths_in(folder);
+  const std::string deck = folder.write("d.toml", kMinimal);
+  std::filesystem::create_directory(folder / "closed");
+  std::filesystem::permissions(folder / "closed", std::filesystem::perms(0555));
+  std::filesystem::permissions(folder / "", std::filesystem::perms(0755));
+  paths.push_back("output.folder=" + (folder / "closed/new"));
+  const bool is_root = geteuid() == 0;  // whom no permission binds
+  if (is_root) REQUIRE(seteuid(65534) == 0);
+  const std::string problems = error_of([&] { read_deck(deck, paths); });
+  if (is_root) REQUIRE(seteuid(0) == 0);
+  CHECK(contains(problems, "of output.folder cannot be written: '" + (folder / "closed") +
+                               "': Permission denied"));
 }
 
 TEST_CASE("a path that the system refuses is reported, not thrown out of the check") {

@@ -5,12 +5,24 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
+#include <string>
 
 using namespace bovila;
 
 TEST_CASE("an error number has the system's text, and an unknown one its number") {
   CHECK(system_message(ENOENT) == "No such file or directory");
   CHECK(system_message(123456) == "Unknown error 123456");
+}
+
+TEST_CASE("a machine has a core at least, and the memory that its kernel tells") {
+  CHECK(machine_cores() >= 1);
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  double kilobytes = 0;
+  file >> name >> kilobytes;
+  REQUIRE(name == "MemTotal:");
+  CHECK(machine_memory() == doctest::Approx(kilobytes * 1024).epsilon(0.05));
 }
 
 TEST_CASE("a variable that is not set is as an empty one") {

@@ -51,25 +51,44 @@ void check_span(const FrameSpan& span, const char* video, int64_t first, int64_t
 TEST_CASE("a question's line may leave out, or set to null, all but its options") {
   Query full, least;
   parse_query(R"({"video": "V1", "question": "q", "options": ["a", "b"], "start": 1, "end": 2.5,
-                  "dialogue": "d", "id": {"n": 1}})",
+                  "dialogue": "d", "allow_missing": true, "id": {"n": 1}})",
               full);
   CHECK(full.videos == std::vector<std::string>{"V1"});
   CHECK(full.start_s == 1);
   CHECK(full.end_s == 2.5);
   CHECK(full.dialogue == "d");
+  CHECK(full.allow_missing);
   CHECK(full.id == R"({"n":1})");
   parse_query(R"({"video": null, "options": ["a"], "start": null, "id": null})", least);
   CHECK(least.videos.empty());
   CHECK_FALSE(least.start_s);
   CHECK_FALSE(least.dialogue);
+  CHECK_FALSE(least.allow_missing);
   CHECK(least.id.empty());
 }
 
 TEST_CASE("a line that is wrong keeps its id") {
   Query asked;
-  CHECK(contains(error_of([&] { parse_query(R"({"id": 7, "videos": "V1"})", asked); }),
-                 "unknown key \"videos\""));
+  parse_query(R"({"id": 7, "videos": "V1"})", asked);
+  CHECK(contains(asked.problems.at(0), "unknown key \"videos\", is \"video\" meant?"));
   CHECK(asked.id == "7");
+}
+
+TEST_CASE("all that is wrong with a line is said at once, with what is meant") {
+  const TwoVideos videos;
+  Query asked;
+  parse_query(R"({"video": "v1.mp4", "question": "q", "candidates": ["a", "b"], "start": "1"})",
+              asked);
+  const auto message = error_of([&] { make_sample(asked, data("star"), videos.store()); });
+  CHECK(contains(message, "unknown key \"candidates\", is \"options\" meant?"));
+  CHECK(contains(message, "\"start\": expected a number of seconds, got string"));
+  CHECK(contains(message, "\"options\": expected 2 to 26 texts, got 0"));
+  CHECK(contains(message, "video \"v1.mp4\" has no features; is \"V1\" meant?"));
+  Query typed;
+  parse_query(R"({"video": 7, "question": [], "options": ["a", 3]})", typed);
+  CHECK(error_of([&] { make_sample(typed, data("star"), videos.store()); }) ==
+        "\"video\": expected a text, got number; \"question\": expected a text, got array; "
+        "\"options\": expected a text, got number");
 }
 
 TEST_CASE("a line with lists without end in one another is an error, not the end of the stack") {
@@ -121,14 +140,22 @@ TEST_CASE("a clip's seconds are rows at the data set's frame rate") {
   CHECK(contains(error_of([&] { make_sample(asked, data("star"), store); }), "times in one video"));
 }
 
-TEST_CASE("of several videos some may lack their features") {
+TEST_CASE("of several videos some may lack their features where the question allows it") {
   const TwoVideos videos;
   const auto store = videos.store();
   Query asked = query();
   asked.videos = {"V0", "V2"};
+  CHECK(error_of([&] { make_sample(asked, data("dramaqa"), store); }) ==
+        "video \"V0\" has no features; is \"V1\" meant? (1 of the 2 videos; with "
+        "\"allow_missing\": true, or --allow-missing, zeros stand for such)");
+  asked = query();
+  asked.videos = {"V0", "V2"};
+  asked.allow_missing = true;
   const Sample sample = make_sample(asked, data("dramaqa"), store);
   CHECK(sample.clip.size() == 2);
   CHECK(sample.video_id == "V0 V2");
+  CHECK(asked.missing == std::vector<std::string>{"V0"});
+  asked.missing.clear();
   asked.videos = {"V0", "V9"};
   CHECK(contains(error_of([&] { make_sample(asked, data("dramaqa"), store); }),
                  "video \"V0\" has no features; is \"V1\" meant?"));
@@ -168,6 +195,14 @@ TEST_CASE("the features of one video can be a file, and the video need not be na
   write(narrow, 4, kFeatureDim / 2);
   CHECK(contains(error_of([&] { FeatureStore::of_one_video(narrow); }),
                  "expected /frames of shape [frames, 768]"));
+}
+
+TEST_CASE("a part of a feature set is not the features of one video") {
+  const TwoVideos videos;
+  const std::string shard = videos.folder.path() + "/features/shard-00000.h5";
+  CHECK(error_of([&] { FeatureStore::of_one_video(shard); }) ==
+        shard + " is a part of the feature set " + videos.folder.path() +
+            "/features, with frames of any of its videos: name the folder");
 }
 
 TEST_CASE("with several videos one has to be named") {

@@ -73,8 +73,33 @@ TEST_CASE("srt: points for commas, no milliseconds and a position behind the tim
   CHECK(subtitles[0].text == "a");
 }
 
-TEST_CASE("srt: bytes that are not UTF-8 become U+FFFD") {
-  CHECK(texts_of("1\n00:00:01,0 --> 00:00:02,0\ncaf\xE9!\n") == Texts{"caf\uFFFD!"});
+TEST_CASE("subtitles: lines that are not UTF-8 are Windows-1252") {
+  TextEncoding encoding{};
+  CHECK(decode_text("caf\u00E9 d\u2019or\n", encoding) == "caf\u00E9 d\u2019or\n");
+  CHECK(encoding == TextEncoding::kUtf8);
+  CHECK(decode_text("caf\xE9 d\x92or\n\u00E9", encoding) == "caf\u00E9 d\u2019or\n\u00E9");
+  CHECK(encoding == TextEncoding::kWindows1252);
+  CHECK(decode_text("\xEF\xBB\xBF\x80\x81\xFF", encoding) == "\u20AC\u0081\u00FF");
+}
+
+TEST_CASE("subtitles: UTF-16 is known by its mark, and half a character is replaced") {
+  TextEncoding encoding{};
+  CHECK(decode_text(std::string_view("\xFF\xFE"
+                                     "a\0\xE9\0\n\0",
+                                     8),
+                    encoding) == "a\u00E9\n");
+  CHECK(encoding == TextEncoding::kUtf16);
+  CHECK(decode_text(std::string_view("\xFE\xFF\0a\xD8\x3D\xDE\x00", 8), encoding) == "a\U0001F600");
+  CHECK(decode_text(std::string_view("\xFE\xFF\xD8\x3D\0", 5), encoding) == "\uFFFD\uFFFD");
+}
+
+TEST_CASE("vtt: headers are passed over, times may have no hours") {
+  CHECK(texts_of("WEBVTT - a title\n\nNOTE by hand\n\n00:01.000 --> 00:03.000 align:start\na\n\n"
+                 "intro\n01:00:04.000 --> 01:00:05.000\nb\n") == Texts{"a", "b"});
+  const auto subtitles = parse_srt("01:02.500 --> 59:03.000\na\n");
+  REQUIRE(subtitles.size() == 1);
+  CHECK(subtitles[0].start_s == 62);
+  CHECK(subtitles[0].end_s == 59 * 60 + 3);
 }
 
 TEST_CASE("srt: what belongs to no valid time line is skipped") {
@@ -112,7 +137,9 @@ TEST_CASE("subtitles: a folder reads each file once and knows missing ones as em
   std::filesystem::remove(path);
   CHECK(subtitles.of("v1").size() == 1);
   CHECK(subtitles.of("v2").empty());
-  CHECK_NOTHROW(subtitles.report_missing());
+  CHECK_NOTHROW(subtitles.report());
+  folder.write("v3.vtt", "WEBVTT\n\n00:01.0 --> 00:02.0\nb\n");
+  CHECK(subtitles.of("v3").size() == 1);
 }
 
 TEST_CASE("subtitles: a missing folder is an error that says what to do") {
@@ -123,22 +150,22 @@ TEST_CASE("subtitles: a missing folder is an error that says what to do") {
 
 TEST_CASE("vlep subtitles: times are truncated, missing and null texts are blank") {
   const TempFolder folder;
-  const auto videos = read_vlep_subtitles(folder.write(
+  SubtitleLines videos(folder.write(
       "s.jsonl",
       R"({"vid_name": "v", "sub": [{"start": 1.99, "end": 3.5, "text": "a"}, {"start": 2, "end": 1},)"
       R"( {"start": 0, "end": 1, "text": null}]})"
       "\n\n"
       R"({"vid_name": "w", "sub": []})"
       "\n"));
-  REQUIRE(videos.size() == 2);
-  const auto& v = videos.at("v");
+  const auto& v = videos.of("v");
   REQUIRE(v.size() == 3);
   CHECK(v[0].start_s == 1);
   CHECK(v[0].end_s == 3);
   CHECK(v[0].text == "a");
   CHECK(v[1].text == "");
   CHECK(v[2].text == "");
-  CHECK(videos.at("w").empty());
+  CHECK(videos.of("w").empty());
+  CHECK(videos.of("x").empty());
 }
 
 TEST_CASE("vlep subtitles: all that is wrong is listed with its line") {
@@ -150,12 +177,12 @@ TEST_CASE("vlep subtitles: all that is wrong is listed with its line") {
                    "{\"vid_name\": \"v\", \"sub\": [7]}\n"
                    "{\"vid_name\": \"v\", \"sub\": [{\"start\": 1e300, \"end\": 1}]}\n"
                    "{\"vid_name\"\n");
-  const std::string message = error_of([&] { read_vlep_subtitles(path); });
+  const std::string message = error_of([&] { SubtitleLines{path}; });
   CHECK(contains(message, "line 1: \"vid_name\" is missing"));
   CHECK(contains(message, "line 2: \"start\": expected a number, got \"1\""));
   CHECK(contains(message, "line 2: \"end\" is missing"));
   CHECK(contains(message, "line 3: \"sub\": expected a list of objects"));
   CHECK(contains(message, "line 4: \"start\": 1e+300 is no time"));
   CHECK(contains(message, "line 5: not JSON"));
-  CHECK(contains(error_of([] { read_vlep_subtitles("/nowhere/s.jsonl"); }), "is missing"));
+  CHECK(contains(error_of([] { SubtitleLines{"/nowhere/s.jsonl"}; }), "is missing"));
 }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 
 #include "bovila/core/error.h"
@@ -36,6 +37,19 @@ TEST_CASE("a failed NCCL call gives its own text and NCCL's words, a good one no
           NCCL_CHECK(start(ncclInvalidUsage));
         }).starts_with("start(ncclInvalidUsage) failed: invalid usage"));
   CHECK(gpu_checks_error_of([&] { NCCL_CHECK(start(ncclSuccess)); }).empty());
+}
+
+// tests/cli/containers.sh runs it where /dev/shm is as small as Docker's.
+TEST_CASE("NCCL's error of the system names a small /dev/shm and what makes it larger") {
+  constexpr uint64_t kMegabyte = 1 << 20;
+  CHECK(shared_memory_hint(64 * kMegabyte).starts_with("; /dev/shm has 64 MB, and NCCL"));
+  CHECK(
+      shared_memory_hint(64 * kMegabyte).ends_with("docker run --shm-size=1g or --ipc=host does"));
+  CHECK(shared_memory_hint(1024 * kMegabyte).empty());
+  const auto here = std::filesystem::space("/dev/shm").capacity;
+  const bool is_small = nccl_reason(ncclSystemError).ends_with("--ipc=host does");
+  CHECK(is_small == (here < 1024 * kMegabyte));
+  CHECK(nccl_reason(ncclInvalidUsage).find("/dev/shm") == std::string::npos);
 }
 
 TEST_CASE("NCCL's version is that of the library, of the header's major release") {

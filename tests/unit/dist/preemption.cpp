@@ -28,7 +28,7 @@ TEST_CASE("no signal and no limit is no reason to stop") {
 }
 
 TEST_CASE("each of the deck's signals is a request and has its name") {
-  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2}) {
+  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) {
     const Preemption preemption;
     std::raise(signal);
     CHECK(preemption.requested().code == signal);
@@ -60,6 +60,40 @@ TEST_CASE("only the signals that the deck names are caught, and all are given ba
   std::signal(SIGUSR1, SIG_DFL);
 }
 
+TEST_CASE("a signal that came before the object counts, and is given back as it was before") {
+  catch_stop_signals_early();
+  std::raise(SIGUSR2);
+  std::raise(SIGHUP);
+  {
+    const Preemption preemption;
+    CHECK(preemption.requested().code == SIGHUP);
+  }
+  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) {
+    struct sigaction after {};
+    sigaction(signal, nullptr, &after);
+    CHECK((after.sa_handler == SIG_DFL));
+  }
+  CHECK_FALSE(Preemption().requested());
+}
+
+TEST_CASE("a hangup that is ignored stays so, early and later") {
+  std::signal(SIGHUP, SIG_IGN);
+  catch_stop_signals_early();
+  const Preemption preemption;
+  std::raise(SIGHUP);
+  CHECK_FALSE(preemption.requested());
+  std::signal(SIGHUP, SIG_DFL);
+}
+
+TEST_CASE("a command asks as a signal does, and a reader that is gone does not end the program") {
+  const Preemption preemption;
+  std::raise(SIGPIPE);
+  CHECK_FALSE(preemption.requested());
+  Preemption::request({StopReason::kCommand});
+  CHECK(preemption.requested().text() == "`bovila stop`");
+  CHECK_THROWS_AS(preemption.check(), StopRequested);
+}
+
 TEST_CASE("a limit is stopped for in time, and the earlier of two counts") {
   CHECK(seconds_left(0, 120, "") == -1);
   CHECK(seconds_left(60, 120, "") == 3600 - 120);
@@ -71,6 +105,16 @@ TEST_CASE("a limit is stopped for in time, and the earlier of two counts") {
 TEST_CASE("a limit that is near leaves half of its time for work") {
   CHECK(seconds_left(0, 120, "1000100") == 50);
   CHECK(seconds_left(0, 120, "999000") == 0);
+}
+
+TEST_CASE("a limit that is farther than clocks count is no reason to stop now") {
+  CHECK(seconds_left(1e7, 120, "") == 6e8 - 120);
+  CHECK(seconds_left(0, 120, "9000000000000000000") == 1e9 - 120);
+  Preemption preemption;
+  RunConfig config;
+  config.time_limit_minutes = 1e300;
+  preemption.configure(config);
+  CHECK_FALSE(preemption.requested());
 }
 
 TEST_CASE("an end of the job that is no number is no limit") {

@@ -19,9 +19,9 @@ nlohmann::json four_questions() {
                                 star_question("Feasibility_4", 3)});
 }
 
-Bovila model_for(const SmallStar& star) {
+Bovila model_for(const SmallStar& star, int64_t spare_rows = 0) {
   auto params = testing::tiny_params();
-  params.vocab_size = star.tokenizer->vocab_size();
+  params.vocab_size = star.tokenizer->vocab_size() + spare_rows;
   return tiny_bovila(params);
 }
 
@@ -61,6 +61,15 @@ TEST_CASE(
     CHECK(alone.size() - asked[i].size() <= 3);
   }
   CHECK(model.parameters().gradient().abs().sum().item<double>() == 0);
+}
+
+TEST_CASE("rows of the vocabulary that no token has are asked as nothing") {
+  const SmallStar star(four_questions());
+  const std::vector batch = {star.data->example(2)};
+  const Bovila with_spare = model_for(star, /*spare_rows=*/20'000);  // likelier than all tokens
+  const auto asked = ask_questions(with_spare, batch, *star.tokenizer);
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].size() < ask_questions(model_for(star), batch, *star.tokenizer)[0].size());
 }
 
 TEST_CASE("every question of a split is asked once, the same in batches of any size") {

@@ -102,8 +102,10 @@ TEST_CASE("a .npy file that is no video's features is refused by name") {
                  "it has 1662 bytes instead of 1664"));
   CHECK(contains(problem_with(header("<f2", "(1, 768)") + halves(769)), "it has 1666 bytes"));
   CHECK(contains(problem_with(header("<f2", "(1, 512)") + halves(512)), "its shape is [1, 512]"));
-  CHECK(contains(problem_with(header("<f2", "(0, 768)")), "its shape is [0, 768]"));
-  CHECK(contains(problem_with(header("<f8", "(1, 768)")), "it holds {'descr': '<f8'"));
+  CHECK(contains(problem_with(header("<f2", "(0, 768)")),
+                 "there are no videos in it that have frames: clip"));
+  CHECK(contains(problem_with(header("<f8", "(1, 768)")), "bytes instead of 6272"));
+  CHECK(contains(problem_with(header("<i8", "(1, 768)")), "it holds {'descr': '<i8'"));
   CHECK(contains(problem_with(header(">f4", "(1, 768)")), "it holds {'descr': '>f4'"));
   CHECK(contains(problem_with(header("<f4", "(768,)")), "expected an array [frames, 768]"));
   CHECK(contains(problem_with(header("<f2", "(2, 768)", 1, "True") + halves(2 * 768)),
@@ -112,9 +114,42 @@ TEST_CASE("a .npy file that is no video's features is refused by name") {
                  "clip.npy has a value that is not finite"));
 }
 
-TEST_CASE("a folder with anything else than .npy files, or with none, is refused") {
+TEST_CASE("a folder with no .npy files is refused") {
   const TempFolder folder;
   CHECK(contains(error_of([&] { npy_source(folder.path()); }), "there are no .npy files in it"));
   folder.write("notes.txt", "");
-  CHECK(contains(error_of([&] { npy_source(folder.path()); }), "notes.txt: expected NAME.npy"));
+  CHECK(contains(error_of([&] { npy_source(folder.path()); }),
+                 "there are no .npy files in it: notes.txt"));
+}
+
+TEST_CASE("what is no .npy file and videos without frames are left out and noted") {
+  const TempFolder folder;
+  folder.write("README.md", "");
+  folder.write("sub/c.npy", "");
+  folder.write("a.npy", header("<f2", "(1, 768)") + halves(768));
+  folder.write("b.npy", header("<f2", "(0, 768)"));
+  const FeatureSource source = npy_source(folder.path());
+  REQUIRE(source.videos.size() == 1);
+  CHECK(source.videos[0].name == "a");
+  CHECK(source.notes ==
+        std::vector<std::string>{"1 video has no frames and is left out: b",
+                                 "2 entries are no .npy file and passed over: README.md, sub"});
+}
+
+TEST_CASE("doubles become floats, and none of them may be too large for one") {
+  const auto doubles = [](double value) {
+    std::string out(768 * sizeof(double), '\0');
+    for (size_t i = 0; i < 768; ++i) std::memcpy(&out[i * sizeof(double)], &value, sizeof(double));
+    return out;
+  };
+  const TempFolder folder;
+  folder.write("a.npy", header("<f8", "(1, 768)") + doubles(0.25));
+  folder.write("b.npy", header("<f2", "(1, 768)") + halves(768));
+  const FeatureSource source = npy_source(folder.path());
+  CHECK_FALSE(source.half);
+  std::vector<float> row(768);
+  source.read(0, std::as_writable_bytes(std::span(row)));
+  CHECK(row == std::vector<float>(768, 0.25F));
+  CHECK(contains(problem_with(header("<f8", "(1, 768)") + doubles(1e300)),
+                 "clip.npy has a value that is not finite"));
 }

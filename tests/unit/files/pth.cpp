@@ -310,7 +310,20 @@ TEST_CASE("files that hold no dict of tensors are errors that name the entry") {
             "got an object of os.system, which is not read; nothing was executed"));
   CHECK(has(error(dict({{"v", global("numpy", "dtype") + ")R"}})),
             "entry \"v\": expected a tensor, got an object of numpy.dtype"));
-  CHECK(has(error("}(K\x05" + tensor({.shape = {2}}) + "u"), "expected a name as key 0"));
+  CHECK(has(error("}(N" + tensor({.shape = {2}}) + "u"), "expected a name as key 0"));
+  CHECK(has(error("}(K\x05" + tensor({.shape = {2}}) + text("5") + tensor({.shape = {2}}) + "u"),
+            "has 5 as a number and as a text"));
+}
+
+TEST_CASE("whole numbers as keys are names in digits") {
+  const Playground playground;
+  const std::string path = playground / "a.pth";
+  write_pth(path, "}(K\x05" + tensor({.shape = {2}}) + "K\x07" + tensor({.shape = {2}}) + "u",
+            {raw(count_up(2))});
+  const auto tensors = PthFile(path).tensors();
+  REQUIRE(tensors.size() == 2);
+  CHECK(tensors[0].name == "5");
+  CHECK(tensors[1].name == "7");
 }
 
 TEST_CASE("reading into a buffer of the wrong size is a program error") {

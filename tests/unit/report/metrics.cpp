@@ -5,6 +5,7 @@
 
 using namespace bovila;
 using nlohmann::json;
+using testing::contains;
 using testing::SmallStar;
 using testing::star_question;
 
@@ -72,6 +73,37 @@ TEST_CASE("accuracy is exact, in all and by the types that the split has") {
   CHECK(to_text(accuracy) ==
         "75.00 % of 4 questions (In 50.00, Seq 100.00, Feas 100.00), "
         "mean uncertainty 0.300");
+}
+
+TEST_CASE("an accuracy that guessing reaches is known as such") {
+  const SmallStar star(four_questions());
+  const auto with_right = [&](int64_t right) {
+    std::vector<OptionScores> scores;
+    for (int64_t row = 0; row < 4; ++row) {
+      scores.push_back(choosing(row, static_cast<size_t>(row < right ? row : (row + 1) % 4)));
+    }
+    return measure(*star.data, scores);
+  };
+  CHECK(with_right(0).guessed == 1);
+  CHECK(with_right(0).guessed_variance == 0.75);
+  CHECK(with_right(2).is_like_guessing());  // 1 + 2 * 0.87
+  CHECK_FALSE(with_right(3).is_like_guessing());
+  CHECK_FALSE(Accuracy().is_like_guessing());
+}
+
+TEST_CASE(
+    "letters of right and chosen answers, and prompts over the limit, stand by the accuracy") {
+  const SmallStar star(four_questions());
+  Accuracy accuracy = measure(*star.data, three_right());
+  CHECK(accuracy.right.total() == 4);
+  CHECK(accuracy.chosen.of('D') == 1 + accuracy.right.of('D'));
+  CHECK(letters_text(accuracy) == fmt::format("right answers: {}; chosen: {}",
+                                              accuracy.right.text(), accuracy.chosen.text()));
+  accuracy.num_over_long = 1;
+  CHECK(contains(to_text(accuracy), "; 1 prompt longer than model.max_seq_len, scored whole"));
+  accuracy.right = {};
+  accuracy.total = {};
+  CHECK(contains(letters_text(accuracy), "right answers: hidden; chosen: "));
 }
 
 TEST_CASE("a split that hides its answers has no accuracy, but an uncertainty") {

@@ -76,6 +76,79 @@ TEST_CASE("rows come with flush, in order, and only once") {
   CHECK(event_files(folder.path()).empty());
 }
 
+TEST_CASE("rows are shown before they are flushed, once, and end as they would without") {
+  const TempFolder folder, other;
+  ResultFiles shown(folder.path(), true), unseen(other.path(), true);
+  const auto text = [&](const char* name) { return read_text(folder.path() + "/" + name); };
+  const char* events = "events.out.tfevents.000001";
+  add_step(shown, 1);
+  shown.show();
+  shown.show();
+  CHECK(text("metrics.jsonl") == step_row(1) + "\n");
+  CHECK(text("timing.jsonl") == timing_row(1) + "\n");
+  const size_t first = text(events).size();
+  add_step(shown, 2);
+  CHECK(text("metrics.jsonl") == step_row(1) + "\n");
+  shown.show();
+  CHECK(text("metrics.jsonl") == step_row(1) + "\n" + step_row(2) + "\n");
+  CHECK(text(events).size() > first);
+  shown.add_epoch(0, epoch_row(0), "[0]", "{}");
+  shown.show();
+  CHECK_FALSE(std::filesystem::exists(folder.path() + "/log.txt"));
+  CHECK_FALSE(shown.flush());
+  add_step(unseen, 1);
+  add_step(unseen, 2);
+  unseen.add_epoch(0, epoch_row(0), "[0]", "{}");
+  CHECK_FALSE(unseen.flush());
+  for (const char* name : {"metrics.jsonl", "timing.jsonl", "log.txt", events}) {
+    CAPTURE(name);
+    CHECK(text(name) == read_text(other.path() + "/" + name));
+  }
+}
+
+TEST_CASE("what was shown and is newer than the checkpoint goes when a run is resumed") {
+  const TempFolder folder;
+  {
+    ResultFiles killed(folder.path(), true);
+    add_step(killed, 1);
+    CHECK_FALSE(killed.flush());
+    add_step(killed, 2);
+    killed.show();
+  }
+  ResultFiles resumed(folder.path(), true);
+  resumed.resume_at(1, 0);
+  CHECK(read_text(folder.path() + "/metrics.jsonl") == step_row(1) + "\n");
+  add_step(resumed, 2);
+  resumed.show();
+  CHECK(read_text(folder.path() + "/metrics.jsonl") == step_row(1) + "\n" + step_row(2) + "\n");
+  EventClock clock;
+  CHECK(read_text(folder.path() + "/events.out.tfevents.000002") ==
+        render_event_file(folder.path(), clock));
+}
+
+TEST_CASE("what cannot be shown is kept, and comes once when there is room") {
+  if (!std::filesystem::exists("/dev/full")) FAIL("this test needs /dev/full");
+  const TempFolder folder;
+  const std::string path = folder.path() + "/metrics.jsonl";
+  std::filesystem::create_symlink("/dev/full", path);
+  ResultFiles files(folder.path(), false);
+  add_step(files, 1);
+  files.show();
+  std::filesystem::remove(path);
+  files.show();
+  CHECK(read_text(path) == step_row(1) + "\n");
+  // Shown, and then lost before it was synced: all of it is written again.
+  add_step(files, 2);
+  files.show();
+  std::filesystem::remove(path);
+  std::filesystem::create_symlink("/dev/full", path);
+  add_step(files, 3);
+  CHECK(files.flush());
+  std::filesystem::remove(path);
+  CHECK_FALSE(files.flush());
+  CHECK(read_text(path) == step_row(1) + "\n" + step_row(2) + "\n" + step_row(3) + "\n");
+}
+
 TEST_CASE("resuming drops rows that are newer than the checkpoint and lines that are not whole") {
   const TempFolder folder;
   folder.write("metrics.jsonl", step_row(1) + "\n" + step_row(2) +

@@ -354,8 +354,6 @@ TEST_CASE("tokenizer.json: begin and end that are missing are errors") {
 
 TEST_CASE("tokenizer.json: what is not implemented is an error that names it") {
   const std::tuple<const char*, const char*, const char*> changes[] = {
-      {"/truncation", R"({"max_length": 5})", "truncation is an object, expected nothing there"},
-      {"/padding", R"({"direction": "Right"})", "padding is an object"},
       {"/surprise", "1", "surprise is 1, expected nothing there: this key is not implemented"},
       {"/model", "null", "model is null, expected a model with its vocabulary"},
       {"/model", "[]", "model is a list, expected an object"},
@@ -438,6 +436,27 @@ TEST_CASE("tokenizer.json: what is not implemented is an error that names it") {
     CHECK((std::string_view(what).empty() || contains(message, what)));
     CHECK((std::string_view(what).empty() || contains(message, "tokenizer.json: ")));
   }
+}
+
+TEST_CASE("tokenizer.json: settings to cut and to pad texts change no token") {
+  json file = by_bytes();
+  file["truncation"] = {{"direction", "Right"}, {"max_length", 2}, {"stride", 0}};
+  file["padding"] = {{"strategy", "BatchLongest"}, {"pad_id", 259}, {"pad_token", "<|endoftext|>"}};
+  const auto plain = tokenizer_json_load(by_bytes()), set = tokenizer_json_load(file);
+  CHECK(set->encode("hello world").ids == plain->encode("hello world").ids);
+}
+
+TEST_CASE("tokenizer.json: special tokens behind all others need no rows of a model") {
+  CHECK(tokenizer_json_load(by_bytes())->prompt_vocab_size() ==
+        260);  // <|endoftext|> ends each prompt
+  json file = by_bytes();
+  file["added_tokens"].push_back(added("<pad>", 260, true));
+  file["added_tokens"].push_back(added("<mask>", 261, true));
+  CHECK(tokenizer_json_load(file)->vocab_size() == 262);
+  CHECK(tokenizer_json_load(file)->prompt_vocab_size() == 260);
+  CHECK(tokenizer_json_load(file)->encode("<pad>").ids.size() == 5);
+  file["added_tokens"].push_back(added("<found>", 262, false));
+  CHECK(tokenizer_json_load(file)->prompt_vocab_size() == 263);
 }
 
 TEST_CASE("tokenizer.json: plain added tokens must be found as they are") {

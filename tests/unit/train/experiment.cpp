@@ -96,7 +96,7 @@ TEST_CASE("over-long questions are an error with the longest, or skipped, as the
   const auto message =
       agreed_error_of([&] { trainable_rows(*star.data, OverLong::kError, alone, preemption); });
   CHECK(contains(message,
-                 "1 of 3 questions of the split 'val' have prompts longer than "
+                 "1 of 3 questions of the split 'val' has a prompt longer than "
                  "model.max_seq_len, the longest is question 'Sequence_qqq"));
   CHECK(contains(message, "raise model.max_seq_len or set data.over_long = \"skip\""));
 }

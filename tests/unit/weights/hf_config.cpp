@@ -79,10 +79,13 @@ TEST_CASE("rotary settings are found under the names of old and new versions") {
   CHECK(plain.rope_theta == 5e5);
 }
 
-TEST_CASE("a mistral without a sliding window is computed as LLaMA, one with it is refused") {
+TEST_CASE("a mistral is computed as LLaMA, up to the length of its sliding window") {
   CHECK(read({{"model_type", "mistral"}, {"sliding_window", nullptr}}).dim == 64);
-  CHECK(contains(problem({{"model_type", "mistral"}, {"sliding_window", 4096}}),
-                 "it has a sliding_window; only models that are computed as LLaMA"));
+  CHECK(read({{"model_type", "mistral"}, {"sliding_window", nullptr}}).max_length == 0);
+  CHECK(read({{"model_type", "mistral"}, {"sliding_window", 4096}}).max_length == 4096);
+  CHECK(read({{"model_type", "llama"}, {"sliding_window", 4096}}).max_length == 0);
+  CHECK(contains(problem({{"model_type", "mistral"}, {"sliding_window", 0}}),
+                 "sliding_window is 0; only models that are computed as LLaMA"));
 }
 
 TEST_CASE("models that are not computed as LLaMA are refused with what differs") {
@@ -101,8 +104,13 @@ TEST_CASE("models that are not computed as LLaMA are refused with what differs")
 
 TEST_CASE("an unknown rotary scaling is named, and one that lacks a number") {
   CHECK(contains(problem({{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2.0}}}}),
-                 "rope_type is 'yarn', expected 'default', 'linear' or 'llama3'"));
-  CHECK(contains(problem({{"rope_scaling", {{"type", "dynamic"}}}}), "rope_type is 'dynamic'"));
+                 "rope_type is 'yarn', expected 'default', 'linear', 'dynamic' or 'llama3'"));
+  CHECK(contains(problem({{"rope_scaling", {{"type", "dynamic"}}}}),
+                 "the key 'max_position_embeddings' is missing"));
+  const auto dynamic = read({{"rope_scaling", {{"type", "dynamic"}, {"factor", 2.0}}},
+                             {"max_position_embeddings", 2048}});
+  CHECK(dynamic.max_length == 2048);
+  CHECK(dynamic.rope_scaling.kind == RopeScaling::Kind::kNone);
   CHECK(contains(problem({{"rope_scaling", {{"rope_type", "linear"}}}}),
                  "config.json: rope_scaling: the key 'factor' is missing"));
   CHECK(contains(problem({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}}}),

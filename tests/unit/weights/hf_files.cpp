@@ -1,4 +1,5 @@
 // Hugging Face's files give Meta's weights, and every way in which they do not fit.
+#include "src/weights/params_readers.h"
 #include "tests/unit/weights/hf_llama.h"
 
 using namespace bovila;
@@ -73,6 +74,67 @@ TEST_CASE("shards with an index give the weights of the one file") {
   check_same(load(folder, params), weights_of(params, meta_tensors(params)));
 }
 
+TEST_CASE("pytorch_model.bin, alone or in shards with an index, gives the weights of safetensors") {
+  const auto params = tiny_params(2);
+  const auto tensors = hf_tensors(params);
+  const TempFolder folder;
+  folder.write("config.json", testing::config_of(params).dump());
+  const std::string single = folder.path() + "/pytorch_model.bin";
+  testing::write_tensors(single, tensors);
+  check_same(load(folder, params), weights_of(params, meta_tensors(params)));
+  const auto identity = llama_identity(folder.path(), torch::kFloat32);
+
+  testing::Tensors first, second;
+  nlohmann::json map = nlohmann::json::object();
+  for (const auto& [name, tensor] : tensors) {
+    const bool is_first = map.size() % 2 == 0;
+    map[name] = is_first ? "pytorch_model-1.bin" : "pytorch_model-2.bin";
+    (is_first ? first : second)[name] = tensor;
+  }
+  std::filesystem::remove(single);
+  testing::write_tensors(folder.path() + "/pytorch_model-1.bin", first);
+  testing::write_tensors(folder.path() + "/pytorch_model-2.bin", second);
+  folder.write("pytorch_model.bin.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  check_same(load(folder, params), weights_of(params, meta_tensors(params)));
+  CHECK(llama_identity(folder.path(), torch::kFloat32) != identity);
+
+  map[kQ] = "../pytorch_model-1.bin";
+  folder.write("pytorch_model.bin.index.json", nlohmann::json{{"weight_map", map}}.dump());
+  CHECK(contains(problem_in(folder, params), "\"../pytorch_model-1.bin\" is no name of a .bin"));
+}
+
+TEST_CASE("a pytorch_model.bin that is damaged, or of something else, is refused") {
+  const auto params = tiny_params();
+  const TempFolder folder;
+  folder.write("config.json", testing::config_of(params).dump());
+  const std::string path = folder.path() + "/pytorch_model.bin";
+  auto tensors = hf_tensors(params);
+  testing::write_tensors(path, tensors);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 100);
+  CHECK(contains(problem_in(folder), path + ": the file is cut short or damaged"));
+  tensors[kQ] = torch::zeros({16, 8});
+  testing::write_tensors(path, tensors);
+  CHECK(contains(problem_in(folder), "'model.layers.1.self_attn.q_proj.weight' has shape [16, 8]"));
+  tensors.erase(kQ);
+  testing::write_tensors(path, tensors);
+  CHECK(
+      contains(problem_in(folder), "the tensor 'model.layers.1.self_attn.q_proj.weight' is miss"));
+}
+
+TEST_CASE("a whole model.safetensors is read, whatever an index of an earlier save lists") {
+  const auto params = tiny_params();
+  const TempFolder folder;
+  CHECK(hf_files_note(folder.path()).empty());
+  write_shards(folder, hf_tensors(params));
+  CHECK(hf_files_note(folder.path()).empty());
+  std::filesystem::remove(folder.path() + "/b.safetensors");
+  write_hf(folder, params, hf_tensors(params));
+  check_same(load(folder, params), weights_of(params, meta_tensors(params)));
+  CHECK(contains(hf_files_note(folder.path()),
+                 "/model.safetensors is read, as transformers does; "
+                 "model.safetensors.index.json beside it"));
+}
+
 TEST_CASE("tied embeddings are in memory once, and a head in the file is passed over") {
   auto params = tiny_params();
   params.tied_embeddings = true;
@@ -135,7 +197,7 @@ TEST_CASE("a folder with config.json alone says what is missing") {
   folder.write("config.json", testing::config_of(tiny_params()).dump());
   const auto message = problem_in(folder);
   CHECK(contains(message, folder.path() + "/model.safetensors is missing"));
-  CHECK(contains(message, "only safetensors are read"));
+  CHECK(contains(message, "pytorch_model.bin.index.json; have transformers save the model again"));
 }
 
 TEST_CASE("a shard that is missing is named, and an index that names none or another place") {
@@ -145,7 +207,7 @@ TEST_CASE("a shard that is missing is named, and an index that names none or ano
   CHECK(contains(problem_in(folder), "/b.safetensors is missing; model.safetensors.index.json"));
   map[kQ] = "../a.safetensors";
   folder.write(kIndex, nlohmann::json{{"weight_map", map}}.dump());
-  CHECK(contains(problem_in(folder), "\"../a.safetensors\" is no name of a safetensors file"));
+  CHECK(contains(problem_in(folder), "\"../a.safetensors\" is no name of a .safetensors file"));
   map[kQ] = std::string("a.safetensors\0.safetensors", 26);
   folder.write(kIndex, nlohmann::json{{"weight_map", map}}.dump());
   CHECK(contains(problem_in(folder), "\"a.safetensors\\u0000.safetensors\" is no name"));

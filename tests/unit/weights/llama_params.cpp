@@ -169,4 +169,6 @@ TEST_CASE(
   CHECK(contains(message, "vocab_size is 128256, but the tokenizer has 32000 pieces"));
   CHECK(llama_params_read(R"({"dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": 32064})")
             .vocab_size == 32064);
+  CHECK(llama_params_read(R"({"dim": 8, "n_layers": 2, "n_heads": 2, "vocab_size": 34385})")
+            .vocab_size == 34385);
 }

@@ -106,6 +106,7 @@ TEST_CASE("all sizes come back from the file, scaling and tied embeddings too") 
   params.norm_eps = 1.0 / 3;
   params.rope_theta = 500000;
   params.rope_scaling = {RopeScaling::Kind::kLlama3, 32, 1.5, 4.5, 4096};
+  params.max_length = 4096;
   const TempFolder source;
   auto tensors = testing::hf_tensors(params);
   testing::write_hf(source, params, tensors);
@@ -121,6 +122,7 @@ TEST_CASE("all sizes come back from the file, scaling and tied embeddings too") 
   CHECK(read.rope_theta == params.rope_theta);
   CHECK(read.vocab_size == params.vocab_size);
   CHECK(read.tied_embeddings);
+  CHECK(read.max_length == 4096);
   CHECK((read.rope_scaling.kind == RopeScaling::Kind::kLlama3));
   CHECK(read.rope_scaling.factor == 32);
   CHECK(read.rope_scaling.low == 1.5);

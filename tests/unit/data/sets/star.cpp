@@ -95,3 +95,30 @@ TEST_CASE("star: times that are negative, reversed, huge or no numbers are error
   CHECK(contains(star_problem_with("end", 1e200), "got 2.5 to 1e+200"));
   CHECK(contains(star_problem_with("start", "2.5"), "\"start\": expected a number, got \"2.5\""));
 }
+
+TEST_CASE("star: times that are null or NaN are the whole video") {
+  for (const char* none : {"null", "NaN"}) {
+    json changed = star_question();
+    changed["start"] = 12345;
+    std::string text = json::array({changed}).dump();
+    text.replace(text.find("12345"), 5, none);
+    const auto samples = read_as("star", kStarFile, text);
+    REQUIRE(samples[0].clip.size() == 1);
+    CHECK(samples[0].clip[0].first == 0);
+    CHECK(samples[0].clip[0].last == FrameSpan::kToEnd);
+  }
+}
+
+TEST_CASE("star: NaN in a text stays, and another word than NaN is named with its key and row") {
+  json changed = star_question();
+  changed["question"] = "what is \"NaN\", NaN or \\NaN?";
+  std::string text = json::array({changed, changed}).dump();
+  CHECK(read_as("star", kStarFile, json::array({changed}).dump())[0].question ==
+        "What is \"nan\", nan or \\nan?");
+  text.replace(text.rfind("7.5"), 3, "Infinity");
+  const std::string message = problem_of("star", kStarFile, text);
+  CHECK(contains(message, "not JSON: "));
+  CHECK(contains(message, "in row 2 at \"end\":Infinity"));
+  CHECK_FALSE(contains(message, "Is it complete?"));
+  CHECK(contains(problem_of("star", kStarFile, text.substr(0, 50)), "Is it complete?"));
+}

@@ -123,3 +123,25 @@ TEST_CASE("tvqa: wrong answers and options are errors with their value") {
                    fmt::format("line 1: \"{}\" is missing", key)));
   }
 }
+
+TEST_CASE("tvqa: times that are null or NaN are the whole video") {
+  CHECK(read_with_srt(with("ts", nullptr), kSrt)[0].clip[0].last == FrameSpan::kToEnd);
+  std::string text = with("ts", 12345).dump();
+  text.replace(text.find("12345"), 5, "NaN");
+  CHECK(read_as("tvqa", kTvqaFile, text)[0].clip[0].last == FrameSpan::kToEnd);
+}
+
+TEST_CASE("tvqa: the repository's JSON Lines of subtitles stand in for a folder of .srt") {
+  const TempFolder folder;
+  folder.write(kTvqaFile, tvqa_question().dump());
+  CHECK(contains(error_of([&] { read_annotations("tvqa", folder.path(), "train", true); }),
+                 "or the file tvqa_preprocessed_subtitles.jsonl beside it, got neither"));
+  json line = {{"vid_name", "v"}, {"sub", json::array()}};
+  line["sub"].push_back({{"text", "too early"}, {"start", 0}, {"end", 1.0}});
+  line["sub"].push_back({{"text", "- one\ntwo"}, {"start", 1.5}, {"end", 2.9}});
+  line["sub"].push_back({{"text", " three"}, {"start", 3.1}, {"end", 4.9}});
+  folder.write("tvqa_preprocessed_subtitles.jsonl", line.dump());
+  const auto samples = read_annotations("tvqa", folder.path(), "train", true);
+  CHECK(samples[0].dialogue == " - one two  three");
+  CHECK(samples[0].dialogue == read_with_srt(tvqa_question(), kSrt)[0].dialogue);
+}

@@ -104,3 +104,24 @@ TEST_CASE("vlep: each missing key is named") {
                    fmt::format("line 1: \"{}\" is missing", key)));
   }
 }
+
+TEST_CASE("vlep: times that are null or NaN are the whole video, with its whole dialogue") {
+  for (const char* none : {"null", "[null, null]", "[NaN, NaN]", "NaN"}) {
+    CAPTURE(none);
+    const TempFolder folder;
+    json changed = vlep_question();
+    changed["ts"] = 12345;
+    std::string text = changed.dump();
+    text.replace(text.find("12345"), 5, none);
+    folder.write(kVlepFile, text);
+    folder.write("vlep_subtitles.jsonl", one_line(kSubtitles));
+    const auto samples = read_annotations("vlep", folder.path(), "train", true);
+    CHECK(samples[0].clip[0].last == FrameSpan::kToEnd);
+    CHECK(samples[0].dialogue == "too early one twotoo late");
+  }
+  const std::string text = vlep_question().dump();
+  CHECK(contains(problem_of("vlep", kVlepFile, text.substr(0, text.find("[3.5")) + "-Infinity}"),
+                 "line 1: not JSON: "));
+  CHECK(contains(problem_of("vlep", kVlepFile, text.substr(0, text.find("[3.5")) + "-Infinity}"),
+                 "at \"ts\":-Infinity"));
+}
