@@ -29,6 +29,7 @@ class Run:
     epochs: list = field(default_factory=list)  # rows of log.txt
     questions: list = field(default_factory=list)  # of the newest evaluation, by qid
     questions_file: str = ""  # the name of the file that they are from
+    calibration: dict = field(default_factory=dict)  # calibration.json: what certainties are worth
     evaluated: str = ""  # what --eval has scored, where that is told and the questions are its
     notes: list = field(default_factory=list)  # what is missing or was left out, in sentences
 
@@ -70,6 +71,7 @@ def read_run(folder):
     run.timing = read_rows(run, "timing.jsonl", "step", "no speed of the training")
     run.epochs = read_rows(run, "log.txt", "epoch", "no accuracy by epoch")
     read_questions(run)
+    run.calibration = read_calibration(run)
     if run.is_evaluation:
         run.evaluated = read_evaluated(run)
     return run
@@ -172,6 +174,32 @@ def read_questions(run):
     if left_out:
         run.notes.append(f"{run.questions_file}: {left_out} row{'s' * (left_out > 1)} left out, "
                          "without a prediction and its uncertainty.")
+
+
+def read_calibration(run):
+    """Certainties by name; none of a run of bovila before 0.2, or whose split hides its answers."""
+    try:
+        text = (run.folder / "calibration.json").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    found = json_object(text).get("certainties")
+    if not isinstance(found, dict) or not all(is_certainty(one) for one in found.values()):
+        run.notes.append("calibration.json is not whole: nothing of what certainties are worth.")
+        return {}
+    return found
+
+
+def is_certainty(found):
+    """What the page shows of one is there."""
+    def are_rows(name, width):
+        rows = found.get(name)
+        return isinstance(rows, list) and rows != [] and all(
+            isinstance(row, list) and len(row) == width and all(map(is_number, row))
+            for row in rows)
+
+    groups = ("risk_at_coverage", "coverage_at_risk", "effective_reliability")
+    return (isinstance(found, dict) and are_rows("reliability", 3) and are_rows("risk_coverage", 3)
+            and all(isinstance(found.get(group), dict) for group in groups))
 
 
 def read_predictions(run, path):

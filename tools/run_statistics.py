@@ -3,6 +3,8 @@
 Fed by tools/run_folder.py; feeds tools/plot_run and tools/report, so that both show the same
 numbers. Pure functions, standard library only. `questions` are rows of questions.jsonl.
 """
+import math
+
 from run_folder import LETTERS, is_number, type_names
 
 BINS = 20
@@ -123,6 +125,56 @@ def mean_risk(points):
         area += (coverage - before) * risk
         before = coverage
     return area
+
+
+def wilson(share, number):
+    """(low, high): the interval of 95 % of a share of so many draws. Wilson, "Probable inference,
+    the law of succession, and statistical inference", J. Am. Statistical Association 22 (1927)."""
+    z = 1.959963984540054
+    middle = (share + z * z / (2 * number)) / (1 + z * z / number)
+    reach = (z / (1 + z * z / number) *
+             math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+# Measures of a certainty: (name for people, key, key within, is it a share). Their definitions and
+# sources: include/bovila/report/calibration.h.
+MEASURES = (("ECE, 15 equal widths", "ece", None, False),
+            ("ECE, 15 equal numbers", "adaptive_ece", None, False),
+            ("Brier score", "brier", None, False),
+            ("NLL", "nll", None, False),
+            ("AUROC, right against wrong", "auroc", None, False),
+            ("FPR at 95 % TPR", "fpr95", None, False),
+            ("AURC", "aurc", None, False),
+            ("AUGRC", "augrc", None, False),
+            *((f"risk at coverage {at} %", "risk_at_coverage", at, True)
+              for at in ("50", "70", "80", "90", "100")),
+            *((f"coverage at risk {at} %", "coverage_at_risk", at, True)
+              for at in ("1", "5", "10", "20")),
+            *((f"effective reliability \u03a6 {at}", "effective_reliability", at, False)
+              for at in ("1", "10", "100")))
+
+
+def certainty_text(found, key, within, is_share):
+    value = found.get(key) if within is None else found[key].get(within)
+    if not is_number(value):
+        return "-"
+    return f"{100 * value:.1f} %" if is_share else f"{value:.4f}"
+
+
+def certainties(calibration, number):
+    """The measures side by side, and curves with bands: for each certainty its name, reliability
+    (certainty, accuracy, low, high) and risk (coverage, risk, low, high) of so many questions."""
+    rows = [[name, *(certainty_text(found, key, within, is_share)
+                     for found in calibration.values())]
+            for name, key, within, is_share in MEASURES]
+    lines = [{"name": name,
+              "reliability": [(at, share, *wilson(share, group))
+                              for at, share, group in found["reliability"] if group >= 1],
+              "risk": [(coverage, risk, *wilson(risk, max(1, coverage * number)))
+                       for coverage, risk, _ in found["risk_coverage"]]}
+             for name, found in calibration.items()]
+    return {"names": [*calibration], "rows": rows, "lines": lines}
 
 
 def confusion(questions):

@@ -36,9 +36,9 @@ bool is_picture_of_a_run(const fs::path& path) {
 }
 
 bool is_of_a_run(const fs::path& path) {
-  constexpr std::string_view kNames[] = {"config.json",   "build.json",   "log.txt",
-                                         "metrics.jsonl", "timing.jsonl", "questions.jsonl",
-                                         "checkpoints"};
+  constexpr std::string_view kNames[] = {"config.json",      "build.json",   "log.txt",
+                                         "metrics.jsonl",    "timing.jsonl", "questions.jsonl",
+                                         "calibration.json", "checkpoints"};
   const std::string name = path.filename();
   if (std::ranges::count(kNames, name) > 0 || std::ranges::count(kEvaluation, name) > 0)
     return true;

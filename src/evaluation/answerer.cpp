@@ -37,12 +37,13 @@ bool read_line(std::istream& in, std::string& line) {
   return true;
 }
 
-std::string answer_line(const std::string& line, const Answerer& answerer, Query& query) {
+std::string answer_line(const std::string& line, const Answerer& answerer,
+                        const std::optional<Abstention>& abstention, Query& query) {
   if (line.size() > kMaxLineBytes)
     throw UserError("the line has more than {} bytes", kMaxLineBytes);
   parse_query(line, query);
   const OptionScores scores = answerer.answer(query);
-  return answer_text(query, scores);
+  return answer_text(query, scores, abstention);
 }
 
 }  // namespace
@@ -74,7 +75,8 @@ OptionScores Answerer::answer(Query& query) const {
   return scores;
 }
 
-std::string answer_text(const Query& query, const OptionScores& scores) {
+std::string answer_text(const Query& query, const OptionScores& scores,
+                        const std::optional<Abstention>& abstention) {
   const int64_t chosen = scores.prediction();
   ordered_json object;
   put_id(object, query);
@@ -87,17 +89,22 @@ std::string answer_text(const Query& query, const OptionScores& scores) {
   object["index"] = chosen;
   object["scores"] = scores.loss;
   object["uncertainty"] = scores.uncertainty[static_cast<size_t>(chosen)];
+  if (abstention) {
+    object["certainty"] = abstention->certainty_of(scores);
+    object["abstains"] = abstention->abstains(scores);
+  }
   return to_line(object);
 }
 
-int64_t answer_lines(std::istream& in, std::ostream& out, const Answerer& answerer) {
+int64_t answer_lines(std::istream& in, std::ostream& out, const Answerer& answerer,
+                     const std::optional<Abstention>& abstention) {
   int64_t number = 0, refused = 0;
   for (std::string line; read_line(in, line);) {
     ++number;
     if (strip(line).empty()) continue;
     Query query;
     try {
-      out << answer_line(line, answerer, query) << std::endl;
+      out << answer_line(line, answerer, abstention, query) << std::endl;
     } catch (const UserError& error) {
       ++refused;
       ordered_json object = {{"line", number}};

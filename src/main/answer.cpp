@@ -40,6 +40,22 @@ Checkpoint find_trained(const Config& config, Start start) {
       checkpoint_root(config).string());
 }
 
+/// Of --abstain, by the calibration of the run that the checkpoint is of.
+std::optional<Abstention> find_abstention(std::optional<double> risk,
+                                          const Checkpoint& checkpoint) {
+  if (!risk) return std::nullopt;
+  if (checkpoint.is_published) {
+    throw UserError(
+        "--abstain takes its threshold from a run's calibration.json, which {} has not: name a run "
+        "with --resume",
+        checkpoint.folder.string());
+  }
+  const auto run = checkpoint.folder.parent_path().parent_path();
+  const Abstention found = read_abstention(run / "calibration.json", *risk);
+  log::info("{}", to_text(found));
+  return found;
+}
+
 /// Of a file, with what it tells of its run; and what the deck leaves open as it was trained.
 Checkpoint settle_trained(Deck& deck, const Start& start) {
   Checkpoint checkpoint = find_trained(deck.config, start);
@@ -79,6 +95,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   const torch::Device device = set_up_device(config.run, host, host);
   const Checkpoint checkpoint = settle_trained(deck, line.start);
   settle_precision(deck, device, host);
+  const auto abstention = find_abstention(line.abstain, checkpoint);
   const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
   const auto features =
       one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
@@ -98,7 +115,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   if (!line.query.options.empty()) {
     Query query = line.query;
     const OptionScores scores = answerer.answer(query);
-    std::cout << answer_text(query, scores) << std::endl;
+    std::cout << answer_text(query, scores, abstention) << std::endl;
     return;
   }
   if (isatty(STDIN_FILENO) != 0) {
@@ -106,7 +123,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
         "each line typed here is a question, {{\"video\": ..., \"question\": ..., \"options\": "
         "[...]}}; Ctrl-D ends");
   }
-  const int64_t refused = answer_lines(std::cin, std::cout, answerer);
+  const int64_t refused = answer_lines(std::cin, std::cout, answerer, abstention);
   if (refused > 0) throw UserError("{} of the lines could not be answered", refused);
 }
 

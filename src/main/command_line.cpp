@@ -34,6 +34,17 @@ void add_answer(CLI::App& app, CommandLine& line) {
   answer->add_flag("--despite-differences", line.start.despite, kDespite);
   add_path(*answer, "--features", line.features,
            "feature set, or an HDF5 file with one video's /frames (default: the deck's)");
+  const auto abstain = [&line](const double& risk) {
+    if (!(risk >= 0 && risk <= 1)) {
+      throw CLI::ValidationError("--abstain",
+                                 fmt::format("expected a share, 0 to 1, got {}", risk));
+    }
+    line.abstain = risk;
+  };
+  answer->add_option_function<double>(
+      "--abstain", abstain,
+      "share of wrong answers, 0 to 1: answers say whether they had better not be taken, by the "
+      "threshold of certainty that kept it on the run's validation split");
   Query& query = line.query;
   auto* options =
       add_values(*answer, "--option", query.options, "one of the answers to choose from");

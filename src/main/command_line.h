@@ -2,6 +2,7 @@
 // Fed by argv; feeds main.cpp, which chooses a command of main/commands.h by it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -20,9 +21,10 @@ struct CommandLine {
   bool self_check = false;
   bool build_info = false;
   bool answer = false;
-  std::string stop;      ///< `bovila stop`: the output folder of the run to end
-  std::string features;  ///< of `answer`: a feature set, or the file of one video
-  Query query;           ///< of `answer`: without options they are read from standard input
+  std::string stop;               ///< `bovila stop`: the output folder of the run to end
+  std::string features;           ///< of `answer`: a feature set, or the file of one video
+  std::optional<double> abstain;  ///< of `answer`: the risk of --abstain
+  Query query;  ///< of `answer`: without options they are read from standard input
 };
 
 /// What was typed; or, after a mistake or what is answered here (--help, --version, --generate),

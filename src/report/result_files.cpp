@@ -22,6 +22,7 @@ constexpr const char* kSteps = "metrics.jsonl";
 constexpr const char* kTiming = "timing.jsonl";
 constexpr const char* kEpochs = "log.txt";
 constexpr const char* kQuestions = "questions.jsonl";
+constexpr const char* kCalibration = "calibration.json";
 
 /// The lines of a file whose number under `key` is less than `end`. Others, and what a kill has cut
 /// short, are left out.
@@ -38,6 +39,12 @@ std::string lines_before(const fs::path& path, const char* key, int64_t end) {
 
 [[noreturn]] void fail(const fs::path& path) {
   throw ProgramError("{}: cannot be written: {}", path.string(), system_message(errno));
+}
+
+/// An empty text is no file.
+void write_or_remove(const fs::path& path, const std::string& text) {
+  if (!text.empty()) return write_file_durably(path, text);
+  fs::remove(path);
 }
 
 bool write_all(int file, std::string_view text) {
@@ -92,8 +99,9 @@ void ResultFiles::add_step(const std::string& metrics, const std::string& timing
 }
 
 void ResultFiles::add_epoch(int64_t epoch, const std::string& record, std::string predictions,
-                            std::string questions) {
-  epochs_.push_back({epoch, record, std::move(predictions), std::move(questions)});
+                            std::string questions, std::string calibration) {
+  epochs_.push_back(
+      {epoch, record, std::move(predictions), std::move(questions), std::move(calibration)});
   if (tensorboard_) events_.text += epoch_events(record, clock_);
 }
 
@@ -140,6 +148,7 @@ std::optional<std::string> ResultFiles::flush() {
       const Epoch& epoch = epochs_.front();
       write_file_durably(folder_ / fmt::format("epoch{}.json", epoch.number), epoch.predictions);
       write_file_durably(folder_ / kQuestions, epoch.questions);
+      write_or_remove(folder_ / kCalibration, epoch.calibration);
       const fs::path log = folder_ / kEpochs;
       write_file_durably(log, lines_before(log, "epoch", epoch.number) + epoch.record + "\n");
       epochs_.erase(epochs_.begin());

@@ -12,6 +12,7 @@
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/memory_use.h"
+#include "bovila/report/calibration.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
 
@@ -255,9 +256,9 @@ void Trainer::finish_epoch() {
   accuracy_ = measure(*inputs_.val, scores);
   accuracy_.num_over_long = num_over_long;
   if (is_root()) {
-    results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
-                       predictions_text(*inputs_.val, scores),
-                       questions_text(*inputs_.val, scores, asked.text));
+    results_.add_epoch(
+        epoch_, epoch_record(epoch_, means_, accuracy_), predictions_text(*inputs_.val, scores),
+        questions_text(*inputs_.val, scores, asked.text), calibration_text(*inputs_.val, scores));
     log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_ + 1, means_.values()[0].second,
               to_text(accuracy_));
   }
@@ -325,6 +326,8 @@ Accuracy Trainer::evaluate(const EvalRecord& record) {
     write_file_durably(folder / "eval.json", predictions_text(*inputs_.val, scores));
     write_file_durably(folder / "questions.jsonl",
                        questions_text(*inputs_.val, scores, asked.text));
+    const std::string calibration = calibration_text(*inputs_.val, scores);
+    if (!calibration.empty()) write_file_durably(folder / "calibration.json", calibration);
   });
   return accuracy;
 }

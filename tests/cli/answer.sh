@@ -55,6 +55,46 @@ test_in_batches_eval_agrees_to_rounding() {
              for a in lines('answers') if 'error' not in a for e in [load('eval/eval.json')[a['id']]])"
 }
 
+test_abstain_says_which_answers_had_better_not_be_taken() {
+  local run=$work/trained-star
+  trained star
+  python3 "$root/tests/cli/ask.py" star "$mini" >asked
+  python3 - "$run/calibration.json" >threshold <<'END'
+import json, sys
+points = json.load(open(sys.argv[1]))["certainties"]["u"]["risk_coverage"]
+middle = points[len(points) // 2]
+within = [point for point in points if point[1] <= middle[1]][-1]
+print(json.dumps({"risk": middle[1], "threshold": within[2], "coverage": within[0]}))
+END
+  answered 2 asked --abstain "$(python3 -c 'import json; print(json.load(open("threshold"))["risk"])')"
+  says "abstains where 1 - u is below" "% of the validation split are answered"
+  holds "all(a['certainty'] == 1 - a['uncertainty'] and
+             a['abstains'] == (a['certainty'] < load('threshold')['threshold'])
+             for a in lines('answers') if 'error' not in a)"
+  answered 2 asked --abstain 1
+  holds "not any(a['abstains'] for a in lines('answers')
+                 if 'error' not in a and a['certainty'] > load('threshold')['threshold'])"
+  answered 2 asked
+  holds "not any('abstains' in a or 'certainty' in a for a in lines('answers'))"
+
+  cp -r "$run" run
+  echo '{"certainties": {"probability": {"risk_coverage": [[1, 0.5, 0.25]]}}}' >run/calibration.json
+  answered 2 asked --resume run --abstain 0.4
+  says "abstains from every question: no threshold of the validation split has so little risk"
+  holds "all(a['abstains'] and 0.25 <= a['certainty'] <= 1 for a in lines('answers')
+             if 'error' not in a)"
+  echo '{' >run/calibration.json
+  answered 2 asked --resume run --abstain 0.4
+  says "run/calibration.json is not whole: \`bovila DECK --eval\` writes it again"
+  rm run/calibration.json
+  answered 2 asked --resume run --abstain 0.4
+  says "run/calibration.json is not there: --abstain takes its threshold from it"
+  answered 2 asked --abstain 5
+  says_once "--abstain: expected a share, 0 to 1, got 5"
+  answered 2 asked --abstain nan
+  says_once "--abstain: expected a share, 0 to 1, got nan"
+}
+
 test_on_a_terminal_it_says_what_it_waits_for() {
   trained star
   exits 0 timeout 60 python3 -c '

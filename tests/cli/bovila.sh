@@ -401,7 +401,8 @@ test_a_value_that_is_missing_or_empty_is_refused_by_every_option_of_every_progra
       says "$option" "expected a value, got"
     done
   done
-  for option in --set --resume --features --option --video --question --start --end --dialogue; do
+  for option in --set --resume --features --abstain --option --video --question --start --end \
+    --dialogue; do
     exits 2 bovila answer "${deck[@]}" $option ""
     says "$option: expected a value, got an empty one (a variable that is not set?)"
   done

@@ -123,7 +123,8 @@ def left_by(out):
     """What a run leaves, byte by byte, but for the paths in the settings."""
     found = {}
     for name in sorted(os.listdir(out)):
-        if name.startswith("epoch") or name in ("log.txt", "metrics.jsonl", "questions.jsonl"):
+        if name.startswith("epoch") or name in ("log.txt", "metrics.jsonl", "questions.jsonl",
+                                                    "calibration.json"):
             found[name] = open(os.path.join(out, name), "rb").read()
     for name in sorted(os.listdir(out + "/checkpoints")):
         if name.startswith("step-"):

@@ -93,6 +93,16 @@ test_the_report_of_the_demo_is_a_page_whose_table_can_be_filtered_and_sorted() {
   exits 0 python3 "$root/tests/tools/check_report.py" out screenshot.png
 }
 
+test_what_certainties_are_worth_is_what_scikit_learn_says() {
+  demo_run
+  exits 0 python3 "$root/tests/tools/check_calibration.py" out
+  exits 0 bovila "${deck[@]/#out/fresh}" --eval --set loss.edl_mse=0 --set eval.ask=false
+  holds "[*load('fresh/calibration.json')['certainties']] == ['probability', 'entropy']"
+  echo '{"certainties": {"u": {}}}' >out/calibration.json
+  exits 0 "$root/tools/report" out
+  says "note: calibration.json is not whole: nothing of what certainties are worth."
+}
+
 test_the_comparison_of_runs_is_a_page_that_shows_what_one_gets_right_and_another_does_not() {
   inputs star
   exits 0 bovila "${deck[@]}" --set output.folder=runs/one
@@ -349,6 +359,8 @@ assert [(right, wrong) for _, _, right, wrong in bins if right + wrong] == [(1, 
 assert stats.histogram([row("A", "A", 0.5)] * 3)[0][2] == 3
 for nothing in (stats.by_type, stats.risk_coverage, stats.reliability):
     assert nothing([]) == [] == nothing(hidden)
+assert all(abs(a - b) < 1e-4 for a, b in zip(stats.wilson(0.3, 20), (0.1455, 0.5190)))
+assert stats.wilson(0, 10)[0] == 0 and abs(stats.wilson(1, 10)[1] - 1) < 1e-12
 assert not stats.has_uncertainty([row("A", "A", 0)]) and stats.has_uncertainty(rows)
 points = stats.thinned([(x, x) for x in range(1, 1000)], 10)
 assert len(points) == 10 and points[0] == (100, 50.5) and points[-1][0] == 999

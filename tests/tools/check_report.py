@@ -50,13 +50,19 @@ def check_contents(page, questions, epochs):
     for title in ("Losses", "Accuracy after each epoch, %", "Mean uncertainty", "Learning rate",
                   "Gradient norm", "Adapters' gates: how far open", "Questions a second",
                   "Accuracy by question type", "Uncertainty of right and wrong answers",
-                  "Risk: wrong among the most certain, %", "Confusion of options"):
+                  "Risk: wrong among the most certain, %", "Confusion of options",
+                  "What certainties are worth", "Reliability of certainties: how often right, %",
+                  "Risk by certainty: wrong of those answered, %"):
         if title not in titles:
             sys.exit(f"there is no chart {title!r}: {titles}")
     label = page.run("return [...document.querySelectorAll('svg')].map((s) => s.ariaLabel)"
                      ".find((t) => t && t.startsWith('Accuracy after'))")
     if f"{100 * epochs[-1]['val_acc']:.3g}" not in label:
         sys.exit(f"the chart of the accuracy does not say where it ends: {label}")
+    check("certainties side by side", page.texts(".measures thead th"),
+          ["u", "probability", "entropy"])
+    check("bands of their curves",
+          page.run("return document.querySelectorAll('path.band').length"), 6)
     total = sum(int(text) for text in page.texts(".matrix td"))
     check("questions in the confusion of options", total, len(questions))
     if "batch_size" not in page.texts("#settings")[0]:

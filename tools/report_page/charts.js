@@ -137,7 +137,7 @@ function addCursor(drawing, lines, x, xName) {
   drawing.addEventListener('pointerleave', () => cursor.setAttribute('visibility', 'hidden'));
 }
 
-// One chart of lines {name, points, color?, dash?}.
+// One chart of lines {name, points, color?, dash?, band?}; a band is [[x, low, high], ...].
 function lineChart(chart) {
   const shown =
       chart.lines
@@ -147,7 +147,9 @@ function lineChart(chart) {
   const x = scale(
       shown.flatMap((l) => l.points.map((p) => p[0])), LEFT, W - RIGHT,
       {...chart.xEnds, whole: ['step', 'epoch'].includes(chart.x)});
-  const y = scale(shown.flatMap((l) => l.points.map((p) => p[1])), H - BOTTOM, TOP, chart);
+  const y = scale(
+      shown.flatMap((l) => [...l.points, ...(l.band ?? [])].flatMap((p) => p.slice(1))),
+      H - BOTTOM, TOP, chart);
   const drawn = shown.flatMap((line, at) => {
     const stroke = line.color || color(at);
     if (line.points.length === 1) {
@@ -160,11 +162,16 @@ function lineChart(chart) {
       stroke,
       'stroke-dasharray': line.dash ?? DASHES[at % 6]
     });
+    const band = !line.band ? [] : [svg('path', {
+      class: 'band',
+      d: path([...line.band, ...line.band.slice().reverse().map(([px, , high]) => [px, high])], x, y),
+      fill: stroke
+    })];
     const dots = line.points.length > 40 || line.dots === false ?
         [] :
         line.points.map(
             ([px, py]) => svg('circle', {cx: x.place(px), cy: y.place(py), r: 2.5, fill: stroke}));
-    return [curve, ...dots];
+    return [...band, curve, ...dots];
   });
   const last = shown.map((l) => `${l.name} ${short(l.points.at(-1)[1])}`).join(', ');
   const drawing =

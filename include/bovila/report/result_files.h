@@ -6,6 +6,7 @@
 //   log.txt         one JSON object an epoch: train_*, epoch, val_*
 //   epoch{n}.json   the predictions of epoch n's evaluation
 //   questions.jsonl the newest evaluation's questions with options, scores and uncertainty
+//   calibration.json what its certainties are worth (report/calibration.h)
 //   events.out.tfevents.NNNNNN   the first three for TensorBoard (report/tensorboard_events.h)
 //
 // Rows are shown as they come, in show(), and are on the disk for good after flush(), which comes
@@ -37,9 +38,10 @@ class ResultFiles {
 
   /// Rows of metrics.jsonl and timing.jsonl: JSON objects without line breaks that have "step".
   void add_step(const std::string& metrics, const std::string& timing);
-  /// `record` is one line of log.txt, the others the texts of epoch{n}.json and questions.jsonl.
+  /// `record` is one line of log.txt, the others the texts of epoch{n}.json, questions.jsonl and
+  /// calibration.json; the last is "" where the split hides its answers, and then there is no file.
   void add_epoch(int64_t epoch, const std::string& record, std::string predictions,
-                 std::string questions);
+                 std::string questions, std::string calibration = "");
 
   /// Lets readers see the rows of steps that were added, without waiting for the disk. What cannot
   /// be written is kept for flush(), which tells of it.
@@ -54,6 +56,7 @@ class ResultFiles {
     std::string record;
     std::string predictions;
     std::string questions;
+    std::string calibration;
   };
 
   /// What a file does not hold for good: its first `shown` bytes are in it, and not synced.

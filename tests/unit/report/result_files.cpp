@@ -196,6 +196,19 @@ TEST_CASE("an epoch that is evaluated again is in the log once") {
   CHECK(read_text(folder.path() + "/questions.jsonl") == "new");
 }
 
+TEST_CASE("the calibration is that of the newest epoch, and of none where answers are hidden") {
+  const TempFolder folder;
+  ResultFiles files(folder.path(), false);
+  const std::string path = folder.path() + "/calibration.json";
+  files.add_epoch(0, epoch_row(0), "[]", "", "{}\n");
+  files.add_epoch(1, epoch_row(1), "[]", "", "{\"questions\": 1}\n");
+  CHECK_FALSE(files.flush());
+  CHECK(read_text(path) == "{\"questions\": 1}\n");
+  files.add_epoch(2, epoch_row(2), "[]", "");
+  CHECK_FALSE(files.flush());
+  CHECK_FALSE(std::filesystem::exists(path));
+}
+
 TEST_CASE("what cannot be written is told with its reason, kept, and written later") {
   const TempFolder folder;
   const std::string out = folder.path() + "/out";
