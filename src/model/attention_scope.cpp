@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "bovila/core/error.h"
 #include "bovila/model/device_copy.h"
@@ -47,11 +48,15 @@ void append_runs(const RowLayout& row, int64_t num_shared, std::vector<Run>& run
     runs.push_back(make_run(row, num_shared, row.prefix_len, keys));
     append(keys, runs.back().tokens);
   }
+  std::map<int64_t, IndexRange> of_branch = {{0, {}}};
   for (int64_t first = row.prefix_len; first < size;) {
     const int64_t branch = row.branches[static_cast<size_t>(first)];
     int64_t end = first;
     while (end < size && row.branches[static_cast<size_t>(end)] == branch) ++end;
-    runs.push_back(make_run(row, first, end, keys));
+    auto seen = keys;
+    append(seen, of_branch.at(row.stems[static_cast<size_t>(first)]));
+    runs.push_back(make_run(row, first, end, std::move(seen)));
+    of_branch[branch] = runs.back().tokens;
     first = end;
   }
 }
@@ -138,7 +143,7 @@ AttentionScope ragged_scope(std::span<const RowLayout> rows, int64_t num_shared,
 
 AttentionScope padded_scope(std::span<const RowLayout> rows, int64_t num_shared,
                             std::span<const int64_t> queries, torch::Device device) {
-  std::vector<std::vector<int64_t>> keys, asked, places, positions, branches, key_branches;
+  std::vector<std::vector<int64_t>> keys, asked, places, positions, branches, stems, key_branches;
   std::vector<int64_t> video_start;
   int64_t num_tokens = 0, shared_queries = 0;
   for (const int64_t query : queries) shared_queries += query < num_shared;
@@ -146,7 +151,7 @@ AttentionScope padded_scope(std::span<const RowLayout> rows, int64_t num_shared,
     keys.push_back(row.tokens);
     key_branches.push_back(row.branches);
     video_start.push_back(row.video.first);
-    for (auto* list : {&asked, &places, &positions, &branches}) list->emplace_back();
+    for (auto* list : {&asked, &places, &positions, &branches, &stems}) list->emplace_back();
     for (size_t place = 0; place < row.tokens.size(); ++place) {
       num_tokens = std::max(num_tokens, row.tokens[place] + 1);
       const auto found = std::ranges::lower_bound(queries, row.tokens[place]);
@@ -155,6 +160,7 @@ AttentionScope padded_scope(std::span<const RowLayout> rows, int64_t num_shared,
       places.back().push_back(static_cast<int64_t>(place));
       positions.back().push_back(row.positions[place]);
       branches.back().push_back(row.branches[place]);
+      stems.back().push_back(row.stems[place]);
     }
   }
   const int64_t num_keys = longest(keys), num_queries = longest(asked);
@@ -169,7 +175,9 @@ AttentionScope padded_scope(std::span<const RowLayout> rows, int64_t num_shared,
   const auto key_branch = padded(key_branches, num_keys, kPadding, device).unsqueeze(1);
   const auto place = padded(places, num_queries, 0, device).unsqueeze(2);
   const auto branch = padded(branches, num_queries, 0, device).unsqueeze(2);
-  const auto allowed = (place >= key_place) & ((key_branch == 0) | (key_branch == branch));
+  const auto stem = padded(stems, num_queries, 0, device).unsqueeze(2);
+  const auto is_before = (key_branch == 0) | (key_branch == branch) | (key_branch == stem);
+  const auto allowed = (place >= key_place) & is_before;
   scope.mask = torch::zeros(allowed.sizes(), torch::TensorOptions(torch::kFloat32).device(device))
                    .masked_fill_(~allowed, kUnseen)
                    .unsqueeze(1);

@@ -22,6 +22,11 @@ int64_t common_start(std::span<const SequenceTree> rows) {
   return end - first.begin();
 }
 
+bool share(std::span<const int32_t> one, std::span<const int32_t> other, int64_t count) {
+  return std::ssize(one) >= count && std::ssize(other) >= count &&
+         std::equal(one.begin(), one.begin() + count, other.begin());
+}
+
 /// What stands at each place of the rows, and where each row's own tokens begin.
 std::vector<RowLayout> layouts_of(std::span<const SequenceTree> rows, int64_t max_feats,
                                   Sequences& out) {
@@ -35,6 +40,7 @@ std::vector<RowLayout> layouts_of(std::span<const SequenceTree> rows, int64_t ma
     RowLayout layout{.tokens = std::vector<int64_t>(row.tokens.size()),
                      .positions = row.positions,
                      .branches = row.branches,
+                     .stems = row.stems,
                      .prefix_len = row.prefix_len,
                      .video = {row.video_start, max_feats}};
     for (int64_t place = 0; place < row.size(); ++place) {
@@ -60,33 +66,52 @@ SequenceTree SequenceTree::chain(std::span<const int32_t> tokens, int64_t video_
 
 SequenceTree SequenceTree::shared(std::span<const std::vector<int32_t>> sequences,
                                   int64_t prefix_len, int64_t video_start) {
+  const SequenceGroup all{sequences, prefix_len};
+  return grouped(std::span(&all, 1), prefix_len, video_start);
+}
+
+SequenceTree SequenceTree::grouped(std::span<const SequenceGroup> groups, int64_t prefix_len,
+                                   int64_t video_start) {
   SequenceTree row;
   row.video_start = video_start;
   row.prefix_len = prefix_len;
-  const auto append = [&](const std::vector<int32_t>& sequence, int64_t first, int64_t last,
-                          int64_t branch) {
-    for (int64_t p = first; p < last; ++p) {
-      row.tokens.push_back(sequence[static_cast<size_t>(p)]);
-      row.positions.push_back(p);
-      row.branches.push_back(branch);
+  const auto& any = groups.front().sequences.front();
+  row.append(any, 0, prefix_len, 0, 0);
+  int64_t stem = 1;
+  for (const SequenceGroup& group : groups) stem += std::ssize(group.sequences);
+  for (const SequenceGroup& group : groups) {
+    const auto& first = group.sequences.front();
+    const int64_t place = row.size();
+    const bool has_stem = group.stem_end > prefix_len;
+    if (has_stem) row.append(first, prefix_len, group.stem_end, stem, 0);
+    for (const auto& sequence : group.sequences) {
+      BOVILA_CHECK(share(sequence, any, prefix_len) && share(sequence, first, group.stem_end),
+                   "sequence {} does not share the prefix of {} tokens, or its group's of {}",
+                   row.starts_.size(), prefix_len, group.stem_end);
+      row.starts_.push_back({row.size(), group.stem_end, place});
+      row.append(sequence, group.stem_end, std::ssize(sequence), std::ssize(row.starts_),
+                 has_stem ? stem : 0);
     }
-  };
-  append(sequences.front(), 0, prefix_len, 0);
-  for (size_t k = 0; k < sequences.size(); ++k) {
-    BOVILA_CHECK(static_cast<int64_t>(sequences[k].size()) >= prefix_len &&
-                     std::equal(sequences[k].begin(), sequences[k].begin() + prefix_len,
-                                sequences.front().begin()),
-                 "sequence {} does not share the prefix of {} tokens", k, prefix_len);
-    row.branch_start_.push_back(row.size());
-    append(sequences[k], prefix_len, static_cast<int64_t>(sequences[k].size()),
-           static_cast<int64_t>(k) + 1);
+    ++stem;
   }
   return row;
 }
 
+void SequenceTree::append(std::span<const int32_t> sequence, int64_t first, int64_t last,
+                          int64_t branch, int64_t stem) {
+  for (int64_t p = first; p < last; ++p) {
+    tokens.push_back(sequence[static_cast<size_t>(p)]);
+    positions.push_back(p);
+    branches.push_back(branch);
+    stems.push_back(stem);
+  }
+}
+
 int64_t SequenceTree::index(int64_t branch, int64_t position) const {
   if (position < prefix_len) return position;
-  return branch_start_[static_cast<size_t>(branch)] + position - prefix_len;
+  const Branch& start = starts_[static_cast<size_t>(branch)];
+  if (position < start.position) return start.stem + position - prefix_len;
+  return start.place + position - start.position;
 }
 
 void SequenceTree::want(int64_t branch, int64_t first, int64_t count) {

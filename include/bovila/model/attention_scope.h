@@ -27,9 +27,9 @@ int64_t total_count(std::span<const IndexRange> ranges);
 
 /// One row of a pass: `tokens[i]` is what stands at its place i, as an index into the pass's
 /// tokens. Places [0, prefix_len) are seen by all later ones, those behind by the rest of their
-/// branch.
+/// branch and by branches whose stem that is (SequenceTree).
 struct RowLayout {
-  std::vector<int64_t> tokens, positions, branches;
+  std::vector<int64_t> tokens, positions, branches, stems;
   int64_t prefix_len = 0;
   IndexRange video;  ///< places of the video's slots, all in the prefix
 };

@@ -8,6 +8,9 @@
 //     prefix  p p p p p p          branch 0  a a a          branch 1  b b b b
 //     row     p p p p p p a a a b b b b      a attends to p and a, b to p and b
 //
+// Branches may stand in groups with a stem of their own, as when a question's options are turned:
+// each order of the options is computed once, and seen by its own branches alone.
+//
 // Rows themselves share what they have in common before their videos, the instruction. The tokens
 // of a pass lie one after the other, each once: [shared | rest of row 0 | rest of row 1 | ...].
 //
@@ -22,6 +25,12 @@
 
 namespace bovila {
 
+/// Sequences that agree in their first `stem_end` tokens, which are laid out once.
+struct SequenceGroup {
+  std::span<const std::vector<int32_t>> sequences;
+  int64_t stem_end = 0;
+};
+
 /// One row of a pass, on the host.
 class SequenceTree {
  public:
@@ -31,6 +40,10 @@ class SequenceTree {
   /// slots are among them.
   static SequenceTree shared(std::span<const std::vector<int32_t>> sequences, int64_t prefix_len,
                              int64_t video_start);
+  /// The same of groups, all of whose sequences agree in their first `prefix_len` tokens; each
+  /// group's stem follows those. Sequences are numbered through all groups.
+  static SequenceTree grouped(std::span<const SequenceGroup> groups, int64_t prefix_len,
+                              int64_t video_start);
 
   /// Place in the row of token `position` of sequence `branch` (0 in a chain).
   int64_t index(int64_t branch, int64_t position) const;
@@ -42,13 +55,21 @@ class SequenceTree {
 
   std::vector<int64_t> tokens;
   std::vector<int64_t> positions;  ///< in the sequence, for the rotary embedding
-  std::vector<int64_t> branches;   ///< 0 = prefix, k + 1 = branch k
+  std::vector<int64_t> branches;   ///< 0 = prefix, k + 1 = branch k, behind those the stems
+  std::vector<int64_t> stems;      ///< of `branches`, the one that comes before; 0 = none
   std::vector<int64_t> outputs;    ///< places in the row, in the order asked for
   int64_t video_start = 0;
   int64_t prefix_len = 0;
 
  private:
-  std::vector<int64_t> branch_start_;
+  /// Where a sequence's own tokens begin, as a place in the row and a position in the sequence, and
+  /// the place of its group's stem.
+  struct Branch {
+    int64_t place = 0, position = 0, stem = 0;
+  };
+  void append(std::span<const int32_t> sequence, int64_t first, int64_t last, int64_t branch,
+              int64_t stem);
+  std::vector<Branch> starts_;
 };
 
 /// Rows of one pass as tensors on the model's device.

@@ -12,7 +12,8 @@ inline std::vector<RowLayout> layouts_of(std::span<const SequenceTree> rows, con
   std::vector<RowLayout> layouts;
   for (size_t b = 0; b < rows.size(); ++b) {
     const SequenceTree& row = rows[b];
-    RowLayout layout{{}, row.positions, row.branches, row.prefix_len, {row.video_start, max_feats}};
+    RowLayout layout{{},        row.positions,  row.branches,
+                     row.stems, row.prefix_len, {row.video_start, max_feats}};
     for (int64_t place = 0; place < row.size(); ++place) {
       layout.tokens.push_back(pass.token(static_cast<int64_t>(b), place));
     }

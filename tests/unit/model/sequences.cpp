@@ -54,6 +54,26 @@ TEST_CASE("branches continue the prefix and do not see each other") {
   CHECK(seen_by(pass.every, 4) == SequencesIds{0, 1, 4});
 }
 
+TEST_CASE("a group's branches see its stem, and no other group's") {
+  const std::vector<std::vector<int32_t>> one = {{1, 2, 3, 7, 5}, {1, 2, 3, 7, 6}},
+                                          two = {{1, 2, 4}};
+  const std::vector<SequenceGroup> groups = {{one, 4}, {two, 2}};
+  auto row = SequenceTree::grouped(groups, 2, 0);
+  CHECK(row.tokens == SequencesIds{1, 2, 3, 7, 5, 6, 4});
+  CHECK(row.positions == SequencesIds{0, 1, 2, 3, 4, 4, 2});
+  CHECK(row.index(1, 1) == 1);
+  CHECK(row.index(1, 3) == 3);
+  CHECK(row.index(1, 4) == 5);
+  CHECK(row.index(2, 2) == 6);
+  const auto pass = lay_out(std::span(&row, 1), kFrames, torch::kCPU);
+  CHECK(seen_by(pass.every, 3) == SequencesIds{0, 1, 2, 3});
+  CHECK(seen_by(pass.every, 4) == SequencesIds{0, 1, 2, 3, 4});
+  CHECK(seen_by(pass.every, 5) == SequencesIds{0, 1, 2, 3, 5});
+  CHECK(seen_by(pass.every, 6) == SequencesIds{0, 1, 6});
+  const std::vector<SequenceGroup> not_shared = {{two, 2}, {one, 5}};
+  CHECK_THROWS_AS(SequenceTree::grouped(not_shared, 2, 0), ProgramError);
+}
+
 TEST_CASE("a token that is wanted twice is computed once") {
   const std::vector<std::vector<int32_t>> sequences = {{1, 2, 3, 4}, {1, 2, 5}};
   auto row = SequenceTree::shared(sequences, 2, 0);
@@ -109,8 +129,10 @@ TEST_CASE("gate2 applies to the video keys of queries behind the video, by posit
 TEST_CASE("padded rows see what ragged ones see") {
   const std::vector<std::vector<int32_t>> branches = {{1, 2, 0, 7, 3, 4}, {1, 2, 0, 7, 5}};
   const std::vector<int32_t> chain = {1, 2, 9, 0, 8};
+  const std::vector<SequenceGroup> groups = {{branches, 4}, {{&branches[0], 1}, 5}, {branches, 4}};
   std::vector<SequenceTree> rows = {SequenceTree::shared(branches, 4, 2),
-                                    SequenceTree::chain(chain, 3)};
+                                    SequenceTree::chain(chain, 3),
+                                    SequenceTree::grouped(groups, 4, 2)};
   rows[0].want(1, 3, 2);
   const auto pass = lay_out(rows, kFrames, torch::kCPU);
   const auto layouts = testing::layouts_of(rows, pass, kFrames);
