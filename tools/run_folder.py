@@ -30,6 +30,8 @@ class Run:
     questions: list = field(default_factory=list)  # of the newest evaluation, by qid
     questions_file: str = ""  # the name of the file that they are from
     calibration: dict = field(default_factory=dict)  # calibration.json: what certainties are worth
+    temperature: dict = field(default_factory=dict)  # of calibration.json: used and fitted
+    probes: list = field(default_factory=list)  # lines of what --eval asked otherwise, where it did
     evaluated: str = ""  # what --eval has scored, where that is told and the questions are its
     notes: list = field(default_factory=list)  # what is missing or was left out, in sentences
 
@@ -71,9 +73,12 @@ def read_run(folder):
     run.timing = read_rows(run, "timing.jsonl", "step", "no speed of the training")
     run.epochs = read_rows(run, "log.txt", "epoch", "no accuracy by epoch")
     read_questions(run)
-    run.calibration = read_calibration(run)
+    read_calibration(run)
+    record = read_record(run)
     if run.is_evaluation:
-        run.evaluated = read_evaluated(run)
+        run.evaluated = evaluated(record)
+    if is_of_eval(run):
+        run.probes = probes(record)
     return run
 
 
@@ -121,15 +126,43 @@ def read_build(run):
     return {name: value for name, value in json_object(text).items() if isinstance(value, str)}
 
 
-def read_evaluated(run):
-    """The checkpoint of eval-record.json, which bovila before 0.2 does not write."""
+def read_record(run):
+    """eval-record.json, which bovila before 0.2 does not write."""
     try:
         text = (run.folder / "eval-record.json").read_text(encoding="utf-8", errors="replace")
     except OSError:
+        return {}
+    return json_object(text)
+
+
+def evaluated(record):
+    if not record:
         return ""
-    of = json_object(text).get("checkpoint")
+    of = record.get("checkpoint")
     path = of.get("path") if isinstance(of, dict) else None
     return path if isinstance(path, str) and path else "start values, untrained"
+
+
+def probes(record):
+    """What was asked otherwise than the data set asks it, a line each."""
+    result = record.get("result")
+    lines = result.get("probes") if isinstance(result, dict) else None
+    return [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
+
+
+def is_of_eval(run):
+    """Whether the questions are those of eval.json, not of an epoch that came later."""
+    try:
+        rows = json.loads((run.folder / "eval.json").read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(rows, list):
+        return False
+
+    def answers(rows):
+        return [(row.get("qid"), row.get("pre"), row.get("u"), row.get("probability"))
+                for row in rows if isinstance(row, dict)]
+    return answers(rows) == answers(run.questions)
 
 
 def read_rows(run, name, key, without):
@@ -181,12 +214,14 @@ def read_calibration(run):
     try:
         text = (run.folder / "calibration.json").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return {}
-    found = json_object(text).get("certainties")
-    if not isinstance(found, dict) or not all(is_certainty(one) for one in found.values()):
+        return
+    whole = json_object(text)
+    found, temperature = whole.get("certainties"), whole.get("temperature")
+    if (not isinstance(found, dict) or not all(is_certainty(one) for one in found.values()) or
+            not isinstance(temperature, dict)):
         run.notes.append("calibration.json is not whole: nothing of what certainties are worth.")
-        return {}
-    return found
+        return
+    run.calibration, run.temperature = found, temperature
 
 
 def is_certainty(found):

@@ -162,7 +162,20 @@ def certainty_text(found, key, within, is_share):
     return f"{100 * value:.1f} %" if is_share else f"{value:.4f}"
 
 
-def certainties(calibration, number):
+def temperature_text(temperature):
+    """"temperature 1: NLL 0.8123; 1.37, fitted to these questions: 0.7901" of calibration.json's."""
+    def shown(name, digits):
+        value = temperature.get(name)
+        return f"{value:.{digits}g}" if is_number(value) else "-"
+
+    text = f"temperature {shown('used', 4)}: NLL of the right option {shown('nll', 4)}"
+    if not is_number(temperature.get("fitted")):
+        return f"{text}; none that is fitted to these questions: no least NLL"
+    return (f"{text}; {shown('fitted', 4)}, fitted to these questions: "
+            f"{shown('fitted_nll', 4)}")
+
+
+def certainties(calibration, temperature, number):
     """The measures side by side, and curves with bands: for each certainty its name, reliability
     (certainty, accuracy, low, high) and risk (coverage, risk, low, high) of so many questions."""
     rows = [[name, *(certainty_text(found, key, within, is_share)
@@ -174,7 +187,8 @@ def certainties(calibration, number):
               "risk": [(coverage, risk, *wilson(risk, max(1, coverage * number)))
                        for coverage, risk, _ in found["risk_coverage"]]}
              for name, found in calibration.items()]
-    return {"names": [*calibration], "rows": rows, "lines": lines}
+    return {"names": [*calibration], "rows": rows, "lines": lines,
+            "temperature": temperature_text(temperature)}
 
 
 def confusion(questions):

@@ -26,6 +26,12 @@ constexpr EnumName<DeviceRequest> kDevices[] = {
     {DeviceRequest::kAuto, "auto"}, {DeviceRequest::kCuda, "cuda"}, {DeviceRequest::kCpu, "cpu"}};
 constexpr EnumName<OverLong> kOverLongs[] = {{OverLong::kError, "error"},
                                              {OverLong::kSkip, "skip"}};
+constexpr EnumName<VideoShown> kVideosShown[] = {{VideoShown::kTrue, "true"},
+                                                 {VideoShown::kNone, "none"},
+                                                 {VideoShown::kShuffled, "shuffled"},
+                                                 {VideoShown::kOther, "other"}};
+constexpr EnumName<OptionTurns> kOptionTurns[] = {{OptionTurns::kGiven, "given"},
+                                                  {OptionTurns::kRotations, "rotations"}};
 constexpr EnumName<NonFinite> kNonFinites[] = {{NonFinite::kStop, "stop"},
                                                {NonFinite::kSkip, "skip"}};
 
@@ -177,6 +183,13 @@ constexpr Key kKeys[] = {
     KEY(eval.batch_size, .range = kBatch, .unit = "questions",
         .doc = "questions of a rank in one forward pass"),
     KEY(eval.ask, .doc = "also write down the question that the model asks itself, one pass more"),
+    KEY(eval.video,
+        .doc = "with --eval, what is shown in the video's place: no frames, its frames in a random order, "
+               "or those of a question about another video"),
+    KEY(eval.options,
+        .doc = "with --eval, rotations: each question also with its options moved on by 1, 2, ... letters"),
+    KEY(eval.temperature, .range = {0, 1e6, true},
+        .doc = "divides the scores before the softmax that gives options their probabilities"),
 
     KEY(run.device,
         .doc = "where ranks compute; auto = one rank a GPU, or the CPU where no rank sees a GPU"),
@@ -242,6 +255,12 @@ std::span<const EnumName<OverLong>> names_of(OverLong) {
 }
 std::span<const EnumName<NonFinite>> names_of(NonFinite) {
   return kNonFinites;
+}
+std::span<const EnumName<VideoShown>> names_of(VideoShown) {
+  return kVideosShown;
+}
+std::span<const EnumName<OptionTurns>> names_of(OptionTurns) {
+  return kOptionTurns;
 }
 std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest) {
   return kDevices;

@@ -58,21 +58,37 @@ std::vector<FrameChoice> choose_frames(std::span<const FrameSpan> clip,
   return chosen;
 }
 
+std::vector<FrameChoice> choose_frames(const FeatureStore& features,
+                                       std::span<const FrameSpan> clip, int64_t max_feats) {
+  return choose_frames(clip, count_frames(features, clip), max_feats);
+}
+
+void read_frames(const FeatureStore& features, std::span<const FrameSpan> clip,
+                 std::span<const FrameChoice> chosen, std::span<float> out) {
+  const auto dim = static_cast<size_t>(features.dim());
+  BOVILA_CHECK(out.size() >= chosen.size() * dim, "out has {} values", out.size());
+  std::fill(out.begin(), out.end(), 0.0f);
+  for (size_t i = 0; i < chosen.size();) {
+    const int64_t span = chosen[i].span;
+    const size_t begin = i;
+    std::vector<int64_t> rows;  // the store reads ascending ones at once
+    while (i < chosen.size() && chosen[i].span == span &&
+           (rows.empty() || chosen[i].row > rows.back())) {
+      rows.push_back(chosen[i++].row);
+    }
+    if (rows.front() == FrameChoice::kZeroRow) continue;
+    features.read(clip[static_cast<size_t>(span)].video, rows,
+                  out.subspan(begin * dim, rows.size() * dim));
+  }
+}
+
 ClipRead read_clip(const FeatureStore& features, std::span<const FrameSpan> clip, int64_t max_feats,
                    std::span<float> out) {
   const auto dim = static_cast<size_t>(features.dim());
   BOVILA_CHECK(out.size() == static_cast<size_t>(max_feats) * dim, "out has {} values", out.size());
   const auto counts = count_frames(features, clip);
   const std::vector<FrameChoice> chosen = choose_frames(clip, counts, max_feats);
-  std::fill(out.begin(), out.end(), 0.0f);
-  for (size_t i = 0; i < chosen.size();) {
-    const int64_t span = chosen[i].span;
-    const size_t begin = i;
-    std::vector<int64_t> rows;
-    for (; i < chosen.size() && chosen[i].span == span; ++i) rows.push_back(chosen[i].row);
-    if (rows.front() == FrameChoice::kZeroRow) continue;
-    features.read(clip[span].video, rows, out.subspan(begin * dim, rows.size() * dim));
-  }
+  read_frames(features, clip, chosen, out);
   return {std::ssize(chosen), std::count(counts.begin(), counts.end(), std::nullopt)};
 }
 

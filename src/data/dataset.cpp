@@ -4,29 +4,33 @@
 #include <algorithm>
 
 #include "bovila/data/annotations.h"
-#include "bovila/data/clip.h"
 #include "bovila/data/option_order.h"
 
 namespace bovila {
 namespace {
 
-std::vector<float> read_frames(const Sample& sample, const FeatureStore& features,
-                               const Config& config) {
-  const int64_t max_feats = config.model.max_feats;
-  std::vector<float> out(static_cast<size_t>(max_feats * features.dim()));
-  read_clip(features, sample.clip, max_feats, out);
+std::vector<float> frames_of(const ShownFrames& shown, const FeatureStore& features,
+                             const Config& config) {
+  std::vector<float> out(static_cast<size_t>(config.model.max_feats * features.dim()));
+  read_frames(features, shown.clip, shown.frames, out);
   if (config.data.normalize_frames) normalize(out, features.dim());
   return out;
+}
+
+void add_prompts(const Sample& sample, const PromptBuilder& prompts, OptionExample& out) {
+  for (size_t k = 0; k < sample.options.size(); ++k) {
+    out.options.push_back(prompts.vqa(sample, static_cast<int>(k)));
+  }
 }
 
 }  // namespace
 
 OptionExample make_options(const Sample& sample, const FeatureStore& features,
                            const PromptBuilder& prompts, const Config& config) {
-  OptionExample out{sample.row, read_frames(sample, features, config), {}};
-  for (size_t k = 0; k < sample.options.size(); ++k) {
-    out.options.push_back(prompts.vqa(sample, static_cast<int>(k)));
-  }
+  const ShownFrames shown{sample.clip,
+                          choose_frames(features, sample.clip, config.model.max_feats)};
+  OptionExample out{sample.row, frames_of(shown, features, config), {}};
+  add_prompts(sample, prompts, out);
   return out;
 }
 
@@ -44,15 +48,25 @@ Dataset::Dataset(const Config& config, const std::string& split, const FeatureSt
   }
 }
 
+ShownFrames Dataset::shown(int64_t row) const {
+  return shown_frames(features_, samples_, row, config_);
+}
+
 Example Dataset::example(int64_t row) const {
   const Sample& question = sample(row);
-  return {row, read_frames(question, features_, config_),
+  return {row, frames_of(shown(row), features_, config_),
           prompts_.vqa(question, question.answer.value()), prompts_.vaq(question),
           prompts_.with_qav() ? prompts_.qav(question) : Prompt()};
 }
 
 OptionExample Dataset::options(int64_t row) const {
-  return make_options(sample(row), features_, prompts_, config_);
+  const Sample& question = sample(row);
+  OptionExample out{row, frames_of(shown(row), features_, config_), {}};
+  if (config_.eval.options == OptionTurns::kRotations) {
+    out.turns = std::max<int64_t>(1, std::ssize(question.options));
+  }
+  for (int turn = 0; turn < out.turns; ++turn) add_prompts(turned(question, turn), prompts_, out);
+  return out;
 }
 
 std::vector<OverLongPrompt> Dataset::find_over_long(int64_t first, int64_t stride,

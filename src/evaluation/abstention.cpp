@@ -14,30 +14,60 @@ namespace {
 
 constexpr double kNever = 2;  // more than any certainty
 
+/// What was asked, where it was something else than the run's validation split; "" where it was
+/// that.
+std::string other_questions(const nlohmann::json& of, const std::string& split,
+                            const std::string& contents) {
+  const std::string its_split = of.at("split"), its_contents = of.at("contents");
+  if (!split.empty() && its_split != split) return fmt::format("the split '{}'", its_split);
+  if (!contents.empty() && its_contents != contents) {
+    return fmt::format("another split '{}' ({}, in the run {})", its_split, its_contents, contents);
+  }
+  const auto& differences = of.at("differences");
+  return differences.empty() ? "" : differences.at(0).get<std::string>();
+}
+
 }  // namespace
 
 double Abstention::certainty_of(const OptionScores& scores) const {
-  return by_u ? certainty_of_u(scores) : certainty_of_probability(scores);
+  return by_u ? certainty_of_u(scores) : certainty_of_probability(scores, temperature);
 }
 
-Abstention read_abstention(const std::filesystem::path& calibration, double risk) {
+Abstention read_abstention(const std::filesystem::path& calibration, double risk,
+                           const std::string& split, const std::string& contents) {
   std::ifstream file(calibration);
   if (!file) {
     throw UserError(
-        "{} is not there: --abstain takes its threshold from it; `bovila DECK --eval` writes it",
+        "{} is not there: --abstain takes its threshold from it; `bovila DECK --eval` writes it, "
+        "of a split that does not hide its answers",
         calibration.string());
   }
-  Abstention found{false, kNever, 0, 0};
+  Abstention found;
+  found.threshold = kNever;
+  std::string other;
   try {
-    const auto certainties = nlohmann::json::parse(file).at("certainties");
+    const auto all = nlohmann::json::parse(file);
+    other = other_questions(all.at("of"), split, contents);
+    found.step = all.at("of").at("step");
+    found.temperature = all.at("temperature").at("used");
+    const auto& certainties = all.at("certainties");
     found.by_u = certainties.contains("u");
     const auto& of = certainties.at(found.by_u ? "u" : "probability");
     for (const auto& point : of.at("risk_coverage")) {  // by rising coverage
       const double of_point = point.at(1);
-      if (of_point <= risk) found = {found.by_u, point.at(2), point.at(0), of_point};
+      if (of_point > risk) continue;
+      found.threshold = point.at(2);
+      found.coverage = point.at(0);
+      found.risk = of_point;
     }
   } catch (const nlohmann::json::exception&) {
     throw UserError("{} is not whole: `bovila DECK --eval` writes it again", calibration.string());
+  }
+  if (!other.empty()) {
+    throw UserError(
+        "{} is of {}: --abstain needs an evaluation of the run's validation split '{}' as the run "
+        "asks it; `bovila DECK --eval` writes one",
+        calibration.string(), other, split);
   }
   return found;
 }

@@ -35,8 +35,8 @@ int64_t common_prefix(std::span<const std::vector<int32_t>> sequences) {
   return static_cast<int64_t>(length);
 }
 
-/// One question as a row whose branches are its options; the label tokens go to `labels`, and the
-/// number of the (question, option) pair that each belongs to, to `pair`.
+/// One question as a row whose branches are its options, those of each order behind a stem; the
+/// label tokens go to `labels`, and the number of the prompt that each belongs to, to `pair`.
 SequenceTree option_row(const OptionExample& question, int64_t first_pair,
                         std::vector<int64_t>& labels, std::vector<int64_t>& pair) {
   std::vector<std::vector<int32_t>> sequences;
@@ -44,8 +44,15 @@ SequenceTree option_row(const OptionExample& question, int64_t first_pair,
     // The last token, end-of-sequence, is a label only: nothing is read off its position.
     sequences.emplace_back(option.tokens.begin(), option.tokens.end() - 1);
   }
-  auto row = SequenceTree::shared(sequences, common_prefix(sequences),
-                                  question.options.front().video_start);
+  const auto per_turn = static_cast<int64_t>(sequences.size()) / question.turns;
+  std::vector<SequenceGroup> groups;
+  for (int64_t turn = 0; turn < question.turns; ++turn) {
+    const auto group = std::span(sequences).subspan(static_cast<size_t>(turn * per_turn),
+                                                    static_cast<size_t>(per_turn));
+    groups.push_back({group, common_prefix(group)});
+  }
+  auto row =
+      SequenceTree::grouped(groups, common_prefix(sequences), question.options.front().video_start);
   for (size_t k = 0; k < question.options.size(); ++k) {
     const Prompt& option = question.options[k];
     const int64_t count = option.size() - option.label_start;
@@ -128,7 +135,9 @@ std::optional<OptionBatch> next_batch(Prefetcher<OptionBatch>& batches) {
 void require_finite(const Bovila& model, const Dataset& data,
                     std::span<const OptionScores> scores) {
   for (const OptionScores& score : scores) {
-    if (std::ranges::all_of(score.loss, [](double loss) { return std::isfinite(loss); })) continue;
+    const auto is_finite = [](double loss) { return std::isfinite(loss); };
+    if (std::ranges::all_of(score.loss, is_finite) && std::ranges::all_of(score.turned, is_finite))
+      continue;
     throw ProgramError(
         "question '{}' of the split '{}' has an option whose score is not finite. {}",
         data.sample(score.row).question_id, data.split(),
@@ -165,8 +174,10 @@ std::string to_bytes(const std::vector<OptionScores>& scores) {
   for (const OptionScores& score : scores) {
     put(score.row);
     put(score.loss.size());
-    for (const double value : score.loss) put(value);
-    for (const double value : score.uncertainty) put(value);
+    put(score.turned.size());
+    for (const auto* values : {&score.loss, &score.uncertainty, &score.turned}) {
+      for (const double value : *values) put(value);
+    }
   }
   return bytes;
 }
@@ -179,13 +190,16 @@ void from_bytes(const std::string& bytes, std::vector<OptionScores>& scores) {
   };
   while (at < bytes.data() + bytes.size()) {
     OptionScores score;
-    size_t options = 0;
+    size_t options = 0, turned = 0;
     get(score.row);
     get(options);
+    get(turned);
     score.loss.resize(options);
     score.uncertainty.resize(options);
-    for (double& value : score.loss) get(value);
-    for (double& value : score.uncertainty) get(value);
+    score.turned.resize(turned);
+    for (auto* values : {&score.loss, &score.uncertainty, &score.turned}) {
+      for (double& value : *values) get(value);
+    }
     scores.push_back(std::move(score));
   }
 }
@@ -228,11 +242,13 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   std::vector<OptionScores> scores;
   int64_t first = 0;
   for (const OptionExample& question : batch) {
-    const auto last = first + static_cast<int64_t>(question.options.size());
+    const auto prompts = std::ssize(question.options);
+    const auto last = first + prompts / question.turns;
     scores.push_back({question.row,
                       {loss.begin() + first, loss.begin() + last},
-                      {uncertainty.begin() + first, uncertainty.begin() + last}});
-    first = last;
+                      {uncertainty.begin() + first, uncertainty.begin() + last},
+                      {loss.begin() + last, loss.begin() + first + prompts}});
+    first += prompts;
   }
   return scores;
 }

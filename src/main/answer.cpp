@@ -51,8 +51,20 @@ std::optional<Abstention> find_abstention(std::optional<double> risk,
         checkpoint.folder.string());
   }
   const auto run = checkpoint.folder.parent_path().parent_path();
-  const Abstention found = read_abstention(run / "calibration.json", *risk);
+  const auto& state = checkpoint.state;
+  const auto contents = state.identity.find("data.val_split");
+  const std::string split =
+      parse_deck(state.deck, checkpoint.folder.string()).config.data.val_split;
+  const Abstention found =
+      read_abstention(run / "calibration.json", *risk, split,
+                      contents == state.identity.end() ? "" : contents->second);
   log::info("{}", to_text(found));
+  if (found.step != state.step) {
+    log::warn(
+        "the threshold is of the parameters after step {}, the answers are of step {}: "
+        "`bovila DECK --eval` makes one of these",
+        found.step, state.step);
+  }
   return found;
 }
 
@@ -88,6 +100,7 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
   const bool one_video = std::filesystem::is_regular_file(line.features);
   Deck deck = read_deck_to_answer(line, one_video);
   const Config& config = deck.config;
+  refuse_probe(config, "this is `bovila answer`");
   MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
   preemption.stand_down();
   run_together(host, [&] { check_threads(config.run.threads_per_rank, 1, machine_cores()); });

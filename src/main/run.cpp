@@ -166,7 +166,11 @@ Accuracy evaluate_only(const Config& config, const std::optional<Checkpoint>& ch
   });
   keep_settings(config, /*is_eval=*/true, ranks);
   const Accuracy accuracy = trainer.evaluate(record);
-  if (ranks.rank() == 0 && checkpoint) warn_of_guessing(accuracy, checkpoint->folder.string());
+  if (ranks.rank() != 0) return accuracy;
+  for (const auto& text : probe_lines(config.eval, accuracy)) log::info("{}", text);
+  if (checkpoint && config.eval.video == VideoShown::kTrue) {
+    warn_of_guessing(accuracy, checkpoint->folder.string());
+  }
   return accuracy;
 }
 
@@ -199,6 +203,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   const bool with_train = !line.start.eval;
   run_together(host, [&] {
     check_threads(config.run.threads_per_rank, node.size(), machine_cores());
+    if (with_train) refuse_probe(config, "this is a training");
     if (with_train) check_rates(config.train, host.size());
   });
   const int threads = set_up_threads(config.run, node);

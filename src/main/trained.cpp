@@ -3,10 +3,41 @@
 
 #include "bovila/checkpoint/answers_fit.h"
 #include "bovila/checkpoint/published.h"
+#include "bovila/config/dump.h"
+#include "bovila/config/keys.h"
+#include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/train/identity.h"
 
 namespace bovila {
+namespace {
+
+/// How the questions are asked, where that is otherwise than in training. A record of an earlier
+/// bovila has none of this, and stays of the same evaluation.
+void add_questions(const Config& config, EvalRecord& record) {
+  record.eval = config.eval;
+  const auto add = [&](const char* name) {
+    record.settings[name] = value_text(*find_key(name), config);
+  };
+  if (config.eval.video != VideoShown::kTrue) add("eval.video");
+  if (config.eval.options != OptionTurns::kGiven) add("eval.options");
+  if (config.eval.temperature != 1) add("eval.temperature");
+  const bool is_random =
+      config.eval.video == VideoShown::kShuffled || config.eval.video == VideoShown::kOther;
+  if (is_random) add("train.seed");
+}
+
+}  // namespace
+
+void refuse_probe(const Config& config, std::string_view doing) {
+  if (!config.eval.is_probe()) return;
+  const bool is_of_video = config.eval.video != VideoShown::kTrue;
+  throw UserError(
+      "eval.{} = \"{}\" asks other questions than the data set's: expected with --eval alone, and "
+      "{}; give it with --eval --set, not in the deck",
+      is_of_video ? "video" : "options",
+      is_of_video ? to_string(config.eval.video) : to_string(config.eval.options), doing);
+}
 
 void take_open(const Checkpoint& checkpoint, Deck& deck) {
   const std::string& saved = checkpoint.state.deck;
@@ -43,6 +74,7 @@ EvalRecord make_record(const std::optional<Checkpoint>& checkpoint, const RunIde
     const bool is_path = key == "model.llama" || key == "model.tokenizer";
     if (counts || (has_start_values && is_of_start && !is_path)) record.settings[key] = value;
   }
+  add_questions(config, record);
   if (!checkpoint) return record;
   record.checkpoint = checkpoint->folder.string();
   record.contents =

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bovila/checkpoint/checkpoint.h"
@@ -12,6 +13,10 @@
 #include "bovila/report/eval_record.h"
 
 namespace bovila {
+
+/// For what is no evaluation, "this is a training". @throws UserError when the deck has eval.video
+/// or eval.options.
+void refuse_probe(const Config& config, std::string_view doing);
 
 /// What the deck leaves open is as the checkpoint was trained, and said in the log; nothing where
 /// it tells nothing of its run. @throws UserError as take_open_settings.

@@ -117,6 +117,43 @@ void add_order(const std::vector<Tie>& ties, size_t questions, Calibration& foun
   if (has_both) found.auroc = pairs / (all_right * all_wrong);
 }
 
+struct Asked {
+  const OptionScores& scores;
+  size_t right = 0;
+};
+
+std::vector<Asked> answers_known(const Dataset& data, std::span<const OptionScores> scores) {
+  std::vector<Asked> known;
+  for (const OptionScores& score : scores) {
+    const auto& answer = data.sample(score.row).answer;
+    if (answer) known.push_back({score, static_cast<size_t>(*answer)});
+  }
+  return known;
+}
+
+double mean_nll(std::span<const Asked> known, double temperature) {
+  double sum = 0;
+  for (const Asked& one : known) {
+    const auto& loss = one.scores.loss;
+    const double least = std::ranges::min(loss);
+    double shares = 0;
+    for (const double value : loss) shares += std::exp((least - value) / temperature);
+    sum += (loss[one.right] - least) / temperature + std::log(shares);
+  }
+  return share(sum, known.size());
+}
+
+/// Of the NLL along 1/T: how much worse the right option's score is than the expected one.
+double slope_of_nll(std::span<const Asked> known, double temperature) {
+  double slope = 0;
+  for (const Asked& one : known) {
+    const auto shares = probabilities(one.scores, temperature);
+    slope += one.scores.loss[one.right];
+    for (size_t k = 0; k < shares.size(); ++k) slope -= shares[k] * one.scores.loss[k];
+  }
+  return slope;
+}
+
 template <typename Number>
 ordered_json number_or_null(const std::optional<Number>& number) {
   return number ? ordered_json(*number) : ordered_json();
@@ -192,7 +229,24 @@ double effective_reliability(const Calibration& calibration, double cost) {
   return best;
 }
 
-std::string calibration_text(const Dataset& data, std::span<const OptionScores> scores) {
+std::optional<Temperature> fit_temperature(const Dataset& data,
+                                           std::span<const OptionScores> scores) {
+  constexpr double kLow = 0.01, kHigh = 100;
+  constexpr int kHalvings = 60;
+  const auto known = answers_known(data, scores);
+  if (known.empty()) return std::nullopt;
+  if (slope_of_nll(known, kLow) <= 0 || slope_of_nll(known, kHigh) >= 0) return std::nullopt;
+  double low = std::log(kLow), high = std::log(kHigh);
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (slope_of_nll(known, std::exp(middle)) > 0 ? low : high) = middle;
+  }
+  const double value = std::exp((low + high) / 2);
+  return Temperature{value, mean_nll(known, value)};
+}
+
+std::string calibration_text(const Dataset& data, std::span<const OptionScores> scores,
+                             const CalibrationOf& of, double temperature) {
   std::vector<Judged> u, probability, entropy;
   bool has_u = false;
   double right = 0;
@@ -203,11 +257,23 @@ std::string calibration_text(const Dataset& data, std::span<const OptionScores> 
     right += is_right ? 1 : 0;
     u.push_back({certainty_of_u(score), is_right});
     has_u |= u.back().certainty != 1;
-    probability.push_back({certainty_of_probability(score), is_right});
-    entropy.push_back({certainty_of_entropy(score), is_right});
+    probability.push_back({certainty_of_probability(score, temperature), is_right});
+    entropy.push_back({certainty_of_entropy(score, temperature), is_right});
   }
   if (u.empty()) return "";
-  ordered_json all = {{"questions", u.size()}, {"accuracy", share(right, u.size())}};
+  const auto fitted = fit_temperature(data, scores);
+  ordered_json all = {{"of",
+                       {{"split", of.split},
+                        {"contents", of.contents},
+                        {"step", of.step},
+                        {"differences", of.differences}}},
+                      {"questions", u.size()},
+                      {"accuracy", share(right, u.size())},
+                      {"temperature",
+                       {{"used", temperature},
+                        {"nll", mean_nll(answers_known(data, scores), temperature)},
+                        {"fitted", fitted ? ordered_json(fitted->value) : ordered_json()},
+                        {"fitted_nll", fitted ? ordered_json(fitted->nll) : ordered_json()}}}};
   if (has_u) all["certainties"]["u"] = to_json(calibrate(u));
   all["certainties"]["probability"] = to_json(calibrate(probability));
   all["certainties"]["entropy"] = to_json(calibrate(entropy));

@@ -35,6 +35,19 @@ std::string first_difference(const ordered_json& before, const ordered_json& now
   return "";
 }
 
+ordered_json to_json(const TurnedAnswers& turns) {
+  ordered_json entry = {{"questions", turns.questions},
+                        {"consistent", turns.consistent},
+                        {"majority_right", turns.majority_right},
+                        {"letter_bias", turns.letter_bias()},
+                        {"recall_deviation", turns.recall_deviation()}};
+  for (const auto& letter : turns.letters) {
+    entry["letters"].push_back(
+        {{"chosen", letter.chosen}, {"right", letter.right}, {"asked", letter.asked}});
+  }
+  return entry;
+}
+
 }  // namespace
 
 std::string to_text(const EvalRecord& record, const Accuracy& result) {
@@ -46,6 +59,10 @@ std::string to_text(const EvalRecord& record, const Accuracy& result) {
     numbers["questions"] = result.total.questions;
     numbers["accuracy"] = result.total.value();
   }
+  if (const auto probes = probe_lines(record.eval, result); !probes.empty()) {
+    numbers["probes"] = probes;
+  }
+  if (result.turned) numbers["turned"] = to_json(*result.turned);
   const ordered_json all = {{"result", numbers},
                             {"checkpoint", checkpoint},
                             {"settings", record.settings},

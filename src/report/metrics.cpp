@@ -9,10 +9,12 @@
 #include <set>
 #include <sstream>
 
+#include "bovila/config/keys.h"
 #include "bovila/core/counted.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
+#include "bovila/evaluation/certainty.h"
 
 namespace bovila {
 namespace {
@@ -62,7 +64,7 @@ bool is_of(const Sample& sample, const TypeFigure& figure) {
   });
 }
 
-ordered_json prediction(const Dataset& data, const OptionScores& score) {
+ordered_json prediction(const Dataset& data, const OptionScores& score, double temperature) {
   const Sample& sample = data.sample(score.row);
   const int64_t chosen = score.prediction();
   ordered_json entry = {{"vid", sample.video_id},
@@ -74,7 +76,33 @@ ordered_json prediction(const Dataset& data, const OptionScores& score) {
   entry["pre"] = letter(chosen);
   if (sample.answer) entry["ans"] = letter(*sample.answer);
   entry["u"] = score.uncertainty[static_cast<size_t>(chosen)];
+  entry["probability"] = certainty_of_probability(score, temperature);
+  entry["entropy"] = 1 - certainty_of_entropy(score, temperature);
+  if (score.turned.empty()) return entry;
+  for (const int64_t option : chosen_by_turn(score)) entry["turns"].push_back(letter(option));
+  entry["majority"] = letter(majority(score));
   return entry;
+}
+
+/// Rows of one video in a row are one entry.
+ordered_json frames_json(const ShownFrames& shown) {
+  auto frames = ordered_json::array();
+  const FrameChoice* before = nullptr;
+  for (const FrameChoice& frame : shown.frames) {
+    if (before == nullptr || before->span != frame.span) {
+      const auto& video = shown.clip[static_cast<size_t>(frame.span)].video;
+      frames.push_back({{"video", video}, {"rows", ordered_json::array()}});
+    }
+    if (frame.row != FrameChoice::kZeroRow) frames.back()["rows"].push_back(frame.row);
+    before = &frame;
+  }
+  return frames;
+}
+
+std::string_view meaning_of(VideoShown video) {
+  if (video == VideoShown::kNone) return "without the video";
+  if (video == VideoShown::kShuffled) return "with the video's frames in a random order";
+  return "with the frames of another question's video";
 }
 
 }  // namespace
@@ -144,6 +172,7 @@ Accuracy measure(const Dataset& data, std::span<const OptionScores> scores) {
       if (is_of(sample, figure)) count(accuracy.figures, figure.name, right);
     }
   }
+  accuracy.turned = measure_turns(data, scores);
   if (!scores.empty()) accuracy.mean_uncertainty /= static_cast<double>(scores.size());
   for (auto* groups : {&accuracy.types, &accuracy.figures}) {
     std::erase_if(*groups, [](const Accuracy::Group& group) { return group.questions == 0; });
@@ -173,22 +202,43 @@ std::string letters_text(const Accuracy& accuracy) {
                      accuracy.known() ? accuracy.right.text() : "hidden", accuracy.chosen.text());
 }
 
-std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores) {
+std::vector<std::string> probe_lines(const EvalConfig& eval, const Accuracy& accuracy) {
+  std::vector<std::string> lines;
+  if (eval.video != VideoShown::kTrue) {
+    auto line =
+        fmt::format("eval.video = \"{}\": {}", to_string(eval.video), meaning_of(eval.video));
+    if (accuracy.known()) {
+      line += fmt::format(" {} of {} are right; guessing gives {:.1f}, give or take {:.1f}",
+                          accuracy.total.right, counted(accuracy.total.questions, "question"),
+                          accuracy.guessed, 2 * std::sqrt(accuracy.guessed_variance));
+    }
+    lines.push_back(std::move(line));
+  }
+  if (accuracy.turned) {
+    lines.push_back(fmt::format("eval.options = \"{}\": {}", to_string(eval.options),
+                                to_text(*accuracy.turned)));
+  }
+  return lines;
+}
+
+std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores,
+                             double temperature) {
   auto list = ordered_json::array();
-  for (const OptionScores& score : scores) list.push_back(prediction(data, score));
+  for (const OptionScores& score : scores) list.push_back(prediction(data, score, temperature));
   return list.dump(1) + "\n";
 }
 
 std::string questions_text(const Dataset& data, std::span<const OptionScores> scores,
-                           const std::map<int64_t, std::string>& asked) {
+                           const std::map<int64_t, std::string>& asked, double temperature) {
   std::string text;
   for (const OptionScores& score : scores) {
     const Sample& sample = data.sample(score.row);
-    ordered_json entry = prediction(data, score);
+    ordered_json entry = prediction(data, score, temperature);
     entry["question"] = sample.question;
     entry["options"] = sample.options;
     entry["loss"] = score.loss;
     entry["uncertainty"] = score.uncertainty;
+    entry["frames"] = frames_json(data.shown(score.row));
     const auto own = asked.find(score.row);
     if (own != asked.end()) entry["asked"] = own->second;
     text += entry.dump() + "\n";

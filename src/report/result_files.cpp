@@ -41,12 +41,6 @@ std::string lines_before(const fs::path& path, const char* key, int64_t end) {
   throw ProgramError("{}: cannot be written: {}", path.string(), system_message(errno));
 }
 
-/// An empty text is no file.
-void write_or_remove(const fs::path& path, const std::string& text) {
-  if (!text.empty()) return write_file_durably(path, text);
-  fs::remove(path);
-}
-
 bool write_all(int file, std::string_view text) {
   while (!text.empty()) {
     const ssize_t put = write(file, text.data(), text.size());
@@ -77,6 +71,11 @@ void append_rest(const fs::path& path, std::string_view text, size_t shown, bool
 }
 
 }  // namespace
+
+void write_or_remove(const fs::path& path, const std::string& text) {
+  if (!text.empty()) return write_file_durably(path, text);
+  fs::remove(path);
+}
 
 void ResultFiles::resume_at(int64_t step, int64_t epoch) {
   const auto drop = [&](const char* name, const char* key, int64_t end) {

@@ -12,7 +12,6 @@
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/memory_use.h"
-#include "bovila/report/calibration.h"
 #include "bovila/train/schedule.h"
 #include "bovila/train/train_step.h"
 
@@ -256,9 +255,12 @@ void Trainer::finish_epoch() {
   accuracy_ = measure(*inputs_.val, scores);
   accuracy_.num_over_long = num_over_long;
   if (is_root()) {
-    results_.add_epoch(
-        epoch_, epoch_record(epoch_, means_, accuracy_), predictions_text(*inputs_.val, scores),
-        questions_text(*inputs_.val, scores, asked.text), calibration_text(*inputs_.val, scores));
+    const double temperature = config_.eval.temperature;
+    results_.add_epoch(epoch_, epoch_record(epoch_, means_, accuracy_),
+                       predictions_text(*inputs_.val, scores, temperature),
+                       questions_text(*inputs_.val, scores, asked.text, temperature),
+                       calibration_text(*inputs_.val, scores,
+                                        calibration_of(identity_.identity, step_), temperature));
     log::info("epoch {} done: mean loss {:.4f}, accuracy {}", epoch_ + 1, means_.values()[0].second,
               to_text(accuracy_));
   }
@@ -280,6 +282,11 @@ void Trainer::report_memory() {
   for (size_t rank = 0; rank < texts.size(); ++rank) {
     log::info("memory of rank {}: {}", rank, texts[rank]);
   }
+}
+
+CalibrationOf Trainer::calibration_of(const std::map<std::string, std::string>& identity,
+                                      int64_t step) const {
+  return {inputs_.val->split(), identity.at("data.val_split"), step};
 }
 
 EvaluationProgress Trainer::progress_of(const std::string& what) const {
@@ -323,11 +330,18 @@ Accuracy Trainer::evaluate(const EvalRecord& record) {
                 folder.string(), *other, move_evaluation_aside(folder).string());
     }
     write_file_durably(folder / "eval-record.json", about);
-    write_file_durably(folder / "eval.json", predictions_text(*inputs_.val, scores));
+    const double temperature = config_.eval.temperature;
+    write_file_durably(folder / "eval.json", predictions_text(*inputs_.val, scores, temperature));
     write_file_durably(folder / "questions.jsonl",
-                       questions_text(*inputs_.val, scores, asked.text));
-    const std::string calibration = calibration_text(*inputs_.val, scores);
-    if (!calibration.empty()) write_file_durably(folder / "calibration.json", calibration);
+                       questions_text(*inputs_.val, scores, asked.text, temperature));
+    CalibrationOf of = calibration_of(record.identity, record.step);
+    of.differences = record.differences;
+    for (const char* name : {"eval.video", "eval.options"}) {
+      const auto found = record.settings.find(name);
+      if (found != record.settings.end()) of.differences.push_back(name + (" = " + found->second));
+    }
+    write_or_remove(folder / "calibration.json",
+                    calibration_text(*inputs_.val, scores, of, temperature));
   });
   return accuracy;
 }

@@ -98,6 +98,12 @@ test_what_certainties_are_worth_is_what_scikit_learn_says() {
   exits 0 python3 "$root/tests/tools/check_calibration.py" out
   exits 0 bovila "${deck[@]/#out/fresh}" --eval --set loss.edl_mse=0 --set eval.ask=false
   holds "[*load('fresh/calibration.json')['certainties']] == ['probability', 'entropy']"
+  # Fitted on one split, used on another.
+  exits 0 bovila "${deck[@]/#out/fresh}" --eval --set eval.ask=false --resume out \
+    --set eval.temperature=2
+  holds "load('fresh/calibration.json')['temperature']['used'] == 2"
+  holds "all(a['probability'] != b['probability'] and a['pre'] == b['pre']
+             for a, b in zip(load('fresh/eval.json'), load('out/epoch0.json'), strict=True))"
   echo '{"certainties": {"u": {}}}' >out/calibration.json
   exits 0 "$root/tools/report" out
   says "note: calibration.json is not whole: nothing of what certainties are worth."
@@ -182,6 +188,23 @@ test_the_report_of_an_evaluation_alone_says_that_and_of_what() {
   exits 0 bovila "${deck[@]}" --eval --output untrained
   exits 0 "$root/tools/report" untrained
   grep -qF "<dt>Evaluated<dd>start values, untrained<" untrained/report.html
+}
+
+test_the_report_of_a_probe_says_what_was_asked_and_what_guessing_gives() {
+  inputs star
+  exits 0 bovila "${deck[@]}" --set train.epochs=1
+  exits 0 bovila "${deck[@]}" --eval --set eval.video=none --set eval.options=rotations
+  exits 0 "$root/tools/report" out
+  grep -qF '<dt>Probe<dd>eval.video = &quot;none&quot;: without the video ' out/report.html
+  grep -qF '<dt>Probe<dd>eval.options = &quot;rotations&quot;: ' out/report.html
+  python3 - <<'END'
+import json, re
+data = json.loads(re.search(r'<script id=data[^>]*>(.*)</script>', open("out/report.html").read())[1])
+assert all(row["frames"] == "none" and len(row["turns"].split()) == 4 for row in data["questions"])
+END
+  exits 0 bovila "${deck[@]}" --set train.epochs=2 # its questions are those of an epoch again
+  exits 0 "$root/tools/report" out
+  ! grep -q "<dt>Probe" out/report.html
 }
 
 test_fresh_moves_pages_and_plots_of_the_old_run_aside_with_it_and_no_others() {

@@ -1,14 +1,15 @@
 """calibration.json beside scikit-learn and public definitions: check_calibration.py RUN
 
 Works everything out anew from RUN/questions.jsonl. Exits 1 with the first number that differs. Used
-by tests/cli/look.sh; needs NumPy, SciPy and scikit-learn.
+by tests/cli/look.sh and probes.sh; needs NumPy, SciPy and scikit-learn.
 """
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score, roc_curve
@@ -88,6 +89,23 @@ def check(name, found, right, certainty):
              max(0, *(c * (1 - r) - int(cost) * c * r for c, r in points)))
 
 
+def check_temperature(rows, found):
+    """The least of SciPy's own search over 1/T."""
+    def nll(inverse):
+        return np.mean([-log_softmax(-inverse * np.array(row["loss"]))["ABCDE".index(row["ans"])]
+                        for row in rows])
+
+    near("NLL", found["nll"], nll(1 / found["used"]))
+    best = minimize_scalar(nll, bounds=(0.01, 100), method="bounded", options={"xatol": 1e-10})
+    if found["fitted"] is None:  # the NLL falls on towards an end: guesses, or all right
+        if 0.0101 < best.x < 99:
+            sys.exit(f"temperature: calibration.json has none, SciPy {1 / best.x}")
+        return
+    if abs(best.x * found["fitted"] - 1) > 1e-4:
+        sys.exit(f"temperature: calibration.json has {found['fitted']}, SciPy {1 / best.x}")
+    near("NLL at it", found["fitted_nll"], best.fun)
+
+
 def main(folder):
     rows = [json.loads(line) for line in open(folder / "questions.jsonl", encoding="utf-8")]
     found = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
@@ -96,8 +114,14 @@ def main(folder):
         sys.exit("all answers are right, or all wrong: there is nothing to compare")
     near("accuracy", found["accuracy"], right.mean())
     shares = [softmax(-np.array(row["loss"])) for row in rows]
+    for row, p in zip(rows, shares):
+        near("probability", row["probability"], p.max())
+        near("entropy", row["entropy"], entropy(p) / np.log(len(p)))
+    check_temperature(rows, found["temperature"])
     wanted = {"u": [1 - row["u"] for row in rows], "probability": [p.max() for p in shares],
               "entropy": [1 - entropy(p) / np.log(len(p)) for p in shares]}
+    if all(row["u"] == 0 for row in rows):  # no evidential loss
+        del wanted["u"]
     if found["certainties"].keys() != wanted.keys():
         sys.exit(f"certainties: {list(found['certainties'])}")
     for name, certainty in wanted.items():

@@ -40,7 +40,9 @@ def check_contents(page, questions, epochs):
     first = questions[0]
     row = page.run("const r = document.querySelector('#table tbody tr'); return r.innerText")
     for text in [first["question"], *first["options"], f"{round(first['loss'][0], 6):.3f}",
-                 f"{round(first['u'], 6):.3f}", f"Asked itself: {first['asked']}"]:
+                 f"{round(first['u'], 6):.3f}", f"Asked itself: {first['asked']}",
+                 "frames " + " ".join(map(str, [first["frames"][0]["video"],
+                                                *first["frames"][0]["rows"]]))]:
         if text not in row:
             sys.exit(f"the first row lacks {text!r}: {row!r}")
     check("options of the first row",
@@ -61,6 +63,8 @@ def check_contents(page, questions, epochs):
         sys.exit(f"the chart of the accuracy does not say where it ends: {label}")
     check("certainties side by side", page.texts(".measures thead th"),
           ["u", "probability", "entropy"])
+    if "temperature 1: NLL of the right option" not in page.texts("#certainty-charts")[0]:
+        sys.exit(f"the temperature is not shown: {page.texts('#certainty-charts')}")
     check("bands of their curves",
           page.run("return document.querySelectorAll('path.band').length"), 6)
     total = sum(int(text) for text in page.texts(".matrix td"))

@@ -1,6 +1,6 @@
 // What certainties are worth: measures side by side, reliability and risk with their bands.
 
-function certaintyFigures({names, rows, lines}) {
+function certaintyFigures({names, rows, lines, temperature}) {
   const head =
       element('tr', {}, element('td'), ...names.map((name) => element('th', {scope: 'col'}, name)));
   const body = rows.map(
@@ -30,7 +30,9 @@ function certaintyFigures({names, rows, lines}) {
                 element('tbody', {}, ...body)),
         element(
             'p', {}, 'u: 1 - uncertainty of the chosen option. probability: the largest of the '
-                + 'softmax of minus the scores. entropy: 1 - its entropy / log of the options.')),
+                + 'softmax of minus the scores / temperature. entropy: 1 - its entropy / log of the '
+                + 'options.'),
+        element('p', {}, temperature)),
     lineChart({
       title: 'Reliability of certainties: how often right, %',
       x: 'mean certainty of questions, %',

@@ -52,6 +52,9 @@ function questionRow(row) {
     question.append(element('span', {class: 'asked'}, `Asked itself: ${row.asked}`));
   question.append(element(
       'span', {class: 'video'}, [row.vid, row.question_id].filter(Boolean).join(' \u00b7 ')));
+  const note = (text) => question.append(element('span', {class: 'video'}, text));
+  if (row.frames) note(`frames ${row.frames}`);
+  if (row.turns) note(`chosen in each order of the options: ${row.turns}`);
   const result = element(
       'td', {class: `result ${row.result}`},
       {right: '\u2713 right', wrong: '\u2717 wrong', unknown: ''}[row.result],

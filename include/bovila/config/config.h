@@ -25,6 +25,12 @@ enum class OverLong { kError, kSkip };
 /// What happens at a step whose loss or gradient is not finite.
 enum class NonFinite { kStop, kSkip };
 
+/// What an evaluation shows in the place of a question's video (data/probes.h). kTrue: the video.
+enum class VideoShown { kTrue, kNone, kShuffled, kOther };
+
+/// In which orders an evaluation puts a question's options (data/probes.h). kGiven: in one.
+enum class OptionTurns { kGiven, kRotations };
+
 /// Where ranks compute. kAuto: on the GPUs, or on the CPU when no rank sees one.
 enum class DeviceRequest { kAuto, kCuda, kCpu };
 
@@ -98,6 +104,12 @@ struct LossConfig {
 struct EvalConfig {
   int64_t batch_size = 16;
   bool ask = false;
+  VideoShown video = VideoShown::kTrue;
+  OptionTurns options = OptionTurns::kGiven;
+  double temperature = 1;
+
+  /// Whether other questions are asked than the data set's.
+  bool is_probe() const { return video != VideoShown::kTrue || options != OptionTurns::kGiven; }
 };
 
 struct RunConfig {

@@ -17,9 +17,10 @@
 namespace bovila {
 
 /// The member of a Config that a key sets; its type is the key's type. An enum also needs names_of.
-using Field = std::variant<bool*, int64_t*, double*, std::optional<int64_t>*,
-                           std::optional<double>*, std::string*, std::vector<std::string>*,
-                           Precision*, WeightForm*, OverLong*, NonFinite*, DeviceRequest*>;
+using Field =
+    std::variant<bool*, int64_t*, double*, std::optional<int64_t>*, std::optional<double>*,
+                 std::string*, std::vector<std::string>*, Precision*, WeightForm*, OverLong*,
+                 VideoShown*, OptionTurns*, NonFinite*, DeviceRequest*>;
 
 /// Numbers from `low` (without it when `open`) to `high`; infinite ends are no limit, but a key's
 /// number itself is always finite.
@@ -94,6 +95,8 @@ struct EnumName {
 std::span<const EnumName<Precision>> names_of(Precision);
 std::span<const EnumName<WeightForm>> names_of(WeightForm);
 std::span<const EnumName<OverLong>> names_of(OverLong);
+std::span<const EnumName<VideoShown>> names_of(VideoShown);
+std::span<const EnumName<OptionTurns>> names_of(OptionTurns);
 std::span<const EnumName<NonFinite>> names_of(NonFinite);
 std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest);
 

@@ -29,6 +29,15 @@ std::vector<FrameChoice> choose_frames(std::span<const FrameSpan> clip,
                                        std::span<const std::optional<int64_t>> num_frames,
                                        int64_t max_feats);
 
+/// The same with the videos of a store.
+std::vector<FrameChoice> choose_frames(const FeatureStore& features,
+                                       std::span<const FrameSpan> clip, int64_t max_feats);
+
+/// Reads chosen frames of a clip, in their order, into out [F, features.dim()], zeros behind the
+/// last. Any thread may call. @throws UserError when the features cannot be read.
+void read_frames(const FeatureStore& features, std::span<const FrameSpan> clip,
+                 std::span<const FrameChoice> chosen, std::span<float> out);
+
 struct ClipRead {
   int64_t num_frames = 0;   ///< rows filled, zero rows of missing videos among them; the rest is 0
   int64_t num_missing = 0;  ///< spans whose video has no features

@@ -11,6 +11,7 @@
 #include "bovila/config/config.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/example.h"
+#include "bovila/data/probes.h"
 #include "bovila/data/prompt.h"
 #include "bovila/data/sample.h"
 #include "bovila/features/feature_store.h"
@@ -45,8 +46,10 @@ class Dataset {
 
   /// The training example of a question. @throws UserError when its features cannot be read.
   Example example(int64_t row) const;
-  /// The prompts of all its options.
+  /// The prompts of all its options, in each order that eval.options asks for.
   OptionExample options(int64_t row) const;
+  /// The frames that both of them show, as eval.video has it. @throws UserError when it cannot.
+  ShownFrames shown(int64_t row) const;
 
   /// Over-long training prompts among rows first, first + stride, ... Tokenises them all.
   /// `interrupt` is called before each; what it throws ends the search.

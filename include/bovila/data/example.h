@@ -19,11 +19,13 @@ struct Example {
   Prompt qav = {};  ///< no tokens where loss.qav is 0
 };
 
-/// For evaluation: the VQA prompt of every option.
+/// For evaluation: the VQA prompt of every option, once for each order of the options that is
+/// asked.
 struct OptionExample {
   int64_t row = 0;
-  std::vector<float> frames;  ///< [F, width of the features]
-  std::vector<Prompt> options;
+  std::vector<float> frames;    ///< [F, width of the features]
+  std::vector<Prompt> options;  ///< those of an order side by side
+  int64_t turns = 1;            ///< orders
 };
 
 }  // namespace bovila

@@ -77,11 +77,34 @@ std::optional<RiskPoint> point_at_risk(const Calibration& calibration, double ri
 /// a wrong one, 0 for none, the mean over all questions, at the threshold where it is largest.
 double effective_reliability(const Calibration& calibration, double cost);
 
-/// calibration.json: {"questions", "accuracy", "certainties": {"u", "probability", "entropy"}},
-/// each with the numbers above, `risk_at_coverage`, `coverage_at_risk` and `effective_reliability`
-/// by per cent, per cent and cost, `reliability` [[certainty, accuracy, questions], ...] and
-/// `risk_coverage` [[coverage, risk, threshold], ...] of at most 200 points. "" for a split that
-/// hides its answers.
-std::string calibration_text(const Dataset& data, std::span<const OptionScores> scores);
+/// What a calibration is of.
+struct CalibrationOf {
+  std::string split;
+  std::string contents;  ///< of its questions, as a checkpoint's identity has them
+  int64_t step = -1;     ///< of the parameters, where that is known
+  /// How the questions were asked otherwise than the run asks them: settings, files, probes.
+  std::vector<std::string> differences = {};
+};
+
+/// A temperature for the softmax of minus the scores / T.
+struct Temperature {
+  double value = 1;
+  double nll = 0;  ///< mean negative log-likelihood of the right option there, in nats
+};
+/// The temperature with the least NLL, from 0.01 to 100, of the questions whose answer is known:
+/// Guo et al., arXiv:1706.04599. None where the NLL falls on towards an end: every answer is right,
+/// or the scores say nothing. In 1/T the NLL is convex; its slope's zero is found by halving, so
+/// that equal scores give equal bits.
+std::optional<Temperature> fit_temperature(const Dataset& data,
+                                           std::span<const OptionScores> scores);
+
+/// calibration.json: {"of": {"split", "contents", "step", "differences"}, "questions", "accuracy",
+/// "temperature": {"used", "nll", "fitted", "fitted_nll"}, "certainties": {"u", "probability",
+/// "entropy"}}, each with the numbers above, `risk_at_coverage`, `coverage_at_risk` and
+/// `effective_reliability` by per cent, per cent and cost, `reliability` [[certainty, accuracy,
+/// questions], ...] and `risk_coverage` [[coverage, risk, threshold], ...] of at most 200 points.
+/// "" for a split that hides its answers.
+std::string calibration_text(const Dataset& data, std::span<const OptionScores> scores,
+                             const CalibrationOf& of, double temperature = 1);
 
 }  // namespace bovila

@@ -23,6 +23,7 @@ struct EvalRecord {
   std::string deck;                             ///< the resolved deck
   std::map<std::string, std::string> build;     ///< of the program that scored
   int64_t num_ranks = 1;
+  EvalConfig eval;  ///< how the questions were asked
 };
 
 /// One JSON object: "checkpoint", "settings", "contents", "differences", "result", "deck", "build",

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "bovila/evaluation/option_scores.h"
 #include "bovila/objective/loss_names.h"
 #include "bovila/report/step_report.h"
+#include "bovila/report/turns.h"
 
 namespace bovila {
 
@@ -47,8 +49,9 @@ struct Accuracy {
   double mean_uncertainty = 0;  ///< of the chosen options
   double guessed = 0;           ///< right answers to expect of guessing, and their variance
   double guessed_variance = 0;
-  LetterCounts right, chosen;   ///< the letters in the prompts, of right answers and of chosen ones
-  int64_t num_over_long = 0;    ///< set by the caller: Evaluation::num_over_long
+  LetterCounts right, chosen;  ///< the letters in the prompts, of right answers and of chosen ones
+  int64_t num_over_long = 0;   ///< set by the caller: Evaluation::num_over_long
+  std::optional<TurnedAnswers> turned;  ///< with eval.options = "rotations"
 
   bool known() const { return total.questions > 0; }
   double mean_of_types() const;
@@ -61,16 +64,25 @@ std::string to_text(const Accuracy& accuracy);
 /// "right answers: A 3, B 0, C 5, D 4; chosen: A 12, B 0, C 0, D 0"
 std::string letters_text(const Accuracy& accuracy);
 
+/// A line for each probe of an evaluation (eval.video, eval.options): what it shows, how many were
+/// right then, and what guessing gives.
+std::vector<std::string> probe_lines(const EvalConfig& eval, const Accuracy& accuracy);
+
 /// epoch{n}.json: a list of {vid, qid, qtype, pre, ans, u}, letters from A; `question_id` is the
 /// data set's own id, `type` the type's name, a list of several, left out where there is none;
-/// `ans` is left out where the split hides it.
-std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores);
+/// `ans` is left out where the split hides it. `probability` is the chosen option's and `entropy`
+/// that of all options, 0 to 1, of the softmax of minus the scores / temperature. Where options
+/// were turned, `turns` has the option chosen in each order, and `majority` that of most.
+std::string predictions_text(const Dataset& data, std::span<const OptionScores> scores,
+                             double temperature = 1);
 
 /// questions.jsonl: one JSON object a question, the fields of epoch{n}.json and `question`,
-/// `options`, each option's `loss` (the lowest wins) and `uncertainty`, and `asked`, the question
-/// that the model asked itself (evaluation/questioner.h), where it did.
+/// `options`, each option's `loss` (the lowest wins) and `uncertainty`, `frames`, what the model
+/// was shown, in order: [{"video", "rows"}, ...] with rows of the feature set (none: a video that
+/// it lacks, a zero row), and `asked`, the question that the model asked itself
+/// (evaluation/questioner.h), where it did.
 std::string questions_text(const Dataset& data, std::span<const OptionScores> scores,
-                           const std::map<int64_t, std::string>& asked);
+                           const std::map<int64_t, std::string>& asked, double temperature = 1);
 
 /// One JSON object of metrics.jsonl: the step that was just taken, the first being 1. A step
 /// without an update has "skipped": true; a number that is not finite is null.

@@ -26,6 +26,9 @@
 
 namespace bovila {
 
+/// Writes a file durably; an empty text is no file.
+void write_or_remove(const std::filesystem::path& path, const std::string& text);
+
 class ResultFiles {
  public:
   /// The folder is there already. `tensorboard`: with event files.

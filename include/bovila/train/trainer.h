@@ -10,6 +10,7 @@
 // the disk before the checkpoint that follows them, and dropped when an older one is resumed from.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@
 #include "bovila/dist/preemption.h"
 #include "bovila/evaluation/questioner.h"
 #include "bovila/model/bovila.h"
+#include "bovila/report/calibration.h"
 #include "bovila/report/eval_record.h"
 #include "bovila/report/metrics.h"
 #include "bovila/report/result_files.h"
@@ -57,7 +59,8 @@ class Trainer {
   /// when the last state cannot be saved: it says what is on the disk.
   Accuracy run();
   /// Scores the validation split and returns the accuracy; writes eval.json, eval-record.json of
-  /// `record`, and questions.jsonl. An eval.json of other settings or files is moved aside.
+  /// `record`, questions.jsonl and calibration.json. An eval.json of other settings or files is
+  /// moved aside.
   Accuracy evaluate(const EvalRecord& record);
 
  private:
@@ -69,6 +72,8 @@ class Trainer {
   std::string step_text(const StepReport& report) const;
   /// A progress line for a loop over this rank's share of the validation split.
   EvaluationProgress progress_of(const std::string& what) const;
+  CalibrationOf calibration_of(const std::map<std::string, std::string>& identity,
+                               int64_t step) const;
   Evaluation score_validation(const EvaluationProgress& progress);
   /// What the model asks itself about the validation split; nothing unless the deck says eval.ask.
   AskedQuestions ask_validation();

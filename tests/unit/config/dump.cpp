@@ -100,6 +100,9 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "checkpoint.keep=5",
                                     "checkpoint.resume=never",
                                     "eval.ask=true",
+                                    "eval.video=other",
+                                    "eval.options=rotations",
+                                    "eval.temperature=1.5",
                                     "output.log_every_steps=1",
                                     "output.tensorboard=false"})
                             .config;

@@ -67,6 +67,31 @@ TEST_CASE("options on a shared prefix score as they do alone, whatever else is i
        make_options(2, {20, 21, 22, 8, 9, 10, 11}, {{12, 13, 14}, {12, 15, 14}})});
 }
 
+TEST_CASE("turned options behind stems of their own score as they do alone") {
+  const Bovila model = tiny_bovila();
+  const auto asked = [](int64_t row, std::vector<int32_t> question, const auto& labels) {
+    return make_options(row, question, labels);
+  };
+  const std::vector<std::vector<int32_t>> labels = {{12, 13, 14}, {12, 15, 14}};
+  OptionExample both = asked(3, {8, 9, 10}, labels);
+  const OptionExample turned = asked(3, {8, 9, 16, 11}, labels);
+  both.options.insert(both.options.end(), turned.options.begin(), turned.options.end());
+  both.turns = 2;
+  const auto scores = score_options(model, std::vector{both, asked(1, {8}, labels)}, LossConfig());
+  REQUIRE(scores.size() == 2);
+  REQUIRE(scores[0].loss.size() == 2);
+  REQUIRE(scores[0].turned.size() == 2);
+  CHECK(scores[1].turned.empty());
+  for (size_t k = 0; k < 2; ++k) {
+    const Score given = score_alone(model, both.frames, both.options[k]);
+    CHECK(scores[0].loss[k] == doctest::Approx(given.loss).epsilon(1e-5));
+    CHECK(scores[0].uncertainty[k] == doctest::Approx(given.uncertainty).epsilon(1e-5));
+    const Score later = score_alone(model, both.frames, turned.options[k]);
+    CHECK(scores[0].turned[k] == doctest::Approx(later.loss).epsilon(1e-5));
+    CHECK(std::abs(later.loss - given.loss) > 1e-4);
+  }
+}
+
 TEST_CASE("options whose labels differ in number and from the first token on score as alone") {
   check_against_alone(tiny_bovila(), {make_options(0, {8, 9}, {{13}, {14, 15, 16, 17}, {18, 13}})});
 }

@@ -125,7 +125,8 @@ TEST_CASE("calibration.json has each certainty that the run has") {
       {testing::star_question("Interaction_1", 0), testing::star_question("Interaction_2", 1)}));
   std::vector<OptionScores> scores = {{0, {1, 5, 5, 5}, {0.1, 0.2, 0.3, 0.4}},
                                       {1, {1, 5, 5, 5}, {0.3, 0.2, 0.3, 0.4}}};
-  nlohmann::json found = nlohmann::json::parse(calibration_text(*star.data, scores));
+  nlohmann::json found =
+      nlohmann::json::parse(calibration_text(*star.data, scores, {"val", "2 questions", 7}));
   CHECK(found["questions"] == 2);
   CHECK(found["accuracy"] == 0.5);
   CHECK(found["certainties"].size() == 3);
@@ -135,7 +136,58 @@ TEST_CASE("calibration.json has each certainty that the run has") {
   CHECK(u["risk_at_coverage"]["100"] == 0.5);
   CHECK(u["effective_reliability"]["100"] == 0.5);
   CHECK(u["risk_coverage"] == nlohmann::json::parse("[[0.5, 0.0, 0.9], [1.0, 0.5, 0.7]]"));
+  CHECK(found["of"] ==
+        nlohmann::json::parse(
+            R"({"split": "val", "contents": "2 questions", "step": 7, "differences": []})"));
+  CHECK(found["temperature"]["used"] == 1);
+  const double other = 3 * std::exp(-4.0);
+  CHECK(found["temperature"]["nll"].get<double>() == Approx(std::log(1 + other) + 2));
+  const double before = found["certainties"]["probability"]["brier"];
+  found = nlohmann::json::parse(calibration_text(*star.data, scores, {}, /*temperature=*/4));
+  CHECK(found["temperature"]["used"] == 4);
+  CHECK(found["certainties"]["probability"]["brier"] < before);
+  CHECK(found["certainties"]["u"]["auroc"] == 1);
   for (OptionScores& score : scores) score.uncertainty = {0, 0, 0, 0};
-  found = nlohmann::json::parse(calibration_text(*star.data, scores));
+  found = nlohmann::json::parse(calibration_text(*star.data, scores, {"val", "2 questions", 7}));
   CHECK_FALSE(found["certainties"].contains("u"));
+}
+
+TEST_CASE("the temperature that is fitted is the one that made the answers") {
+  auto questions = nlohmann::json::array();
+  std::mt19937 draws(5);
+  std::uniform_real_distribution<double> uniform;
+  std::vector<OptionScores> scores;
+  for (int64_t row = 0; row < 3000; ++row) {
+    OptionScores score{row, {}, {0, 0, 0, 0}};
+    for (int k = 0; k < 4; ++k) score.loss.push_back(3 * uniform(draws));
+    const auto shares = probabilities(score, /*temperature=*/0.5);
+    double at = uniform(draws);
+    int answer = 0;
+    while (answer < 3 && (at -= shares[static_cast<size_t>(answer)]) > 0) ++answer;
+    questions.push_back(testing::star_question("Sequence_" + std::to_string(row), answer));
+    scores.push_back(score);
+  }
+  const testing::SmallStar star(questions);
+  const auto fitted = fit_temperature(*star.data, scores).value();
+  CHECK(fitted.value == Approx(0.5).epsilon(0.06));
+  // Scores twice as large are those of twice the temperature, of the same likelihood.
+  for (OptionScores& score : scores) {
+    for (double& loss : score.loss) loss *= 2;
+  }
+  const auto doubled = fit_temperature(*star.data, scores).value();
+  CHECK(doubled.value == Approx(2 * fitted.value));
+  CHECK(doubled.nll == Approx(fitted.nll));
+}
+
+TEST_CASE("no temperature is fitted where every answer is right, or the scores say nothing") {
+  const testing::SmallStar star(testing::star_questions(4));
+  std::vector<OptionScores> right, equal;
+  for (int64_t row = 0; row < 4; ++row) {
+    right.push_back({row, {2, 2, 2, 2}, {0, 0, 0, 0}});
+    right.back().loss[static_cast<size_t>(row)] = 1;
+    equal.push_back({row, {1, 1, 1, 1}, {0, 0, 0, 0}});
+  }
+  CHECK_FALSE(fit_temperature(*star.data, right));
+  CHECK_FALSE(fit_temperature(*star.data, equal));
+  CHECK_FALSE(fit_temperature(*star.data, {}));
 }

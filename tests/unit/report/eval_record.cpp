@@ -47,6 +47,17 @@ TEST_CASE("a record has its number, and all that the number is of") {
   CHECK(json["differences"][0] == "data.subtitles: false in the checkpoint, true now");
   CHECK(json["deck"] == "[model]\n");
   CHECK(json["build"]["version"] == "0.2.0");
+  CHECK_FALSE(json["result"].contains("probes"));
+  EvalRecord probed = make_eval_record();
+  probed.eval.video = VideoShown::kShuffled;
+  Accuracy accuracy = make_accuracy();
+  accuracy.turned = TurnedAnswers{2, 1, 1, 2, {{1, 2, 1, 1}, {1, 0, 0, 1}}};
+  const auto result = nlohmann::json::parse(to_text(probed, accuracy))["result"];
+  CHECK(result["probes"].size() == 2);
+  CHECK(result["turned"]["consistent"] == 1);
+  CHECK(result["turned"]["majority_right"] == 1);
+  CHECK(result["turned"]["letter_bias"] == 0.5);
+  CHECK(result["turned"]["letters"][0]["chosen"] == 2);
   const auto hidden = nlohmann::json::parse(to_text({}, {}));
   CHECK_FALSE(hidden["result"].contains("accuracy"));
   CHECK_FALSE(hidden["checkpoint"].contains("step"));

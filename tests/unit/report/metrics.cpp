@@ -179,7 +179,16 @@ TEST_CASE("predictions have a user's fields, letters for options, and every ques
                          {"type", "Interaction"},
                          {"pre", "D"},
                          {"ans", "B"},
-                         {"u", 0.4}}));
+                         {"u", 0.4},
+                         {"probability", list[1]["probability"]},
+                         {"entropy", list[1]["entropy"]}}));
+  const double p = 1 / (1 + 3 * std::exp(-4.0));  // scores 5, 5, 5, 1
+  const double each = (1 - p) / 3;
+  CHECK(list[1]["probability"].get<double>() == doctest::Approx(p));
+  CHECK(list[1]["entropy"].get<double>() ==
+        doctest::Approx(-(p * std::log(p) + 3 * each * std::log(each)) / std::log(4)));
+  const auto hotter = json::parse(predictions_text(*star.data, three_right(), /*temperature=*/2));
+  CHECK(hotter[1]["probability"].get<double>() == doctest::Approx(1 / (1 + 3 * std::exp(-2.0))));
   for (size_t i = 0; i < 4; ++i) CHECK(list[i]["qid"] == i);
 }
 
@@ -188,6 +197,32 @@ TEST_CASE("predictions of a split that hides its answers have no answer") {
   const auto list = json::parse(predictions_text(*star.data, std::vector{choosing(0, 2)}));
   CHECK(list[0]["pre"] == "C");
   CHECK_FALSE(list[0].contains("ans"));
+}
+
+TEST_CASE("what was probed is in predictions and in lines with what guessing gives") {
+  const SmallStar star(four_questions());
+  auto scores = three_right();
+  scores[1].turned = {1, 5, 5, 5, 5, 1, 5, 5, 5, 1, 5, 5};  // after D: A, B, B
+  const auto list = json::parse(predictions_text(*star.data, scores));
+  CHECK(list[1]["turns"] == json({"D", "A", "B", "B"}));
+  CHECK(list[1]["majority"] == "B");
+  CHECK_FALSE(list[0].contains("turns"));
+  const Accuracy accuracy = measure(*star.data, scores);
+  CHECK(accuracy.total.right == 3);  // in the given order
+  EvalConfig eval;
+  CHECK(probe_lines(eval, measure(*star.data, three_right())).empty());
+  eval.options = OptionTurns::kRotations;
+  CHECK(
+      probe_lines(eval, accuracy)
+          .at(0)
+          .starts_with("eval.options = \"rotations\": 100.00 % right by the majority of orders; "));
+  eval.video = VideoShown::kNone;
+  CHECK(probe_lines(eval, accuracy).at(0) ==
+        "eval.video = \"none\": without the video 3 of 4 questions are right; guessing gives 1.0, "
+        "give or take 1.7");
+  eval.video = VideoShown::kOther;
+  CHECK(probe_lines(eval, {}).at(0) ==
+        "eval.video = \"other\": with the frames of another question's video");
 }
 
 TEST_CASE("a question's row has the prediction, texts, scores, and what the model asked itself") {
@@ -204,6 +239,7 @@ TEST_CASE("a question's row has the prediction, texts, scores, and what the mode
         json({"Hold the door", "Open the book of the girl", "Eat", "Throw the bag"}));
   CHECK(rows[1]["loss"] == json({5, 5, 5, 1}));
   CHECK(rows[1]["uncertainty"] == json({0.1, 0.2, 0.3, 0.4}));
+  CHECK(rows[1]["frames"] == json::parse(R"([{"video": "V1", "rows": [0, 1, 3]}])"));
   CHECK(rows[1]["asked"] == "what did \"he\" do?");
   CHECK_FALSE(rows[0].contains("asked"));
 }
