@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tools/sweep --submit on a real Slurm of two virtual nodes (cluster.bash), with the real program on
-# the tiny STAR of tests/golden/mini: an array whose tasks are preempted, stopped, cancelled.
+# the tiny STAR of tests/golden/mini: an array whose tasks are preempted, stopped, cancelled; and with
+# the digits' ablation, five variants and three seeds, beside points that were left alone.
 # Uses $BUILD/bin. Prints "ok NAME" or what happened and "FAILED NAME"; exits 1 when one failed.
 set -uo pipefail
 source "$(dirname "$0")/helpers.bash"
@@ -111,6 +112,84 @@ start_tasks() {
   for task in 0 1; do scontrol update JobId="${job}_$task" StartTime=now; done
 }
 no_processes() { ! pgrep -f "^$bin/bovila input/star.toml --output results/" >/dev/null; }
+
+# digits: input/sweeps/demo.toml on 24 questions, 12 to score, two epochs of three steps, four tasks
+# at once; sweep.toml, and left-alone.toml, which runs its points here.
+digits() {
+  local demo=$root/input/demo split
+  site 2
+  mkdir data
+  "$bin/pth2h5" "$demo/data/star/clipvitl14.pth" features >/dev/null 2>&1
+  for split in train:24 val:12; do
+    python3 -c 'import json, sys
+json.dump(json.load(open(sys.argv[1]))[:int(sys.argv[3])], open(sys.argv[2], "w"))' \
+      "$demo/data/star/STAR_${split%:*}.json" "data/STAR_${split%:*}.json" "${split#*:}"
+  done
+  sed "s|^llama = .*|llama = \"$demo/llama/demo\"|; s|^folder = \"input/.*|folder = \"data\"|;
+    s|^features = .*|features = \"features\"|; s/^batch_size = 4 /batch_size = 8 /" \
+    "$root/input/demo.toml" >input/demo.toml
+  sed 's|^output = .*|output = "results"|; s/^ranks = 2/ranks = 1/
+    s/^train.epochs = .*/train.epochs = 2/' "$root/input/sweeps/demo.toml" >sweep.toml
+  cat >>sweep.toml <<'END'
+[slurm]
+at_once = 4
+options = ["--gres=none", "--nodes=1", "--cpus-per-task=1", "--time=10"]
+END
+  sed 's|^output = .*|output = "alone"|' sweep.toml >left-alone.toml
+}
+held_digits() {
+  local process number=0
+  for process in $(pgrep -f "^$bin/bovila input/demo.toml --output results/"); do
+    [[ $(ps -o stat= -p "$process") == T* ]] && number=$((number + 1))
+  done
+  ((number == 4))
+}
+no_digits() { ! pgrep -f "^$bin/bovila input/demo.toml --output results/" >/dev/null; }
+have_restarted() { # SUM: over all tasks
+  scontrol --oneliner show job "$job" | grep -oP ' Restarts=\K[0-9]+' |
+    awk -v wanted="$1" '{ sum += $1 } END { exit sum != wanted }'
+}
+# Tasks that were requeued wait two minutes by themselves.
+fifteen_done() {
+  local task
+  for task in $(squeue --noheader --array --jobs="$job" --states=PENDING --format=%K); do
+    scontrol update JobId="${job}_$task" StartTime=now 2>/dev/null || true
+  done
+  sweep --status | tail -1 | grep -qx "15 done"
+}
+
+test_the_digits_ablation_preempted_twice_is_the_bytes_of_points_left_alone() {
+  local high number point name newest
+  digits
+  touch hold
+  exits 0 env BOVILA="$(stand_in "[[ ! -e $PWD/hold ]] || ((\${SLURM_RESTART_COUNT:-0} > 0)) ||
+  export LD_PRELOAD=$bin/libfaults.so BOVILA_FAULTS_UNDER=$PWD/results BOVILA_FAULTS='rename 7 hold'
+exec $bin/bovila \"\$@\"")" "$root/tools/sweep" sweep.toml --submit
+  says "job " ": 15 points, logs beside their folders in results"
+  job=$(grep -oP '^job \K[0-9]+' said)
+  log=results/$(sweep --list --only '*/answers/seed0*' | sed -n 1p).log
+  for number in 4 8; do
+    wait_job 180 "four tasks to be held" held_digits
+    high=$(sbatch --parsable --partition=high --nodes=2 --exclusive --output=/dev/null \
+      --wrap='sleep 1')
+    wait_job 120 "four tasks to be requeued" have_restarted "$number"
+    wait_for 90 "the end of the preempting job $high" is_gone "$high"
+    wait_job 90 "the end of the old processes" no_digits
+  done
+  rm hold
+  sleep 2
+  wait_job 600 "the end of all points" fifteen_done
+  exits 0 "$root/tools/sweep" left-alone.toml --run
+  says "0 of 15 points done, 15 to run"
+  for point in $(sweep --list | grep -v '^ '); do
+    newest=$(ls "alone/$point/checkpoints" | tail -1)
+    for name in log.txt metrics.jsonl epoch{0,1}.json questions.jsonl calibration.json \
+      "checkpoints/$newest/state.h5"; do
+      cmp "alone/$point/$name" "results/$point/$name"
+    done
+  done
+  cmp <("$root/tools/sweep" left-alone.toml --table csv) <(sweep --table csv)
+}
 
 # The last task has the whole array's number: the others stay as they are.
 test_a_task_that_is_stopped_is_requeued_alone() {
