@@ -336,9 +336,8 @@ Accuracy Trainer::evaluate(const EvalRecord& record) {
                        questions_text(*inputs_.val, scores, asked.text, temperature));
     CalibrationOf of = calibration_of(record.identity, record.step);
     of.differences = record.differences;
-    for (const char* name : {"eval.video", "eval.options"}) {
-      const auto found = record.settings.find(name);
-      if (found != record.settings.end()) of.differences.push_back(name + (" = " + found->second));
+    if (const auto video = record.settings.find("eval.video"); video != record.settings.end()) {
+      of.differences.push_back("eval.video = " + video->second);  // turns leave the given order be
     }
     write_or_remove(folder / "calibration.json",
                     calibration_text(*inputs_.val, scores, of, temperature));

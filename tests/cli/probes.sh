@@ -120,7 +120,7 @@ END
 }
 
 test_a_probe_is_another_evaluation_and_no_threshold_is_taken_from_it() {
-  local asked=(answer "${deck[@]}" --video S0 --question - --option a --option b --abstain 0.9)
+  local asked
   trained
   asked=(answer "${deck[@]}" --resume run --video S0 --question - --option a --option b --abstain 1)
   deck+=(--output run)
@@ -132,6 +132,9 @@ test_a_probe_is_another_evaluation_and_no_threshold_is_taken_from_it() {
   says_once "the eval.json that was in run is of another evaluation (eval.video: none then, "
   exits 2 bovila "${asked[@]}"
   says_once "run/calibration.json is of eval.video = \"none\": --abstain needs an evaluation of the"
+  exits 0 bovila "${deck[@]}" --eval --set eval.options=rotations # asks the given order, too
+  exits 0 bovila "${asked[@]}"
+  exits 0 bovila "${deck[@]}" --eval --set eval.video=none
   exits 0 bovila "${deck[@]}" --eval
   says_once "is of another evaluation (eval.video: \"\\\"none\\\"\" then, none now)"
   exits 0 bovila "${asked[@]}"

@@ -82,7 +82,7 @@ struct CalibrationOf {
   std::string split;
   std::string contents;  ///< of its questions, as a checkpoint's identity has them
   int64_t step = -1;     ///< of the parameters, where that is known
-  /// How the questions were asked otherwise than the run asks them: settings, files, probes.
+  /// How the questions were asked otherwise than the run asks them: settings, files, the video.
   std::vector<std::string> differences = {};
 };
 
