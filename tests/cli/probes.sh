@@ -5,10 +5,10 @@
 . "$(dirname "$0")/helpers.bash"
 export PYTHONPATH=$root/.deps/test-python # SciPy, scikit-learn: from `make test-deps`
 
-# trained [ARGUMENT...]: sets `deck`, and trains an epoch of the tiny STAR into `run`.
+# trained: sets `deck`, and trains an epoch of the tiny STAR into `run`.
 trained() {
   inputs star
-  exits 0 bovila "${deck[@]}" --set train.epochs=1 --output run "$@"
+  exits 0 bovila "${deck[@]}" --set train.epochs=1 --output run
 }
 # scored RANKS OUT [KEY=VALUE...]
 scored() {

@@ -26,12 +26,14 @@ function certaintyFigures({names, rows, lines, temperature}) {
   return [
     figure(
         'What certainties are worth',
-        element('table', {class: 'measures'}, element('thead', {}, head),
-                element('tbody', {}, ...body)),
         element(
-            'p', {}, 'u: 1 - uncertainty of the chosen option. probability: the largest of the '
-                + 'softmax of minus the scores / temperature. entropy: 1 - its entropy / log of the '
-                + 'options.'),
+            'table', {class: 'measures'}, element('thead', {}, head),
+            element('tbody', {}, ...body)),
+        element(
+            'p', {},
+            'u: 1 - uncertainty of the chosen option. probability: the largest of the ' +
+                'softmax of minus the scores / temperature. entropy: 1 - its entropy / log of the ' +
+                'options.'),
         element('p', {}, temperature)),
     lineChart({
       title: 'Reliability of certainties: how often right, %',

@@ -148,8 +148,8 @@ function lineChart(chart) {
       shown.flatMap((l) => l.points.map((p) => p[0])), LEFT, W - RIGHT,
       {...chart.xEnds, whole: ['step', 'epoch'].includes(chart.x)});
   const y = scale(
-      shown.flatMap((l) => [...l.points, ...(l.band ?? [])].flatMap((p) => p.slice(1))),
-      H - BOTTOM, TOP, chart);
+      shown.flatMap((l) => [...l.points, ...(l.band ?? [])].flatMap((p) => p.slice(1))), H - BOTTOM,
+      TOP, chart);
   const drawn = shown.flatMap((line, at) => {
     const stroke = line.color || color(at);
     if (line.points.length === 1) {
@@ -164,7 +164,8 @@ function lineChart(chart) {
     });
     const band = !line.band ? [] : [svg('path', {
       class: 'band',
-      d: path([...line.band, ...line.band.slice().reverse().map(([px, , high]) => [px, high])], x, y),
+      d: path(
+          [...line.band, ...line.band.slice().reverse().map(([px, , high]) => [px, high])], x, y),
       fill: stroke
     })];
     const dots = line.points.length > 40 || line.dots === false ?

@@ -43,8 +43,8 @@ struct TurnedAnswers {
 /// None of scores without turns.
 std::optional<TurnedAnswers> measure_turns(const Dataset& data,
                                            std::span<const OptionScores> scores);
-/// "75.00 % right by the majority of orders; the same answer in all orders of the options to 50.00 %
-/// of 4 questions; letters chosen, in %: A 30.0, ..."
+/// "75.00 % right by the majority of orders; the same answer in all orders of the options to 50.00
+/// % of 4 questions; letters chosen, in %: A 30.0, ..."
 std::string to_text(const TurnedAnswers& turns);
 
 }  // namespace bovila
