@@ -27,6 +27,19 @@ std::string other_questions(const nlohmann::json& of, const std::string& split,
   return differences.empty() ? "" : differences.at(0).get<std::string>();
 }
 
+/// The point of a certainty's curve that goes furthest within the risk, where that is further than
+/// what was found.
+void take_threshold(const nlohmann::json& certainty, double risk, bool is_u, Abstention& found) {
+  for (const auto& point : certainty.at("risk_coverage")) {
+    const double coverage = point.at(0), of_point = point.at(1);
+    if (of_point > risk || coverage <= found.coverage) continue;
+    found.by_u = is_u;
+    found.threshold = point.at(2);
+    found.coverage = coverage;
+    found.risk = of_point;
+  }
+}
+
 }  // namespace
 
 double Abstention::certainty_of(const OptionScores& scores) const {
@@ -51,15 +64,8 @@ Abstention read_abstention(const std::filesystem::path& calibration, double risk
     found.step = all.at("of").at("step");
     found.temperature = all.at("temperature").at("used");
     const auto& certainties = all.at("certainties");
-    found.by_u = certainties.contains("u");
-    const auto& of = certainties.at(found.by_u ? "u" : "probability");
-    for (const auto& point : of.at("risk_coverage")) {  // by rising coverage
-      const double of_point = point.at(1);
-      if (of_point > risk) continue;
-      found.threshold = point.at(2);
-      found.coverage = point.at(0);
-      found.risk = of_point;
-    }
+    if (certainties.contains("u")) take_threshold(certainties.at("u"), risk, true, found);
+    take_threshold(certainties.at("probability"), risk, false, found);
   } catch (const nlohmann::json::exception&) {
     throw UserError("{} is not whole: `bovila DECK --eval` writes it again", calibration.string());
   }

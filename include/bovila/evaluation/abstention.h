@@ -24,9 +24,10 @@ struct Abstention {
 };
 
 /// The threshold that answers most of the validation split with at most this share of wrong
-/// answers, 0 to 1: of u where the run has it. `split` and `contents` (train/identity.h) are those
-/// of the run's validation split; "" when they are unknown. @throws UserError when the file is not
-/// there, not whole, or of another split, probe or setting than the run's.
+/// answers, 0 to 1: of u or of the probability, whichever answers more. `split` and `contents`
+/// (train/identity.h) are those of the run's validation split; "" when they are unknown. @throws
+/// UserError when the file is not there, not whole, or of another split, probe or setting than the
+/// run's.
 Abstention read_abstention(const std::filesystem::path& calibration, double risk,
                            const std::string& split, const std::string& contents);
 /// "abstains where 1 - u is below 0.62: 71.0 % of the validation split are answered, 4.9 % of them

@@ -33,8 +33,7 @@ Abstention taken_from(const nlohmann::json& calibration, double risk) {
 
 }  // namespace
 
-TEST_CASE(
-    "the threshold is that of the largest coverage within the risk, of u where there is one") {
+TEST_CASE("the threshold is that of the largest coverage within the risk") {
   const Abstention found = taken_from(whole_calibration(), 0.4);
   CHECK(found.by_u);
   CHECK(found.threshold == 0.6);
@@ -43,6 +42,16 @@ TEST_CASE(
   CHECK(found.abstains({0, {1, 2}, {0.5, 0}}));
   CHECK_FALSE(found.abstains({0, {1, 2}, {0.4, 0}}));
   CHECK(taken_from(whole_calibration(), 0).threshold == 0.9);
+}
+
+TEST_CASE("of u and the probability the one that answers more is taken, u of equals") {
+  CHECK(taken_from(whole_calibration(), 0.5).by_u);
+  auto calibration = whole_calibration();
+  calibration["certainties"]["probability"]["risk_coverage"] =
+      nlohmann::json::parse("[[0.8, 0.4, 0.7], [1, 0.5, 0.3]]");
+  CHECK_FALSE(taken_from(calibration, 0.4).by_u);
+  CHECK(taken_from(calibration, 0.4).threshold == 0.7);
+  CHECK(taken_from(calibration, 0.3).by_u);
 }
 
 TEST_CASE("without u the probability is taken, with the temperature of the evaluation") {
