@@ -64,12 +64,12 @@ is() { [[ $(field "$1") == "$2" ]]; }
 has_ended() { [[ $(field JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL)$ ]]; }
 is_requeued() { is JobState PENDING && is Restarts "$1"; }
 
-# logged PATTERN: in the job's log. log_says PATTERN: it must be; shows the log's end otherwise.
+# logged PATTERN: in the job's log. log_says PATTERN: it must come, soon: a job's state changes before
+# its script has read Slurm's answer and said so. Shows the log's end otherwise.
 logged() { grep -qE -- "$1" "$log"; }
 log_says() {
-  logged "$1" && return
+  wait_for 30 "a line '$1' in the log" logged "$1" && return
   tail -n 40 "$log"
-  echo "expected to read in the log: $1"
   return 1
 }
 

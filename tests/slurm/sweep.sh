@@ -200,7 +200,7 @@ test_a_task_that_is_stopped_is_requeued_alone() {
   kill -CONT "$(process_of_task 1)"
   wait_job 120 "the requeued task" has_restarts 0 1
   log_says "job ${job}_1 was stopped before its end and is put back into the queue"
-  has_states "PENDING RUNNING"
+  wait_job 60 "one task in the queue, one running" has_states "PENDING RUNNING"
   scancel "$job"
   wait_job 120 "the end of the array" is_gone "$job"
   exits 0 sweep --status
