@@ -21,9 +21,10 @@ constexpr std::string_view kNotOfAnswers[] = {
     "train.", "run.", "output.", "checkpoint.", "eval.",
     // Start values: the checkpoint has what became of them.
     "model.init_std", "model.attention_bias", "model.scale_proj_seed",
-    // Of the training's terms; without loss.edl_mse there is no uncertainty.
+    // Of the training's terms; without loss.edl_mse scale_proj gives no uncertainty.
     "loss.vaq", "loss.aqa", "loss.qav", "loss.qav_tau", "prompt.vaq", "prompt.qav", "loss.edl_reg",
-    "loss.aqa_gate", "loss.aqa_align", "loss.train_scale_proj", "loss.tokens_at_once",
+    "loss.edl_ce", "loss.aqa_gate", "loss.gate_gradient", "loss.aqa_gradient",
+    "loss.aqa_warmup_epochs", "loss.aqa_align", "loss.train_scale_proj", "loss.tokens_at_once",
     "model.recompute_activations",
     // Where files lie; what is in them is compared.
     "model.llama", "model.tokenizer", "data.folder", "data.features",

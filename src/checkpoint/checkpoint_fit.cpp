@@ -132,8 +132,10 @@ StepShape step_shape(const std::string& deck, int64_t num_ranks) {
   shape.batch_size = number(kBatchSize);
   shape.questions = shape.batch_size * number(kAccumIter) * static_cast<double>(num_ranks);
   shape.aqa = number(kAqa);
-  shape.adds_aqa = value_of(values, defaults, "loss.aqa_gate") == "true" && shape.aqa > 0 &&
-                   number("loss.edl_mse") > 0;
+  const bool has_uncertainty =
+      number("loss.edl_mse") > 0 || value_of(values, defaults, "loss.uncertainty") == "softmax";
+  shape.adds_aqa =
+      value_of(values, defaults, "loss.aqa_gate") == "true" && shape.aqa > 0 && has_uncertainty;
   return shape;
 }
 

@@ -32,6 +32,11 @@ constexpr EnumName<VideoShown> kVideosShown[] = {{VideoShown::kTrue, "true"},
                                                  {VideoShown::kOther, "other"}};
 constexpr EnumName<OptionTurns> kOptionTurns[] = {{OptionTurns::kGiven, "given"},
                                                   {OptionTurns::kRotations, "rotations"}};
+constexpr EnumName<UncertaintySource> kUncertaintySources[] = {
+    {UncertaintySource::kScaleProj, "scale_proj"}, {UncertaintySource::kSoftmax, "softmax"}};
+constexpr EnumName<AqaGradient> kAqaGradients[] = {{AqaGradient::kBoth, "both"},
+                                                   {AqaGradient::kAsking, "asking"},
+                                                   {AqaGradient::kAnswering, "answering"}};
 constexpr EnumName<NonFinite> kNonFinites[] = {{NonFinite::kStop, "stop"},
                                                {NonFinite::kSkip, "skip"}};
 
@@ -170,8 +175,18 @@ constexpr Key kKeys[] = {
         .published = "edl_mse"),
     KEY(loss.edl_reg, .range = kWeight, .doc = "weight of the evidential regulariser",
         .published = "edl_reg"),
+    KEY(loss.edl_ce, .range = kWeight,
+        .doc = "weight of the answers' cross-entropy beside the evidential terms; published: 0"),
+    KEY(loss.uncertainty,
+        .doc = "what tells how uncertain an answer is: scale_proj, as published, or softmax, 1 minus the largest probability"),
     KEY(loss.aqa_gate, .doc = "weigh each self-made question by 1 - uncertainty",
         .published = "aqa_gate"),
+    KEY(loss.gate_gradient,
+        .doc = "the gate is differentiated too, as published; false: it is a weight and nothing more"),
+    KEY(loss.aqa_gradient,
+        .doc = "whom answering self-made questions teaches: both, as published, the one who asks or the one who answers"),
+    KEY(loss.aqa_warmup_epochs, .range = kCountOrZero, .unit = "epochs",
+        .doc = "loss.aqa rises to its value over these, linearly from 0; fractions allowed; published: 0"),
     KEY(loss.aqa_align,
         .doc = "self-made questions keep their first token; false is as published"),
     KEY(loss.train_scale_proj,
@@ -261,6 +276,12 @@ std::span<const EnumName<VideoShown>> names_of(VideoShown) {
 }
 std::span<const EnumName<OptionTurns>> names_of(OptionTurns) {
   return kOptionTurns;
+}
+std::span<const EnumName<UncertaintySource>> names_of(UncertaintySource) {
+  return kUncertaintySources;
+}
+std::span<const EnumName<AqaGradient>> names_of(AqaGradient) {
+  return kAqaGradients;
 }
 std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest) {
   return kDevices;

@@ -73,6 +73,23 @@ const Rule kRules[] = {
        return fmt::format("data.frames_per_second is for data.dataset = \"jsonl\"; {} has its own",
                           c.data.dataset);
      }},
+    {{"loss.edl_ce", "loss.edl_mse"},
+     [](const Config& c) { return c.loss.edl_ce == 0 || c.loss.edl_mse > 0; },
+     [](const Config& c) {
+       return fmt::format(
+           "loss.edl_ce = {} stands beside loss.edl_mse; without it, 0, the answers' loss is their "
+           "cross-entropy, with weight 1",
+           c.loss.edl_ce);
+     }},
+    {{"loss.train_scale_proj", "loss.uncertainty"},
+     [](const Config& c) {
+       return !c.loss.train_scale_proj || c.loss.uncertainty == UncertaintySource::kScaleProj;
+     },
+     [](const Config&) {
+       return std::string(
+           "loss.train_scale_proj = true needs loss.uncertainty = \"scale_proj\": the softmax has "
+           "nothing to train");
+     }},
 };
 
 /// What is wrong with the path of `key`, or "".

@@ -231,9 +231,8 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
   const auto counted = (labels_N != 0).to(torch::kFloat32);
   const auto surprise = torch::logsumexp(logits, -1).index_select(0, sequences.selected) -
                         logits.index({sequences.selected, labels_N});
-  const auto& parameters = model.parameters();
-  const auto u = config.edl_mse > 0
-                     ? uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias())
+  const auto u = config.has_uncertainty()
+                     ? uncertainty_of(logits, evidence_scale(config, model.parameters()))
                            .index_select(0, sequences.selected)
                      : torch::zeros_like(surprise);
   const auto loss = mean_by_pair(surprise, counted, pair_N, pairs);

@@ -4,6 +4,7 @@
 #include <torch/autograd.h>
 
 #include <cmath>
+#include <limits>
 
 namespace bovila {
 namespace {
@@ -42,16 +43,33 @@ struct DirichletDivergence : torch::autograd::Function<DirichletDivergence> {
   }
 };
 
-}  // namespace
-
-Tensor uncertainty_of(const Tensor& logits_NV, const Tensor& scale_weight,
-                      const Tensor& scale_bias) {
-  return torch::sigmoid(-torch::linear(logits_NV, scale_weight, scale_bias).squeeze(-1));
+/// The largest logit minus the logarithm of what all others sum to: finite where 1 - max e is not
+/// told from 0.
+Tensor log_odds_of_likeliest(const Tensor& logits_NV) {
+  const auto [top_N1, index_N1] = logits_NV.max(-1, /*keepdim=*/true);
+  const auto others_NV = logits_NV.scatter(-1, index_N1, -std::numeric_limits<double>::infinity());
+  return top_N1.squeeze(-1) - torch::logsumexp(others_NV, -1);
 }
 
-Evidence make_evidence(const Tensor& logits_NV, const Tensor& scale_weight,
-                       const Tensor& scale_bias) {
-  const auto log_total = torch::linear(logits_NV, scale_weight, scale_bias).squeeze(-1);
+/// s
+Tensor log_total_of(const Tensor& logits_NV, const EvidenceScale& scale) {
+  if (!scale.weight.defined()) return log_odds_of_likeliest(logits_NV);
+  return torch::linear(logits_NV, scale.weight, scale.bias).squeeze(-1);
+}
+
+}  // namespace
+
+EvidenceScale evidence_scale(const LossConfig& config, const AdapterParameters& parameters) {
+  if (config.uncertainty == UncertaintySource::kSoftmax) return {};
+  return {parameters.scale_weight(), parameters.scale_bias()};
+}
+
+Tensor uncertainty_of(const Tensor& logits_NV, const EvidenceScale& scale) {
+  return torch::sigmoid(-log_total_of(logits_NV, scale));
+}
+
+Evidence make_evidence(const Tensor& logits_NV, const EvidenceScale& scale) {
+  const auto log_total = log_total_of(logits_NV, scale);
   return {torch::softmax(logits_NV, -1), log_total, torch::sigmoid(-log_total)};
 }
 

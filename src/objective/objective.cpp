@@ -3,6 +3,7 @@
 #include "bovila/objective/objective.h"
 
 #include <ATen/record_function.h>
+#include <torch/autograd.h>
 
 #include <algorithm>
 
@@ -25,22 +26,39 @@ Tensor sum_by_question(const Tensor& values_N, const Tensor& question_N, int64_t
   return torch::zeros({count}, values_N.options()).index_add(0, question_N, values_N);
 }
 
-/// Gate on: each question's mean cross-entropy times its mean certainty, summed over the questions,
-/// with the gradient through the gate too. Gate off, or no evidential loss to teach the
-/// uncertainty: the mean over the micro-batch's `num_tokens` label tokens, these questions' part.
+/// Gate on: each question's mean cross-entropy times its mean certainty, summed over the questions.
+/// Gate off, or nothing that gives an uncertainty: the mean over the micro-batch's `num_tokens`
+/// label tokens, these questions' part.
 Tensor aqa_loss(const Questions& questions, const Scored& answers, int64_t num_tokens) {
-  const auto& logits = answers.logits_NV;
-  if (!questions.config.aqa_gate || questions.config.edl_mse == 0) {
+  const LossConfig& config = questions.config;
+  if (!config.gates_aqa()) {
     return cross_entropy(answers, at::Reduction::Sum) / static_cast<double>(num_tokens);
   }
-  const auto& parameters = questions.model.parameters();
-  const auto u = uncertainty_of(logits, parameters.scale_weight(), parameters.scale_bias());
+  const auto scale = evidence_scale(config, questions.model.parameters());
+  auto u = uncertainty_of(answers.logits_NV, scale);
+  if (!config.gate_gradient) u = u.detach();
   const auto surprise = cross_entropy(answers, at::Reduction::None);
   const auto sum = [&](const Tensor& values_N) {
     return sum_by_question(values_N, answers.question_N, questions.size());
   };
   const auto tokens = sum(torch::ones_like(u));
   return ((1 - sum(u) / tokens) * (sum(surprise) / tokens)).sum();
+}
+
+/// AQA, weighted and set in `losses`. @return what is to be differentiated: the loss, or, where it
+/// is to teach the questioner alone, a sum with its gradient towards the self-made question and no
+/// other. `scale`: of gradients, so that those of 16 bits do not vanish on the way.
+Tensor answer_own(const Questions& questions, const Tensor& self_question, int64_t num_tokens,
+                  double scale, Losses& losses) {
+  const LossConfig& config = questions.config;
+  const bool cut = config.aqa_gradient != AqaGradient::kBoth;
+  const bool asking = config.aqa_gradient == AqaGradient::kAsking && self_question.requires_grad();
+  const auto question = cut ? self_question.detach().requires_grad_(asking) : self_question;
+  const auto loss = aqa_loss(questions, answer(questions, question), num_tokens) * config.aqa;
+  losses.aqa = losses.aqa + loss.detach();
+  if (!asking) return loss;
+  const auto grad = torch::autograd::grad({loss * scale}, {question}).front();
+  return (self_question.to(torch::kFloat32) * grad.to(torch::kFloat32)).sum() / scale;
 }
 
 /// The mean over all slots of `num_questions`, these questions' part: slot i's frame is frame i.
@@ -58,13 +76,17 @@ Tensor answer_losses(const Questions& questions, const Scored& answers, Losses& 
   const LossConfig& config = questions.config;
   auto surprise = cross_entropy(answers, at::Reduction::Mean);
   losses.vqa = surprise.detach();
-  if (config.edl_mse == 0) return surprise;
-  const auto& parameters = questions.model.parameters();
-  const auto evidence =
-      make_evidence(answers.logits_NV, parameters.scale_weight(), parameters.scale_bias());
+  if (!config.has_uncertainty()) return surprise;
+  const auto scale = evidence_scale(config, questions.model.parameters());
+  if (config.edl_mse == 0) {
+    losses.uncertainty = uncertainty_of(answers.logits_NV.detach(), scale).mean();
+    return surprise;
+  }
+  const auto evidence = make_evidence(answers.logits_NV, scale);
   losses.uncertainty = evidence.uncertainty_N.detach().mean();
   auto error = evidential_mse(evidence, answers.labels_N).mean() * config.edl_mse;
   losses.edl_mse = error.detach();
+  if (config.edl_ce > 0) error = error + surprise * config.edl_ce;
   if (config.edl_reg == 0) return error;
   const auto divergence = evidential_regulariser(evidence, answers.labels_N) * config.edl_reg;
   losses.edl_reg = divergence.detach();
@@ -129,10 +151,7 @@ Losses add_gradients(const Bovila& model, std::span<const Example> batch, const 
                 static_cast<double>(num_vaq_labels) * config.vaq;
     losses.vaq = losses.vaq + loss.detach();
     if (config.aqa > 0) {
-      const auto aqa =
-          aqa_loss(some, answer(some, asked.self_question), num_vqa_labels) * config.aqa;
-      losses.aqa = losses.aqa + aqa.detach();
-      loss = loss + aqa;
+      loss = loss + answer_own(some, asked.self_question, num_vqa_labels, passes.scale, losses);
     }
     differentiate(loss);
   }

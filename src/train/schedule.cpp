@@ -18,4 +18,9 @@ double learning_rate(const TrainConfig& config, double lr, double epoch) {
   return config.min_lr + (lr - config.min_lr) * (1 + std::cos(std::numbers::pi * done)) / 2;
 }
 
+LossConfig losses_at(LossConfig config, double epoch) {
+  if (epoch < config.aqa_warmup_epochs) config.aqa *= epoch / config.aqa_warmup_epochs;
+  return config;
+}
+
 }  // namespace bovila

@@ -179,13 +179,17 @@ Accuracy Trainer::run() {
   return accuracy_;
 }
 
-double Trainer::learning_rate_now() const {
+double Trainer::epoch_now() const {
   const auto total = std::ssize(rows_);
   const int64_t per_micro = config_.train.batch_size * ranks_.size();
   const int64_t num_micros = (total + per_micro - 1) / per_micro;
   const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
+  return static_cast<double>(epoch_) + done / static_cast<double>(num_micros);
+}
+
+double Trainer::learning_rate_now() const {
   return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.size()),
-                       static_cast<double>(epoch_) + done / static_cast<double>(num_micros));
+                       epoch_now());
 }
 
 std::string Trainer::step_text(const StepReport& report) const {
@@ -215,10 +219,11 @@ void Trainer::train_epoch() {
   StepTimer timer;
   for (const StepPlan& plan : steps) {
     const double lr = learning_rate_now();
+    const LossConfig losses = losses_at(config_.loss, epoch_now());
     ranks_.set_stage(fmt::format("step {}", step_ + 1));
     profile_.step_begins();
     const auto report = train_step(
-        model_, optimizer_, plan, [&] { return batches.next(); }, config_.loss, noise, lr, ranks_,
+        model_, optimizer_, plan, [&] { return batches.next(); }, losses, noise, lr, ranks_,
         preemption_);
     if (report.stopped) stop(report.stopped);
     if (report.non_finite.empty()) {

@@ -181,8 +181,8 @@ Tensor NaiveBovila::own_questions(std::span<const Example> batch, const Tensor& 
                                               vqa.question_len);
     const auto soft = torch::softmax(z + noise(batch[b], vqa.question_len), -1);
     const auto hard = torch::one_hot(soft.argmax(-1), soft.size(1)).to(torch::kFloat32);
-    const auto question =
-        (hard - soft.detach() + soft).matmul(model_.llama().weights().tok_embeddings);
+    auto question = (hard - soft.detach() + soft).matmul(model_.llama().weights().tok_embeddings);
+    if (config.aqa_gradient == AqaGradient::kAnswering) question = question.detach();
     rows.push_back(torch::cat({x_BSD[row].slice(0, 0, vqa.question_start), question,
                                x_BSD[row].slice(0, vqa.question_start + vqa.question_len)}));
   }
@@ -203,16 +203,16 @@ Losses NaiveBovila::losses(std::span<const Example> batch, const LossConfig& con
   const Rows vqa_rows = rows_of(vqa_prompts), vaq_rows = rows_of(vaq_prompts);
   const auto vqa_x = embed(vqa_rows, video);
   const auto evidence_of = [&](const Scored& s) {
-    return make_evidence(s.logits, parameters.scale_weight(), parameters.scale_bias());
+    return make_evidence(s.logits, evidence_scale(config, parameters));
   };
   const auto zero = torch::zeros({});
   Losses out{zero, zero, zero, zero, zero, zero, zero, zero};
 
   const auto given = scored(logits(vqa_x, vqa_rows), vqa_rows.labels);
   out.vqa = surprise(given, at::Reduction::Mean);
+  if (config.has_uncertainty()) out.uncertainty = evidence_of(given).uncertainty_N.detach().mean();
   if (config.edl_mse > 0) {
     const auto evidence = evidence_of(given);
-    out.uncertainty = evidence.uncertainty_N.detach().mean();
     out.edl_mse = evidential_mse(evidence, given.labels).mean() * config.edl_mse;
     if (config.edl_reg > 0) {
       out.edl_reg = evidential_regulariser(evidence, given.labels) * config.edl_reg;
@@ -226,16 +226,18 @@ Losses NaiveBovila::losses(std::span<const Example> batch, const LossConfig& con
       const auto asked = scored(logits(x, vqa_rows), vqa_rows.labels);
       const auto rows = static_cast<int64_t>(batch.size());
       out.aqa = surprise(asked, at::Reduction::Mean) * config.aqa;
-      if (config.aqa_gate && config.edl_mse > 0) {
-        const auto u = mean_by_row(evidence_of(asked).uncertainty_N, asked.row, rows);
+      if (config.gates_aqa()) {
+        auto u = mean_by_row(evidence_of(asked).uncertainty_N, asked.row, rows);
         const auto own = mean_by_row(surprise(asked, at::Reduction::None), asked.row, rows);
+        if (!config.gate_gradient) u = u.detach();
         out.aqa = ((1 - u) * own).sum() * config.aqa;
       }
     }
   }
   if (config.qav > 0) out.qav = qav_loss(batch, torch::stack(frames), config);
-  out.total =
-      (config.edl_mse > 0 ? out.edl_mse + out.edl_reg : out.vqa) + out.vaq + out.aqa + out.qav;
+  const auto answers =
+      config.edl_mse > 0 ? out.edl_mse + out.edl_reg + out.vqa * config.edl_ce : out.vqa;
+  out.total = answers + out.vaq + out.aqa + out.qav;
   return out;
 }
 
@@ -255,9 +257,8 @@ std::vector<OptionScores> NaiveBovila::scores(std::span<const OptionExample> bat
     for (const OptionExample& question : batch) prompts.push_back(&question.options[k]);
     const Rows rows = rows_of(prompts);
     const auto s = scored(logits(embed(rows, video), rows), rows.labels);
-    const auto u = config.edl_mse > 0
-                       ? make_evidence(s.logits, parameters.scale_weight(), parameters.scale_bias())
-                             .uncertainty_N
+    const auto u = config.has_uncertainty()
+                       ? make_evidence(s.logits, evidence_scale(config, parameters)).uncertainty_N
                        : torch::zeros_like(s.logits.select(1, 0));
     const auto count = static_cast<int64_t>(batch.size());
     const auto loss = mean_by_row(surprise(s, at::Reduction::None), s.row, count);

@@ -31,6 +31,13 @@ enum class VideoShown { kTrue, kNone, kShuffled, kOther };
 /// In which orders an evaluation puts a question's options (data/probes.h). kGiven: in one.
 enum class OptionTurns { kGiven, kRotations };
 
+/// What an answer's uncertainty is read off: the logits by scale_proj, or their softmax
+/// (objective/evidence.h).
+enum class UncertaintySource { kScaleProj, kSoftmax };
+
+/// Whom the loss of answering self-made questions teaches: whoever answers, who asked, or both.
+enum class AqaGradient { kBoth, kAsking, kAnswering };
+
 /// Where ranks compute. kAuto: on the GPUs, or on the CPU when no rank sees one.
 enum class DeviceRequest { kAuto, kCuda, kCpu };
 
@@ -95,10 +102,21 @@ struct LossConfig {
   double edl_reg = 1e-9;
   double qav = 0;        // SPEC 11; 0: as published by BoViLA
   double qav_tau = 100;  // SPEC 11
+  double edl_ce = 0;     // beside edl_mse; 0: as published
+  UncertaintySource uncertainty = UncertaintySource::kScaleProj;
   bool aqa_gate = true;
+  bool gate_gradient = true;
+  AqaGradient aqa_gradient = AqaGradient::kBoth;
+  double aqa_warmup_epochs = 0;
   bool aqa_align = false;         // SPEC D7
   bool train_scale_proj = false;  // SPEC D3
   int64_t tokens_at_once = 1024;
+
+  /// Whether anything gives answers an uncertainty: scale_proj, which only edl_mse makes mean
+  /// something, or the softmax.
+  bool has_uncertainty() const { return edl_mse > 0 || uncertainty == UncertaintySource::kSoftmax; }
+  /// Whether a micro-batch adds up its questions' gated AQA losses; else it is their mean.
+  bool gates_aqa() const { return aqa_gate && has_uncertainty(); }
 };
 
 struct EvalConfig {

@@ -17,10 +17,10 @@
 namespace bovila {
 
 /// The member of a Config that a key sets; its type is the key's type. An enum also needs names_of.
-using Field =
-    std::variant<bool*, int64_t*, double*, std::optional<int64_t>*, std::optional<double>*,
-                 std::string*, std::vector<std::string>*, Precision*, WeightForm*, OverLong*,
-                 VideoShown*, OptionTurns*, NonFinite*, DeviceRequest*>;
+using Field = std::variant<bool*, int64_t*, double*, std::optional<int64_t>*,
+                           std::optional<double>*, std::string*, std::vector<std::string>*,
+                           Precision*, WeightForm*, OverLong*, VideoShown*, OptionTurns*,
+                           NonFinite*, UncertaintySource*, AqaGradient*, DeviceRequest*>;
 
 /// Numbers from `low` (without it when `open`) to `high`; infinite ends are no limit, but a key's
 /// number itself is always finite.
@@ -97,6 +97,8 @@ std::span<const EnumName<WeightForm>> names_of(WeightForm);
 std::span<const EnumName<OverLong>> names_of(OverLong);
 std::span<const EnumName<VideoShown>> names_of(VideoShown);
 std::span<const EnumName<OptionTurns>> names_of(OptionTurns);
+std::span<const EnumName<UncertaintySource>> names_of(UncertaintySource);
+std::span<const EnumName<AqaGradient>> names_of(AqaGradient);
 std::span<const EnumName<NonFinite>> names_of(NonFinite);
 std::span<const EnumName<DeviceRequest>> names_of(DeviceRequest);
 

@@ -18,7 +18,7 @@ namespace bovila {
 
 /// Scores a batch of questions in one pass: the options of a question are branches of one row, so
 /// its prefix is computed once, and the choices once for each of their orders. `batch` must not be
-/// empty. Without an evidential loss nothing teaches the uncertainty: it is 0 then.
+/// empty. Where nothing gives an uncertainty (LossConfig::has_uncertainty) it is 0.
 std::vector<OptionScores> score_options(const Bovila& model, std::span<const OptionExample> batch,
                                         const LossConfig& config);
 

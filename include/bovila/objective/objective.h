@@ -4,7 +4,8 @@
 //
 //   VQA  the answer's tokens given the question: evidential loss (or cross-entropy)
 //   VAQ  the question's tokens given the answer: cross-entropy
-//   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u
+//   AQA  the answer's tokens given the question that VAQ just asked: cross-entropy, gated by 1 - u;
+//        it teaches whoever answers, who asked, or both (loss.aqa_gradient)
 //   QAV  each frame, among the clip's, given question, answer and the frames before it:
 //   cross-entropy
 #pragma once
@@ -29,13 +30,14 @@ using NoiseSource = std::function<torch::Tensor(const Example& example, int64_t 
 /// graph. A term that the deck leaves out is 0.
 struct Losses {
   torch::Tensor total;  ///< the sum of the others: what is differentiated
-  torch::Tensor vqa;    ///< cross-entropy of the answers; in `total` only when edl_mse is 0
+  torch::Tensor vqa;    ///< cross-entropy of the answers, without weight; in `total` when edl_mse
+                        ///< is 0, else times edl_ce
   torch::Tensor edl_mse;
   torch::Tensor edl_reg;
   torch::Tensor vaq;
   torch::Tensor aqa;
   torch::Tensor qav;
-  torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss; 0 without EDL
+  torch::Tensor uncertainty;  ///< mean u of the VQA labels; not a loss; 0 where nothing gives it
 
   /// All of them in the order of kLossNames: [8].
   torch::Tensor values() const;

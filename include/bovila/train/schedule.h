@@ -1,5 +1,5 @@
-// Learning rate over a run: linear warm-up, then half a cosine. SPEC 6.
-// Fed by the deck; feeds the optimizer once an optimizer step.
+// What changes over a run: the learning rate, linear warm-up, then half a cosine (SPEC 6), and the
+// weight of self-questioning. Fed by the deck; feeds each optimizer step.
 #pragma once
 
 #include <cstdint>
@@ -13,5 +13,8 @@ double base_learning_rate(const TrainConfig& config, int64_t ranks);
 
 /// Learning rate at `epoch` (fractional: 1.5 is the middle of the second), for the peak rate `lr`.
 double learning_rate(const TrainConfig& config, double lr, double epoch);
+
+/// The weights at `epoch`: aqa has risen linearly for loss.aqa_warmup_epochs.
+LossConfig losses_at(LossConfig config, double epoch);
 
 }  // namespace bovila

@@ -36,14 +36,16 @@ TEST_CASE("settings that change answers are those of prompts, shapes, precision 
   for (const Key& key : keys()) {
     if (changes_answers(key.path)) names.emplace_back(key.path);
   }
-  for (const char* name :
-       {"model.precision", "model.max_feats", "model.max_seq_len", "model.adapter_len",
-        "model.adapter_layers", "data.dataset", "data.subtitles", "loss.edl_mse"}) {
+  for (const char* name : {"model.precision", "model.max_feats", "model.max_seq_len",
+                           "model.adapter_len", "model.adapter_layers", "data.dataset",
+                           "data.subtitles", "loss.edl_mse", "loss.uncertainty"}) {
     CAPTURE(name);
     CHECK(std::ranges::count(names, name) == 1);
   }
-  for (const char* name : {"train.lr", "run.threads_per_rank", "output.folder", "eval.batch_size",
-                           "loss.aqa", "model.llama", "data.features", "data.val_split"}) {
+  for (const char* name :
+       {"train.lr", "run.threads_per_rank", "output.folder", "eval.batch_size", "loss.aqa",
+        "loss.edl_ce", "loss.gate_gradient", "loss.aqa_gradient", "loss.aqa_warmup_epochs",
+        "model.llama", "data.features", "data.val_split"}) {
     CAPTURE(name);
     CHECK_FALSE(changes_answers(name));
   }

@@ -159,6 +159,10 @@ TEST_CASE("smaller micro-batches may go on where a step's questions and their we
                  "loss.aqa = 0.5\nGive the old values"));
   CHECK(changes("train.batch_size = 4\ntrain.accum_iter = 2\nloss.aqa = 0.5\n", 4) ==
         Keys{"loss.aqa", "train.batch_size", "number of ranks"});
+  // So it does with the softmax's uncertainty, without an evidential loss.
+  const std::string softmax = "loss.edl_mse = 0\nloss.uncertainty = \"softmax\"\n";
+  saved.deck = resolved("train.batch_size = 8\ntrain.accum_iter = 2\n" + softmax);
+  CHECK(contains(refusal(half + softmax), "the same steps have loss.aqa = 0.5"));
   // Without it each micro-batch is a mean.
   for (const char* mean : {"loss.aqa_gate = false\n", "loss.edl_mse = 0\n", "loss.aqa = 0\n"}) {
     CAPTURE(mean);

@@ -63,6 +63,20 @@ TEST_CASE("only one's own data set may have a frame rate of its own") {
   CHECK(problems_of(rate, {"data.dataset=jsonl"}) == "no error");
 }
 
+TEST_CASE("the answers' cross-entropy has a weight beside the evidential loss only") {
+  CHECK(
+      problems_of(kMinimal + "loss.edl_ce = 0.5\nloss.edl_mse = 0\n") ==
+      "d.toml:6:15: loss.edl_ce = 0.5 stands beside loss.edl_mse; without it, 0, the answers' loss "
+      "is their cross-entropy, with weight 1");
+  CHECK(problems_of(kMinimal + "loss.edl_ce = 0.5\n") == "no error");
+}
+
+TEST_CASE("a scale that nothing uses is not trained") {
+  CHECK(problems_of(kMinimal + "loss.train_scale_proj = true\nloss.uncertainty = \"softmax\"\n") ==
+        "d.toml:6:25: loss.train_scale_proj = true needs loss.uncertainty = \"scale_proj\": the "
+        "softmax has nothing to train");
+}
+
 TEST_CASE("a key that is wrong in itself is not blamed a second time") {
   const std::string problems =
       problems_of(kMinimal + "train.warmup_epochs = 20\ntrain.epochs = \"\"\n");

@@ -34,9 +34,7 @@ Score score_alone(const Bovila& model, const std::vector<float>& frames, const P
   const auto labels = torch::tensor(prompt.tokens).to(torch::kInt64).slice(0, prompt.label_start);
   const auto counted = labels.nonzero().view(-1);
   const auto surprise = -torch::log_softmax(z, -1).gather(1, labels.unsqueeze(1)).view(-1);
-  const auto u =
-      make_evidence(z, model.parameters().scale_weight(), model.parameters().scale_bias())
-          .uncertainty_N;
+  const auto u = make_evidence(z, evidence_scale({}, model.parameters())).uncertainty_N;
   return {surprise.index_select(0, counted).mean().item<double>(),
           u.index_select(0, counted).mean().item<double>()};
 }
@@ -110,6 +108,21 @@ TEST_CASE("without an evidential loss the uncertainty is 0 and the scores are th
   CHECK(without[0].loss == with[0].loss);
   CHECK(without[0].uncertainty == std::vector<double>{0, 0});
   CHECK(with[0].uncertainty[0] > 0);
+}
+
+TEST_CASE("the softmax gives an uncertainty without an evidential loss") {
+  const Bovila model = tiny_bovila();
+  const std::vector batch = {make_options(0, {8, 9}, {{12, 13, 14}, {12, 15, 14}})};
+  LossConfig config;
+  const auto published = score_options(model, batch, config);
+  config.uncertainty = UncertaintySource::kSoftmax;
+  const auto with = score_options(model, batch, config);
+  config.edl_mse = 0;
+  const auto without = score_options(model, batch, config);
+  CHECK(without[0].loss == published[0].loss);
+  CHECK(without[0].uncertainty == with[0].uncertainty);
+  CHECK(without[0].uncertainty != published[0].uncertainty);
+  CHECK(without[0].uncertainty[0] > 0);
 }
 
 TEST_CASE("the lowest loss wins, the first of equals") {

@@ -53,7 +53,7 @@ struct Case {
 TEST_CASE("losses, uncertainty and all gradients are those of the definition") {
   torch::manual_seed(4);
   const Case c;
-  const auto evidence = make_evidence(c.z, c.weight, c.bias);
+  const auto evidence = make_evidence(c.z, {c.weight, c.bias});
   const auto expected = plain(c.z, c.weight, c.bias, c.labels);
   const auto mse = evidential_mse(evidence, c.labels);
   const auto reg = evidential_regulariser(evidence, c.labels);
@@ -71,9 +71,36 @@ TEST_CASE("losses, uncertainty and all gradients are those of the definition") {
 
 TEST_CASE("a very large evidence stays finite") {
   const auto z = torch::zeros({1, V}).requires_grad_(true);
-  const auto evidence = make_evidence(z, torch::zeros({1, V}), torch::full({1}, 60.0));
+  const auto evidence = make_evidence(z, {torch::zeros({1, V}), torch::full({1}, 60.0)});
   const auto loss = evidential_mse(evidence, torch::tensor({2}, torch::kInt64)).sum();
   loss.backward();
   CHECK(std::isfinite(loss.item<double>()));
   CHECK(z.grad().isfinite().all().item<bool>());
+}
+
+TEST_CASE("the softmax's uncertainty is 1 minus the largest probability, as its gradient is") {
+  torch::manual_seed(4);
+  const auto z = torch::randn({N, V}, torch::kFloat64).requires_grad_(true);
+  const auto evidence = make_evidence(z, {});
+  const auto largest = std::get<0>(torch::softmax(z, -1).max(-1));
+  CHECK(torch::allclose(evidence.uncertainty_N, 1 - largest, 1e-9));
+  CHECK(torch::allclose(evidence.log_total_N, torch::log(largest / (1 - largest)), 1e-9));
+  CHECK(torch::equal(uncertainty_of(z, {}), evidence.uncertainty_N));
+  const auto weights = torch::arange(1, N + 1);
+  const auto ours = torch::autograd::grad({(evidence.uncertainty_N * weights).sum()}, {z});
+  const auto expected = torch::autograd::grad({((1 - largest) * weights).sum()}, {z});
+  CHECK(torch::allclose(ours[0], expected[0], 1e-9));
+}
+
+TEST_CASE(
+    "a softmax with all its weight on one token gives a small uncertainty, and finite losses") {
+  const auto z = (torch::one_hot(torch::tensor({3}), V) * 60).to(torch::kFloat32);
+  const auto logits = z.requires_grad_(true);
+  const auto evidence = make_evidence(logits, {});
+  CHECK(evidence.uncertainty_N.item<double>() > 0);
+  CHECK(evidence.uncertainty_N.item<double>() < 1e-20);
+  const auto loss = evidential_mse(evidence, torch::tensor({2}, torch::kInt64)).sum();
+  loss.backward();
+  CHECK(std::isfinite(loss.item<double>()));
+  CHECK(logits.grad().isfinite().all().item<bool>());
 }

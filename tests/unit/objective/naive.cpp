@@ -61,6 +61,12 @@ LossConfig random_config(std::mt19937& random) {
   config.aqa_align = random() % 2 == 0;
   config.train_scale_proj = random() % 2 == 0;
   if (random() % 5 == 0) config.edl_mse = 0;
+  if (config.edl_mse > 0 && random() % 3 == 0) config.edl_ce = 0.5;
+  if (!config.train_scale_proj && random() % 2 == 0) {
+    config.uncertainty = UncertaintySource::kSoftmax;
+  }
+  config.gate_gradient = random() % 2 == 0;
+  if (random() % 2 == 0) config.aqa_gradient = AqaGradient::kAnswering;
   if (random() % 5 == 0) config.aqa = 0;
   if (random() % 2 == 0) config.qav = 0.5;
   config.qav_tau = 2;  // differences of frames are seen

@@ -78,8 +78,7 @@ Losses plain_losses(const Bovila& model, const std::vector<Example>& batch, cons
   std::vector<Tensor> vqa, vqa_labels, vaq, vaq_labels, aqa;
   auto gated = torch::zeros({});
   const auto evidence_of = [&](const Tensor& logits) {
-    return make_evidence(logits, model.parameters().scale_weight(),
-                         model.parameters().scale_bias());
+    return make_evidence(logits, evidence_scale(c, model.parameters()));
   };
   for (const Example& example : batch) {
     const PlainQuestion question(model, example);
@@ -90,8 +89,9 @@ Losses plain_losses(const Bovila& model, const std::vector<Example>& batch, cons
     vaq_labels.push_back(asked.labels);
     const auto own = question.score(example.vqa, question.own_question(noise, c.aqa_align, detach));
     aqa.push_back(own.logits);
-    gated = gated + (1 - evidence_of(own.logits).uncertainty_N.mean()) *
-                        mean_cross_entropy(own.logits, own.labels);
+    const auto u = evidence_of(own.logits).uncertainty_N.mean();
+    gated = gated +
+            (1 - (c.gate_gradient ? u : u.detach())) * mean_cross_entropy(own.logits, own.labels);
   }
   const auto labels = torch::cat(vqa_labels), logits = torch::cat(vqa);
   const auto evidence = evidence_of(logits);
@@ -101,12 +101,12 @@ Losses plain_losses(const Bovila& model, const std::vector<Example>& batch, cons
   if (c.edl_mse > 0) {
     out.edl_mse = evidential_mse(evidence, labels).mean() * c.edl_mse;
     out.edl_reg = evidential_regulariser(evidence, labels) * c.edl_reg;
-    out.uncertainty = evidence.uncertainty_N.mean();
   }
+  if (c.has_uncertainty()) out.uncertainty = evidence.uncertainty_N.mean();
   out.vaq = mean_cross_entropy(torch::cat(vaq), torch::cat(vaq_labels)) * c.vaq;
-  const bool gate = c.aqa_gate && c.edl_mse > 0;
-  out.aqa = (gate ? gated : mean_cross_entropy(torch::cat(aqa), labels)) * c.aqa;
-  out.total = (c.edl_mse > 0 ? out.edl_mse + out.edl_reg : out.vqa) + out.vaq + out.aqa;
+  out.aqa = (c.gates_aqa() ? gated : mean_cross_entropy(torch::cat(aqa), labels)) * c.aqa;
+  out.total = (c.edl_mse > 0 ? out.edl_mse + out.edl_reg + out.vqa * c.edl_ce : out.vqa) + out.vaq +
+              out.aqa;
   return out;
 }
 
@@ -195,6 +195,61 @@ TEST_CASE("a trained scale_proj gets its gradient from both evidential terms and
   LossConfig config = full();
   config.train_scale_proj = true;
   check_against_plain(config);
+}
+
+TEST_CASE("cross-entropy stands beside the evidential terms with its weight") {
+  LossConfig config = full();
+  config.edl_ce = 0.3;
+  check_against_plain(config);
+}
+
+TEST_CASE("a gate that is not differentiated is a weight") {
+  LossConfig config = full();
+  config.gate_gradient = false;
+  check_against_plain(config);
+}
+
+TEST_CASE("the softmax's uncertainty takes scale_proj's place, with and without evidential loss") {
+  for (const double edl_mse : {0.0, 1.0}) {
+    LossConfig config = full();
+    config.edl_mse = edl_mse;
+    config.uncertainty = UncertaintySource::kSoftmax;
+    check_against_plain(config);
+    Bovila model = tiny_bovila();
+    const auto before = add_gradients(model, three_examples(), config, noise());
+    CHECK(before.uncertainty.item<double>() > 0);
+    model.parameters().scale_bias().data().fill_(100);
+    const auto after = add_gradients(model, three_examples(), config, noise());
+    CHECK(torch::equal(before.values(), after.values()));
+  }
+}
+
+TEST_CASE("answering self-made questions teaches both sides, or the one that is asked for") {
+  LossConfig config = full();
+  Bovila model = tiny_bovila();
+  const auto gradient_with = [&](AqaGradient flow, double scale = 1) {
+    config.aqa_gradient = flow;
+    model.parameters().gradient().zero_();
+    const auto losses = add_gradients(model, three_examples(), config, noise(), {scale, 0});
+    return std::pair(losses.values(), model.parameters().gradient() / scale);
+  };
+  const auto [losses, both] = gradient_with(AqaGradient::kBoth);
+  const auto [losses_of_asking, asking] = gradient_with(AqaGradient::kAsking);
+  const auto [losses_of_answering, answering] = gradient_with(AqaGradient::kAnswering);
+  CHECK(torch::equal(losses, losses_of_asking));
+  CHECK(torch::equal(losses, losses_of_answering));
+  const auto plain = plain_losses(model, three_examples(), config, noise(), /*detach=*/true);
+  CHECK(relative_error(answering, gradient_of(model, plain.total)) < 1e-4);
+  CHECK(relative_error(gradient_with(AqaGradient::kAsking, 1024).second, asking) < 1e-5);
+  config.aqa = 0;
+  const auto without = gradient_with(AqaGradient::kBoth).second;
+  CHECK(relative_error(asking + answering - without, both) < 1e-4);
+  CHECK(relative_error(asking, both) > 1e-3);
+  CHECK(relative_error(asking, without) > 1e-3);
+  const torch::NoGradGuard no_grad;
+  config.aqa = 0.25;
+  config.aqa_gradient = AqaGradient::kAsking;
+  CHECK(torch::equal(add_gradients(model, three_examples(), config, noise()).values(), losses));
 }
 
 TEST_CASE("gradients pass through the self-made question into the VAQ pass") {

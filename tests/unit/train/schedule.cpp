@@ -32,3 +32,15 @@ TEST_CASE("no warm-up starts at the peak") {
   config.warmup_epochs = 0;
   CHECK(learning_rate(config, 1, 0) == doctest::Approx(1));
 }
+
+TEST_CASE("self-questioning's weight rises over its own warm-up and stays") {
+  LossConfig config;
+  config.aqa = 0.5;
+  CHECK(losses_at(config, 0).aqa == 0.5);
+  config.aqa_warmup_epochs = 2;
+  CHECK(losses_at(config, 0).aqa == 0);
+  CHECK(losses_at(config, 0.5).aqa == doctest::Approx(0.125));
+  CHECK(losses_at(config, 2).aqa == 0.5);
+  CHECK(losses_at(config, 9).aqa == 0.5);
+  CHECK(losses_at(config, 0.5).vaq == config.vaq);
+}
