@@ -81,15 +81,6 @@ const Rule kRules[] = {
            "cross-entropy, with weight 1",
            c.loss.edl_ce);
      }},
-    {{"loss.train_scale_proj", "loss.uncertainty"},
-     [](const Config& c) {
-       return !c.loss.train_scale_proj || c.loss.uncertainty == UncertaintySource::kScaleProj;
-     },
-     [](const Config&) {
-       return std::string(
-           "loss.train_scale_proj = true needs loss.uncertainty = \"scale_proj\": the softmax has "
-           "nothing to train");
-     }},
 };
 
 /// What is wrong with the path of `key`, or "".
@@ -147,8 +138,12 @@ std::vector<std::string> find_warnings(const Config& config) {
   std::vector<std::string> warnings;
   const LossConfig published;
   const LossConfig& loss = config.loss;
-  if (loss.train_scale_proj && loss.edl_mse == published.edl_mse &&
-      loss.edl_reg == published.edl_reg) {
+  if (loss.train_scale_proj && loss.uncertainty == UncertaintySource::kSoftmax) {
+    warnings.emplace_back(
+        "loss.train_scale_proj = true trains nothing: with loss.uncertainty = \"softmax\" no loss "
+        "reads scale_proj");
+  } else if (loss.train_scale_proj && loss.edl_mse == published.edl_mse &&
+             loss.edl_reg == published.edl_reg) {
     warnings.push_back(
         fmt::format("loss.train_scale_proj = true with the published weights loss.edl_mse = {} and "
                     "loss.edl_reg = {} was seen to collapse to one answer: watch the accuracy, or "
