@@ -133,7 +133,7 @@ StepShape step_shape(const std::string& deck, int64_t num_ranks) {
   shape.questions = shape.batch_size * number(kAccumIter) * static_cast<double>(num_ranks);
   shape.aqa = number(kAqa);
   const bool has_uncertainty =
-      number("loss.edl_mse") > 0 || value_of(values, defaults, "loss.uncertainty") == "softmax";
+      number("loss.edl_mse") > 0 || value_of(values, defaults, "loss.uncertainty") == "'softmax'";
   shape.adds_aqa =
       value_of(values, defaults, "loss.aqa_gate") == "true" && shape.aqa > 0 && has_uncertainty;
   return shape;
