@@ -54,7 +54,7 @@ test_tools_in_python_run_from_a_path_with_python_alone() {
   [[ -s out/plot.png ]]
   cp -r "$share/input" .
   exits 0 clean "$prefix/bin/bovila-sweep" input/sweeps/demo.toml --list
-  says "mpirun -np 2 '$prefix/bin/bovila' input/demo.toml --output output/sweeps/demo/demo/full/seed0-"
+  says "mpirun -np 2 '$prefix/bin/bovila' input/demo-published.toml --output output/sweeps/demo/demo-published/full/seed0-"
   for tool in bovila-report bovila-plot-run bovila-sweep bovila-submission extract_features.py; do
     exits 0 clean "$prefix/bin/$tool" --help
     says "usage: $tool"

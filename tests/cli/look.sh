@@ -8,7 +8,7 @@ export PYTHONPATH=$root/.deps/test-python # TensorBoard, matplotlib, Pillow: fro
 # its output folder, `out`, and the array `deck`.
 demo_run() {
   local demo=$work/demo
-  deck=("$root/input/demo.toml" --set "model.llama=$root/input/demo/llama/demo" --output out
+  deck=("$root/input/demo-published.toml" --set "model.llama=$root/input/demo/llama/demo" --output out
     --set "data.folder=$demo/data" --set "data.features=$demo/features" --set train.epochs=1
     --set train.warmup_epochs=0.5 --set eval.ask=true --set run.threads_per_rank=1)
   if [[ ! -d $demo/out ]]; then

@@ -162,7 +162,7 @@ END
 
 test_who_has_learned_to_read_digits_off_videos_guesses_without_them() {
   "$bin/pth2h5" "$root/input/demo/data/star/clipvitl14.pth" features >/dev/null 2>&1
-  deck=("$root/input/demo.toml" --set "model.llama=$root/input/demo/llama/demo"
+  deck=("$root/input/demo-published.toml" --set "model.llama=$root/input/demo/llama/demo"
     --set output.folder=run
     --set "data.folder=$root/input/demo/data/star" --set data.features=features
     --set train.epochs=3 --set loss.aqa=0 --set loss.edl_mse=0 --set loss.edl_reg=0

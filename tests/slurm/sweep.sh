@@ -127,7 +127,7 @@ json.dump(json.load(open(sys.argv[1]))[:int(sys.argv[3])], open(sys.argv[2], "w"
   done
   sed "s|^llama = .*|llama = \"$demo/llama/demo\"|; s|^folder = \"input/.*|folder = \"data\"|;
     s|^features = .*|features = \"features\"|; s/^batch_size = 4 /batch_size = 8 /" \
-    "$root/input/demo.toml" >input/demo.toml
+    "$root/input/demo-published.toml" >input/demo-published.toml
   sed 's|^output = .*|output = "results"|; s/^ranks = 2/ranks = 1/
     s/^train.epochs = .*/train.epochs = 2/' "$root/input/sweeps/demo.toml" >sweep.toml
   cat >>sweep.toml <<'END'
@@ -139,12 +139,12 @@ END
 }
 held_digits() {
   local process number=0
-  for process in $(pgrep -f "^$bin/bovila input/demo.toml --output results/"); do
+  for process in $(pgrep -f "^$bin/bovila input/demo-published.toml --output results/"); do
     [[ $(ps -o stat= -p "$process") == T* ]] && number=$((number + 1))
   done
   ((number == 4))
 }
-no_digits() { ! pgrep -f "^$bin/bovila input/demo.toml --output results/" >/dev/null; }
+no_digits() { ! pgrep -f "^$bin/bovila input/demo-published.toml --output results/" >/dev/null; }
 have_restarted() { # SUM: over all tasks
   scontrol --oneliner show job "$job" | grep -oP ' Restarts=\K[0-9]+' |
     awk -v wanted="$1" '{ sum += $1 } END { exit sum != wanted }'
