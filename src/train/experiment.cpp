@@ -72,6 +72,11 @@ std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicat
   return all;
 }
 
+LlamaPart part_of(const RankGrid& ranks) {
+  if (ranks.tensor() == nullptr) return {};
+  return {ranks.tensor()->rank(), ranks.tensor()->size()};
+}
+
 }  // namespace
 
 std::string find_tokenizer(const ModelConfig& config) {
@@ -132,29 +137,33 @@ Inputs::Inputs(const Config& config, bool with_train, const Preemption& preempti
 }
 
 Bovila make_model(const Config& config, const LlamaParams& llama, int64_t feature_dim,
-                  bool for_training, torch::Device device, Communicator& ranks, Communicator& node,
-                  const Preemption& preemption) {
+                  bool for_training, torch::Device device, const RankGrid& ranks,
+                  Communicator& sharers, const Preemption& preemption) {
+  const LlamaPart part = part_of(ranks);
   const WeightMemory memory{[&](size_t size, const std::function<void(std::byte*)>& fill) {
-                              return node_memory(node, size, fill);
+                              return node_memory(sharers, size, fill);
                             },
-                            node.rank(), node.size()};
+                            sharers.rank() * part.ranks + part.rank, sharers.size() * part.ranks,
+                            part};
   std::optional<AdapterParameters> parameters;
-  run_together(ranks, [&] {
+  run_together(ranks.all(), [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,
                        static_cast<uint64_t>(config.train.seed), device, feature_dim);
     check_weight_form(llama, config.model.weights);
+    check_llama_parts(llama, config.model.weights, part.ranks);
     check_llama_files(config.model.llama, llama);
   });
   std::optional<LlamaWeights> weights;
   // The ranks of a node agree among themselves while they load; here with those of other nodes.
-  run_together(ranks, [&] {
+  run_together(ranks.all(), [&] {
     weights = load_llama_weights(config.model.llama, llama, weight_types(config.model), memory,
                                  [&] { preemption.check(); });
     if (!device.is_cpu()) {
       weights = copy_of(*weights, device, weights->norm.scalar_type());  // the node's block goes
     }
   });
-  return {Llama(std::move(*weights), config.model.recompute_activations && for_training),
+  return {Llama(std::move(*weights), config.model.recompute_activations && for_training,
+                ranks.tensor()),
           std::move(*parameters)};
 }
 
