@@ -2,10 +2,10 @@
 #include "bovila/dist/rank_grid.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/dist/agreement.h"
 
@@ -51,19 +51,17 @@ void RankGrid::set_stage(const std::string& stage) const {
 
 std::string grid_text(int64_t num_ranks, int64_t tensor_parallel) {
   constexpr int64_t kMaxGroups = 8;
-  std::string groups;
+  std::vector<std::string> groups;
   for (int64_t first = 0; first < num_ranks; first += tensor_parallel) {
-    if (first / tensor_parallel == kMaxGroups) {
-      groups += ", ...";
+    if (std::ssize(groups) == kMaxGroups) {
+      groups.emplace_back("...");
       break;
     }
-    groups +=
-        fmt::format("{}{}-{}", groups.empty() ? "" : ", ", first, first + tensor_parallel - 1);
+    groups.push_back(fmt::format("{}-{}", first, first + tensor_parallel - 1));
   }
   return fmt::format(
-      "{} of {} ranks hold the model together ({}), the i-th of a group part i of {} "
-      "of every layer",
-      counted(num_ranks / tensor_parallel, "group"), tensor_parallel, groups, tensor_parallel);
+      "each {} ranks hold the model together: {}; of every layer the i-th of them has part i of {}",
+      tensor_parallel, fmt::join(groups, ", "), tensor_parallel);
 }
 
 void check_grid(int64_t tensor_parallel, const std::vector<int>& nodes) {

@@ -62,7 +62,6 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
                           inputs.features->dim());
     if (!config.train.start.empty()) load_published(config.train.start, fit);
     check_weight_form(inputs.llama, config.model.weights);
-    check_llama_parts(inputs.llama, config.model.weights, parts);
     check_llama_files(config.model.llama, inputs.llama);
     const auto concern = rate_concern(config.train, inputs.llama);
     if (!concern.empty()) log::warn("{}", concern);

@@ -211,6 +211,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     check_threads(config.run.threads_per_rank, node.size(), machine_cores());
     if (with_train) refuse_probe(config, "this is a training");
     if (with_train) check_rates(config.train, num_groups);
+    if (host.rank() == 0) check_parts(config);
   });
   const int threads = set_up_threads(config.run, node, run_ranks.grid().tensor());
   if (line.check) return check(config, host, node, threads, preemption);

@@ -107,6 +107,13 @@ LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokeni
   return llama;
 }
 
+void check_parts(const Config& config) {
+  if (config.run.tensor_parallel == 1) return;
+  const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
+  const auto llama = read_llama_params(config.model.llama, tokenizer->prompt_vocab_size());
+  check_llama_parts(llama, config.model.weights, config.run.tensor_parallel);
+}
+
 torch::ScalarType scalar_type(Precision precision) {
   switch (precision) {
     case Precision::kBf16:

@@ -1,6 +1,8 @@
 // Every shard is open at once: a tensor's scales may be in another than its values.
 #include "src/weights/hf_folder.h"
 
+#include <algorithm>
+
 #include "bovila/core/error.h"
 #include "bovila/weights/weight_type.h"
 #include "src/weights/cpu/forms.h"
@@ -30,6 +32,13 @@ std::string layer_of(const std::string& name) {
 std::string text_of(const HfPlace& from) {
   const auto bytes = read_tensor(from);
   return {static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()};
+}
+
+/// Memory for some of a tensor.
+Tensor empty_region(const HfPlace& from, const Region& region) {
+  std::vector<int64_t> sizes = {region.rows};
+  if (from.tensor->shape.size() > 1) sizes.push_back(region.columns);
+  return torch::empty(sizes, stored_type(from));
 }
 
 [[noreturn]] void fail_shape(const HfPlace& tensor, const std::vector<int64_t>& got,
@@ -189,31 +198,21 @@ Tensor read_tensor(const HfPlace& from) {
 
 Tensor read_region(const HfPlace& from, const Region& region) {
   constexpr int64_t kBandBytes = int64_t{64} << 20;
-  const auto& shape = from.tensor->shape;
-  const Region whole{0, shape[0], 0, shape.size() > 1 ? shape[1] : 1};
+  const Region whole = whole_region(from.tensor->shape);
   if (region == whole) return read_tensor(from);
   const SafetensorsFile* file = from.file->safetensors();
   if (file == nullptr) return cut(read_tensor(from), whole, region).clone();
-  auto sizes = shape;
-  sizes[0] = region.rows;
-  if (sizes.size() > 1) sizes[1] = region.columns;
-  const auto values = torch::empty(sizes, stored_type(from));
+  const auto values = empty_region(from, region);
   const int64_t row_bytes = whole.columns * static_cast<int64_t>(values.element_size());
-  const int64_t step = std::min(kBandBytes / row_bytes + 1, region.rows);
-  sizes[0] = step;
-  if (sizes.size() > 1) sizes[1] = whole.columns;
-  const auto band = torch::empty(sizes, values.scalar_type());
-  const SafeTensor& tensor = file->tensors()[from.tensor->number];
-  for (Region there = region; there.rows > 0;) {
-    const int64_t count = std::min(step, there.rows);
-    const Region rows{there.first_row, count, 0, whole.columns};
-    file->read_bytes(
-        tensor.begin + rows.first_row * row_bytes,
-        {static_cast<std::byte*>(band.data_ptr()), static_cast<size_t>(count * row_bytes)});
-    const Region wanted{rows.first_row, count, region.first_column, region.columns};
-    cut(values, region, wanted).copy_(cut(band, {rows.first_row, step, 0, whole.columns}, wanted));
-    there.first_row += count;
-    there.rows -= count;
+  const int64_t begin = file->tensors()[from.tensor->number].begin;
+  const int64_t step = kBandBytes / row_bytes + 1, end = region.first_row + region.rows;
+  for (int64_t row = region.first_row; row < end; row += step) {
+    const Region band{row, std::min(step, end - row), 0, whole.columns};
+    const auto numbers = empty_region(from, band);
+    file->read_bytes(begin + row * row_bytes,
+                     {static_cast<std::byte*>(numbers.data_ptr()), numbers.nbytes()});
+    const Region wanted = band.within(region);
+    cut(values, region, wanted).copy_(cut(numbers, band, wanted));
   }
   return values;
 }

@@ -167,8 +167,8 @@ void put_together(const std::vector<MetaPart>& files, const std::string& name,
 }
 
 /// Memory for the target's region, in the type of the first file.
-Tensor empty_region(const std::vector<MetaPart>& files, const std::string& name,
-                    const MetaTarget& target) {
+Tensor memory_for(const std::vector<MetaPart>& files, const std::string& name,
+                  const MetaTarget& target) {
   const PthTensor& first = files.front().tensors.at(name);
   const Region& region = target.to.region();
   return torch::empty({region.rows, region.columns},
@@ -230,7 +230,7 @@ class MetaFiles : public LlamaFiles {
     for (const auto& [name, target] : targets) {
       interrupt();
       const bool is_floating = target.to.floats().defined();
-      const auto values = is_floating ? target.to.floats() : empty_region(files, name, target);
+      const auto values = is_floating ? target.to.floats() : memory_for(files, name, target);
       put_together(files, name, target, values);
       if (!is_floating) target.to.set(values, fmt::format("{}: '{}'", paths.front(), name));
     }

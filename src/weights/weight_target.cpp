@@ -91,6 +91,10 @@ Region Region::within(const Region& other) const {
   return both;
 }
 
+Region whole_region(const std::vector<int64_t>& shape) {
+  return {0, shape[0], 0, shape.size() > 1 ? shape[1] : 1};
+}
+
 Tensor cut(const Tensor& tensor, const Region& whole, const Region& region) {
   const auto rows = tensor.narrow(0, region.first_row - whole.first_row, region.rows);
   if (tensor.dim() == 1) return rows;
@@ -100,10 +104,6 @@ Tensor cut(const Tensor& tensor, const Region& whole, const Region& region) {
 WeightTarget::WeightTarget(Tensor values)
     : shape_(values.sizes().vec()), values_(std::move(values)) {
   region_ = whole();
-}
-
-Region WeightTarget::whole() const {
-  return {0, shape_[0], 0, shape_.size() > 1 ? shape_[1] : 1};
 }
 
 void WeightTarget::set(const FrozenMatrix& values, const std::string& name) const {

@@ -21,6 +21,8 @@ struct Region {
   /// What is in both; empty where nothing is.
   Region within(const Region& other) const;
 };
+/// All of a tensor of this shape.
+Region whole_region(const std::vector<int64_t>& shape);
 /// The numbers of `region` in a tensor that has those of `whole`, in the same memory.
 torch::Tensor cut(const torch::Tensor& tensor, const Region& whole, const Region& region);
 
@@ -40,7 +42,7 @@ class WeightTarget {
 
   /// Of the whole tensor, as it is in the file.
   const std::vector<int64_t>& shape() const { return shape_; }
-  Region whole() const;
+  Region whole() const { return whole_region(shape_); }
   /// What of the tensor has to be read.
   const Region& region() const { return region_; }
   /// The memory of region() itself where it is floating point; undefined elsewhere.

@@ -26,6 +26,10 @@ std::string find_tokenizer(const ModelConfig& config);
 /// The LLaMA's sizes, which fit the tokenizer and model.max_seq_len. @throws UserError.
 LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokenizer);
 
+/// @throws UserError when the LLaMA cannot be shared out as run.tensor_parallel says; all that is
+/// read for it are the tokenizer and the LLaMA's sizes.
+void check_parts(const Config& config);
+
 torch::ScalarType scalar_type(Precision precision);
 /// model.precision, which must be settled, and model.weights.
 WeightTypes weight_types(const ModelConfig& config);

@@ -3,8 +3,7 @@
 //
 // Messages count epochs from 1; files, as the published code's, from 0.
 //
-// A run is a function of the deck and the number of groups of ranks (of ranks, where each holds the
-// model alone; that of a group holds it to the last bit): stopped, killed and resumed anywhere, it
+// A run is a function of the deck and the number of ranks: stopped, killed and resumed anywhere, it
 // leaves the same bits (checkpoints, log.txt, metrics.jsonl, epoch{n}.json, questions.jsonl) as in
 // one go. What makes it so: the state is saved between two optimizer steps, or between two batches
 // of an evaluation; everything random has a key of its own (core/random.h); rows for people are on
