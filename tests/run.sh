@@ -129,6 +129,12 @@ unit() {
 golden() {
   suite golden_tests 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS="$cores" \
     "$BUILD/bin/golden_tests"
+  [[ -z ${SLOWER:-} ]] || return 0 # MPI itself is not watched
+  local ranks
+  for ranks in 2 4; do
+    suite "golden runs, $ranks ranks" 1200 env BOVILA_GOLDEN="$golden" OMP_NUM_THREADS=1 \
+      "$MPIRUN" -np $ranks "$BUILD/bin/golden_group_tests"
+  done
 }
 
 # What needs no LibTorch, compiled for aarch64 and run by an emulator of that processor.

@@ -211,6 +211,8 @@ constexpr Key kKeys[] = {
     KEY(run.deterministic,
         .doc = "the same bits from the same run on GPUs too: slower algorithms, fixed NCCL algorithm"),
     KEY(run.tf32, .doc = "fp32 products on GPUs may round their factors to 10 bits"),
+    KEY(run.tensor_parallel, .range = {1, 1024}, .unit = "ranks",
+        .doc = "neighbouring ranks of a node that hold the LLaMA's layers together, each its part of every matrix; 1 = each rank holds all"),
     KEY(run.threads_per_rank, .range = {0, 1024}, .unit = "threads",
         .doc = "0 = the node's cores shared out among its ranks"),
     KEY(run.prefetch_batches, .range = {1, 1000}, .unit = "batches",

@@ -14,7 +14,7 @@ int64_t Communicator::max(int64_t value) {
 }
 
 std::string Communicator::who() const {
-  const std::string name = fmt::format("rank {} of {}", rank(), size());
+  const std::string name = name_.empty() ? fmt::format("rank {} of {}", rank(), size()) : name_;
   return stage_.empty() ? name : fmt::format("{} ({})", name, stage_);
 }
 

@@ -21,6 +21,12 @@ MpiComm::~MpiComm() {
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
 }
 
+MpiComm split_of(MPI_Comm comm, int color) {
+  MPI_Comm part = MPI_COMM_NULL;
+  MPI_CHECK(MPI_Comm_split(comm, color, /*key=*/0, &part));
+  return MpiComm(part);
+}
+
 MpiSession::MpiSession(int* argc, char*** argv) {
   int provided = 0;
   MPI_CHECK(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided));

@@ -100,6 +100,11 @@ std::string NcclCommunicator::broadcast(const std::string& bytes, int root) {
 }
 
 void NcclCommunicator::synchronize() {
+  wait_for_own();
+  for (NcclCommunicator* other : others_) other->wait_for_own();
+}
+
+void NcclCommunicator::wait_for_own() {
   if (pending_.empty()) return;
   nccl_.wait(std::exchange(pending_, {}), [&] { return stream_->is_done(); });
 }

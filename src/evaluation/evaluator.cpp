@@ -11,7 +11,7 @@
 
 #include "bovila/core/error.h"
 #include "bovila/data/prefetcher.h"
-#include "bovila/dist/agreement.h"
+#include "bovila/dist/group_rounds.h"
 #include "bovila/model/device_copy.h"
 #include "bovila/objective/evidence.h"
 
@@ -253,11 +253,12 @@ std::vector<OptionScores> score_options(const Bovila& model, std::span<const Opt
 }
 
 Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& config,
-                    Communicator& ranks, const Preemption& preemption,
+                    const RankGrid& ranks, const Preemption& preemption,
                     std::vector<OptionScores> before, const EvaluationProgress& progress) {
   const auto groups = groups_to_score(data, config.eval.batch_size, before);
-  const auto mine = share_of(groups, ranks);
-  const auto rounds = (std::ssize(groups) + ranks.size() - 1) / ranks.size();
+  Communicator& sharers = ranks.data();
+  const auto mine = share_of(groups, sharers);
+  const auto num_rounds = (std::ssize(groups) + sharers.size() - 1) / sharers.size();
   int64_t total = 0;
   for (const auto& group : mine) total += std::ssize(group);
   Prefetcher<OptionBatch> batches(option_batches(data, mine),
@@ -265,26 +266,30 @@ Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& conf
   Evaluation evaluation{std::move(before), {}};
   std::vector<OptionScores> scores;
   int64_t over_long = 0;
-  LocalError error =
-      run_local([&] { over_long = count_over_long_before(data, evaluation.scores, ranks); });
-  for (int64_t round = 0; round < rounds && !evaluation.stopped; ++round) {
-    evaluation.stopped = preemption.agreed(ranks);
-    if (evaluation.stopped || error.code != ExitCode::kSuccess) continue;
-    error = run_local([&] {
-      const auto batch = next_batch(batches);
+  GroupRounds rounds(ranks);
+  rounds.look([&] { over_long = count_over_long_before(data, evaluation.scores, sharers); });
+  for (int64_t round = 0; round < num_rounds && !evaluation.stopped; ++round) {
+    evaluation.stopped = preemption.agreed(ranks.all());
+    if (evaluation.stopped) continue;
+    std::optional<OptionBatch> batch;
+    std::vector<OptionScores> scored;
+    rounds.run([&] { batch = next_batch(batches); },
+               [&] {
+                 if (batch) scored = score_options(model, *batch, config.loss);
+               });
+    rounds.look([&] {
       if (!batch) return;  // other ranks have one batch more
-      auto scored = score_options(model, *batch, config.loss);
       require_finite(model, data, scored);
       over_long += count_over_long(*batch, data.max_seq_len());
       std::ranges::move(scored, std::back_inserter(scores));
       progress(std::ssize(scores), total);
     });
   }
-  agree(ranks, error);
-  for (const std::string& bytes : ranks.all_gather(to_bytes(scores))) {
+  rounds.agree();
+  for (const std::string& bytes : sharers.all_gather(to_bytes(scores))) {
     from_bytes(bytes, evaluation.scores);
   }
-  for (const std::string& count : ranks.all_gather(std::to_string(over_long))) {
+  for (const std::string& count : sharers.all_gather(std::to_string(over_long))) {
     evaluation.num_over_long += std::stoll(count);
   }
   std::ranges::sort(evaluation.scores, {}, &OptionScores::row);

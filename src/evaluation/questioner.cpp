@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bovila/data/prefetcher.h"
-#include "bovila/dist/agreement.h"
+#include "bovila/dist/group_rounds.h"
 #include "bovila/model/device_copy.h"
 
 namespace bovila {
@@ -91,27 +91,31 @@ std::vector<std::string> ask_questions(const Bovila& model, std::span<const Exam
 }
 
 AskedQuestions ask_split(const Bovila& model, const Dataset& data, const Tokenizer& tokenizer,
-                         const Config& config, Communicator& ranks, const Preemption& preemption,
+                         const Config& config, const RankGrid& ranks, const Preemption& preemption,
                          const EvaluationProgress& progress) {
-  const Share share = share_of(data, config.eval.batch_size, ranks);
+  const Share share = share_of(data, config.eval.batch_size, ranks.data());
   Prefetcher<ExampleBatch> batches(example_batches(data, share),
                                    static_cast<size_t>(config.run.prefetch_batches));
   AskedQuestions asked;
   auto mine = nlohmann::json::array();  // of [row, text]
-  LocalError error;
+  GroupRounds rounds(ranks);
   for (int64_t round = 0; round < share.rounds && !asked.stopped; ++round) {
-    asked.stopped = preemption.agreed(ranks);
-    if (asked.stopped || error.code != ExitCode::kSuccess) continue;
-    error = run_local([&] {
-      const auto batch = batches.next();
+    asked.stopped = preemption.agreed(ranks.all());
+    if (asked.stopped) continue;
+    std::optional<ExampleBatch> batch;
+    std::vector<std::string> questions;
+    rounds.run([&] { batch = batches.next(); },
+               [&] {
+                 if (batch) questions = ask_questions(model, *batch, tokenizer);
+               });
+    rounds.look([&] {
       if (!batch) return;  // other ranks have one batch more
-      const auto questions = ask_questions(model, *batch, tokenizer);
       for (size_t i = 0; i < batch->size(); ++i) mine.push_back({(*batch)[i].row, questions[i]});
       progress(std::ssize(mine), share.questions);
     });
   }
-  agree(ranks, error);
-  for (const std::string& bytes : ranks.all_gather(mine.dump())) {
+  rounds.agree();
+  for (const std::string& bytes : ranks.data().all_gather(mine.dump())) {
     for (const auto& pair : nlohmann::json::parse(bytes)) asked.text[pair[0]] = pair[1];
   }
   return asked;

@@ -13,11 +13,15 @@
 #include "bovila/train/experiment.h"
 #include "bovila/train/identity.h"
 #include "src/main/commands.h"
+#include "src/main/run_ranks.h"
 #include "src/main/set_up.h"
+#include "src/main/shared_input.h"
 #include "src/main/trained.h"
 
 namespace bovila {
 namespace {
+
+constexpr double kBeat_s = 60;
 
 /// The deck of `bovila answer`: it reads no annotations, and perhaps other features.
 Deck read_deck_to_answer(const CommandLine& line, bool one_video) {
@@ -88,47 +92,39 @@ void require_same(const Checkpoint& checkpoint, const Deck& deck, const FeatureS
   compare_with_training(checkpoint, current, deck.config, line.start.despite);
 }
 
-}  // namespace
+/// The processes of `bovila answer` are one group.
+void require_processes(const RunConfig& run, int started) {
+  if (started == run.tensor_parallel) return;
+  if (run.tensor_parallel == 1) {
+    throw UserError("`bovila answer` is one process, {} were started: leave mpirun out", started);
+  }
+  throw UserError(
+      "`bovila answer` with run.tensor_parallel = {0} is {0} processes, {1} started: mpirun -np "
+      "{0} "
+      "bovila answer ..., or --set run.tensor_parallel=1 where a process can hold the model alone",
+      run.tensor_parallel, started == 1 ? "1 was" : fmt::format("{} were", started));
+}
 
-void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
-  if (session.size() > 1) {
-    throw AgreedError(ExitCode::kUserError,
-                      fmt::format("`bovila answer` is one process, {} were started: leave mpirun "
-                                  "out",
-                                  session.size()));
-  }
-  const bool one_video = std::filesystem::is_regular_file(line.features);
-  Deck deck = read_deck_to_answer(line, one_video);
-  const Config& config = deck.config;
-  refuse_probe(config, "this is `bovila answer`");
-  MpiCommunicator host(MPI_COMM_WORLD, config.run.collective_timeout_s);
-  preemption.stand_down();
-  run_together(host, [&] { check_threads(config.run.threads_per_rank, 1, machine_cores()); });
-  set_up_threads(config.run, host);
-  const torch::Device device = set_up_device(config.run, host, host);
-  const Checkpoint checkpoint = settle_trained(deck, line.start);
-  settle_precision(deck, device, host);
-  const auto abstention = find_abstention(line.abstain, checkpoint);
-  const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
-  const auto features =
-      one_video ? FeatureStore::of_one_video(line.features) : FeatureStore(config.data.features);
-  require_same(checkpoint, deck, features, line, preemption);
-  const auto llama = read_model_params(config.model, *tokenizer);
-  Bovila model = make_model(config, llama, features.dim(), /*for_training=*/false, device, host,
-                            host, preemption);
+void take_parameters(const Checkpoint& checkpoint, AdapterParameters& parameters) {
+  const std::string path = checkpoint.folder.string();
   if (checkpoint.is_published) {
-    const std::string file = checkpoint.folder.string();
-    report_published("answering with the published checkpoint", file,
-                     load_published(file, model.parameters()));
+    report_published("answering with the published checkpoint", path,
+                     load_published(path, parameters));
   } else {
-    from_arrays(checkpoint.state, model.parameters());
-    log::info("answering with {}", checkpoint.folder.string());
+    from_arrays(checkpoint.state, parameters);
+    log::info("answering with {}", path);
   }
-  const Answerer answerer(config, features, *tokenizer, model);
-  if (!line.query.options.empty()) {
-    Query query = line.query;
+}
+
+/// The question of the command line, or those of standard input; the first process alone is heard.
+void answer_all(Query query, const Answerer& answerer, const std::optional<Abstention>& abstention,
+                MpiCommunicator& ranks) {
+  NoOutput nothing;
+  std::ostream nowhere(&nothing);
+  std::ostream& out = ranks.rank() == 0 ? std::cout : nowhere;
+  if (!query.options.empty()) {
     const OptionScores scores = answerer.answer(query);
-    std::cout << answer_text(query, scores, abstention) << std::endl;
+    out << answer_text(query, scores, abstention) << std::endl;
     return;
   }
   if (isatty(STDIN_FILENO) != 0) {
@@ -136,8 +132,56 @@ void answer(const CommandLine& line, const MpiSession& session, Preemption& pree
         "each line typed here is a question, {{\"video\": ..., \"question\": ..., \"options\": "
         "[...]}}; Ctrl-D ends");
   }
-  const int64_t refused = answer_lines(std::cin, std::cout, answerer, abstention);
+  SharedInput shared(ranks, STDIN_FILENO, std::min(kBeat_s, ranks.timeout_s() / 4));
+  std::istream lines(&shared);
+  std::istream& in = ranks.size() == 1 ? std::cin : lines;
+  const int64_t refused = answer_lines(in, out, answerer, abstention);
   if (refused > 0) throw UserError("{} of the lines could not be answered", refused);
+}
+
+}  // namespace
+
+void answer(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  const bool one_video = std::filesystem::is_regular_file(line.features);
+  MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
+  Deck deck;
+  run_together(host, [&] {
+    deck = read_deck_to_answer(line, one_video);
+    require_processes(deck.config.run, session.size());
+    refuse_probe(deck.config, "this is `bovila answer`");
+  });
+  const Config& config = deck.config;
+  host.set_timeout(config.run.collective_timeout_s);
+  preemption.stand_down();
+  const MpiComm node_ranks = session.node();
+  MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
+  RunRanks ranks(host, node, config.run.tensor_parallel);
+  run_together(host,
+               [&] { check_threads(config.run.threads_per_rank, node.size(), machine_cores()); });
+  set_up_threads(config.run, node, ranks.grid().tensor());
+  const torch::Device device = set_up_device(config.run, host, node);
+  ranks.start_nccl(device);
+  Checkpoint checkpoint;
+  run_together(host, [&] { checkpoint = settle_trained(deck, line.start); });
+  settle_precision(deck, device, host);
+  std::optional<Abstention> abstention;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<FeatureStore> features;
+  LlamaParams llama;
+  run_together(host, [&] {
+    abstention = find_abstention(line.abstain, checkpoint);
+    tokenizer = load_tokenizer(find_tokenizer(config.model));
+    features.emplace(one_video ? FeatureStore::of_one_video(line.features)
+                               : FeatureStore(config.data.features));
+    require_same(checkpoint, deck, *features, line, preemption);
+    llama = read_model_params(config.model, *tokenizer);
+  });
+  Bovila model = make_model(config, llama, features->dim(), /*for_training=*/false, device,
+                            ranks.grid(), ranks.sharers(), preemption);
+  run_together(host, [&] { take_parameters(checkpoint, model.parameters()); });
+  const Answerer answerer(config, *features, *tokenizer, model);
+  // All processes have the same questions, and fail alike.
+  run_together(host, [&] { answer_all(line.query, answerer, abstention, host); });
 }
 
 }  // namespace bovila

@@ -20,7 +20,16 @@
 namespace bovila {
 namespace {
 
-constexpr int64_t kRanksOfAJob = 8;  // what jobs/*.slurm ask for on a node
+/// What jobs/*.slurm ask for on a node, in whole groups.
+int64_t ranks_of_a_job(int64_t tensor_parallel) {
+  constexpr int64_t kRanksOfAJob = 8;
+  return std::max<int64_t>(1, kRanksOfAJob / tensor_parallel) * tensor_parallel;
+}
+
+std::string ranks_text(int64_t num_groups, int64_t tensor_parallel) {
+  if (tensor_parallel == 1) return counted(num_groups, "rank");
+  return fmt::format("{} of {} ranks", counted(num_groups, "group"), tensor_parallel);
+}
 
 /// Only of the split that is trained on: an evaluation scores over-long prompts whole.
 void require_lengths(const DataReport& train, const Config& config) {
@@ -36,6 +45,8 @@ void require_lengths(const DataReport& train, const Config& config) {
 void check(const Config& config, Communicator& ranks, const Communicator& node, int num_threads,
            const Preemption& preemption) {
   const auto places = gather_places(ranks, torch::kCPU);
+  const int64_t parts = config.run.tensor_parallel;
+  const int64_t num_groups = std::max<int64_t>(1, ranks.size() / parts);
   run_together(ranks, [&] {
     if (ranks.rank() != 0) return;
     for (const auto& text : placement_concerns(places)) log::warn("{}", text);
@@ -43,9 +54,9 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
     const Inputs inputs(config, /*with_train=*/true, preemption);
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     log::info("tokenizer, features and annotations opened in {:.1f} s", taken.count());
-    const auto memory = least_memory(config, inputs, ranks.size(), /*on_gpu=*/false);
+    const auto memory = least_memory(config, inputs, num_groups, /*on_gpu=*/false);
     check_memory(memory, node.size(), machine_memory());
-    const auto plan = plan_training(config.train, inputs.train->size(), ranks.size());
+    const auto plan = plan_training(config.train, inputs.train->size(), num_groups);
     for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
     AdapterParameters fit(inputs.llama, config.model, config.loss.train_scale_proj, 0, torch::kCPU,
                           inputs.features->dim());
@@ -62,8 +73,9 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
       for (const std::string& text : format_report(reports.back())) std::cout << text << "\n";
     }
     const int64_t longest = std::min(reports.front().max_length, config.model.max_seq_len);
-    for (const std::string& text : format_memory(config, {inputs.llama, fit.num_trained(), longest},
-                                                 ranks.size() > 1 ? ranks.size() : kRanksOfAJob)) {
+    for (const std::string& text :
+         format_memory(config, {inputs.llama, fit.num_trained(), longest},
+                       ranks.size() > 1 ? ranks.size() : ranks_of_a_job(parts))) {
       std::cout << text << "\n";
     }
     for (const DataReport& report : reports) {
@@ -71,7 +83,7 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
                        config.data.features);
     }
     require_lengths(reports.front(), config);
-    std::cout << fmt::format("with {}: {}\n", counted(ranks.size(), "rank"), to_text(plan));
+    std::cout << fmt::format("with {}: {}\n", ranks_text(num_groups, parts), to_text(plan));
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
 }

@@ -4,6 +4,7 @@
 #include "bovila/dist/device.h"
 #include "bovila/train/self_check.h"
 #include "src/main/commands.h"
+#include "src/main/run_ranks.h"
 #include "src/main/set_up.h"
 
 namespace bovila {
@@ -15,8 +16,9 @@ void check_machine(const MpiSession& session) {
   MpiCommunicator node(node_ranks.get(), kTimeout_s);
   set_up_threads({}, node);
   const torch::Device device = choose_device(DeviceRequest::kAuto, host, node);
-  const auto nccl = start_nccl(host, device);
-  self_check(nccl ? static_cast<Communicator&>(*nccl) : host, device, std::cout);
+  RunRanks ranks(host, node, /*tensor_parallel=*/1);
+  ranks.start_nccl(device);
+  self_check(ranks.grid().all(), device, std::cout);
 }
 
 }  // namespace bovila

@@ -19,6 +19,7 @@
 #include "bovila/train/training_plan.h"
 #include "src/main/check.h"
 #include "src/main/commands.h"
+#include "src/main/run_ranks.h"
 #include "src/main/set_up.h"
 #include "src/main/summary.h"
 #include "src/main/trained.h"
@@ -75,10 +76,11 @@ std::optional<Checkpoint> find_start(const Config& config, const Start& start,
 }
 
 /// Collective: the start-up lines.
-void report_places(Communicator& ranks, torch::Device device) {
+void report_places(Communicator& ranks, torch::Device device, int64_t tensor_parallel) {
   const auto places = gather_places(ranks, device);
   if (ranks.rank() != 0) return;
   for (const auto& text : start_up_lines(program_text(), places)) log::info("{}", text);
+  if (tensor_parallel > 1) log::info("{}", grid_text(ranks.size(), tensor_parallel));
   for (const auto& text : placement_concerns(places)) log::warn("{}", text);
 }
 
@@ -201,20 +203,26 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   const MpiComm node_ranks = session.node();
   MpiCommunicator node(node_ranks.get(), config.run.collective_timeout_s);
   const bool with_train = !line.start.eval;
+  // --check of one process tells of the ranks that there will be.
+  const int64_t parts = line.check && host.size() == 1 ? 1 : config.run.tensor_parallel;
+  RunRanks run_ranks(host, node, parts);
+  const int64_t num_groups = host.size() / parts;
   run_together(host, [&] {
     check_threads(config.run.threads_per_rank, node.size(), machine_cores());
     if (with_train) refuse_probe(config, "this is a training");
-    if (with_train) check_rates(config.train, host.size());
+    if (with_train) check_rates(config.train, num_groups);
+    if (host.rank() == 0) check_parts(config);
   });
-  const int threads = set_up_threads(config.run, node);
+  const int threads = set_up_threads(config.run, node, run_ranks.grid().tensor());
   if (line.check) return check(config, host, node, threads, preemption);
 
   const torch::Device device = set_up_device(config.run, host, node);
   const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
   if (scored) settle_open(*scored, deck, host);
-  const auto nccl = start_nccl(host, device);
-  Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
-  report_places(ranks, device);
+  run_ranks.start_nccl(device);
+  const RankGrid grid = run_ranks.grid();
+  Communicator& ranks = grid.all();
+  report_places(ranks, device, parts);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
@@ -223,7 +231,7 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     if (device.is_cpu()) warn_of_precision(config);
   }
   std::unique_ptr<Inputs> inputs;
-  RunIdentity identity{deck.resolved, {}, ranks.size()};
+  RunIdentity identity{deck.resolved, {}, num_groups};
   for (const auto& [name, text] : versions()) identity.build[name] = text;
   EvalRecord record;
   run_together(ranks, [&] {
@@ -234,21 +242,21 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
     if (!with_train) record = make_record(checkpoint, identity, config, line.start.despite);
   });
   run_together(ranks, [&] {
-    const auto memory = least_memory(config, *inputs, ranks.size(), device.is_cuda());
+    const auto memory = least_memory(config, *inputs, num_groups, device.is_cuda());
     check_memory(memory, node.size(), machine_memory());
-    if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, ranks.size());
+    if (ranks.rank() == 0 && with_train) report_plan(config, *inputs, num_groups);
   });
   const auto concern = with_train ? rate_concern(config.train, inputs->llama) : "";
   if (ranks.rank() == 0 && !concern.empty()) log::warn("{}", concern);
   Bovila model = make_model(config, inputs->llama, inputs->features->dim(), with_train, device,
-                            ranks, node, preemption);
+                            grid, run_ranks.sharers(), preemption);
   if (!checkpoint && !config.train.start.empty()) {
     run_together(ranks, [&] {
       if (ranks.rank() == 0) warn_of_other_weights(config.train.start, identity);
       take_published("starting from", config.train.start, model, ranks);
     });
   }
-  Trainer trainer(config, std::move(identity), *inputs, model, ranks, preemption);
+  Trainer trainer(config, std::move(identity), *inputs, model, grid, preemption);
   const auto accuracy = with_train
                             ? train(config, checkpoint, trainer, ranks)
                             : evaluate_only(config, checkpoint, record, model, trainer, ranks);

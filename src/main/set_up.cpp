@@ -24,9 +24,10 @@ Deck share_deck(const CommandLine& line, Communicator& ranks) {
   return deck;
 }
 
-int set_up_threads(const RunConfig& config, Communicator& node) {
-  const int threads = config.threads_per_rank > 0 ? static_cast<int>(config.threads_per_rank)
-                                                  : choose_threads(node);
+int set_up_threads(const RunConfig& config, Communicator& node, Communicator* group) {
+  int threads = config.threads_per_rank > 0 ? static_cast<int>(config.threads_per_rank)
+                                            : choose_threads(node);
+  if (group != nullptr) threads = static_cast<int>(-group->max(-threads));
   torch::set_num_threads(threads);
   return threads;
 }
@@ -59,10 +60,6 @@ void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
   }
   precision = chosen == "fp32" ? Precision::kFp32 : Precision::kBf16;
   deck.resolved = to_toml(deck.config);
-}
-
-std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device) {
-  return device.is_cuda() ? std::make_unique<NcclCommunicator>(host, device) : nullptr;
 }
 
 }  // namespace bovila

@@ -2,11 +2,9 @@
 // Fed by main/command_line.h; feeds the commands.
 #pragma once
 
-#include <memory>
-
 #include "bovila/config/deck.h"
 #include "bovila/dist/communicator.h"
-#include "bovila/dist/nccl_communicator.h"
+#include "bovila/dist/libtorch.h"
 #include "src/main/command_line.h"
 
 namespace bovila {
@@ -14,9 +12,10 @@ namespace bovila {
 /// Collective: rank 0 reads the deck, the others get its resolved text.
 Deck share_deck(const CommandLine& line, Communicator& ranks);
 
-/// Collective over the ranks of a node: has LibTorch compute with as many threads as the deck says,
-/// or with this rank's share of the cores. @return their number.
-int set_up_threads(const RunConfig& config, Communicator& node);
+/// Collective over the ranks of a node, and of `group`, where there is one: has LibTorch compute
+/// with as many threads as the deck says, or with this rank's share of the cores; in a group with
+/// the least share, since sums by other threads may round otherwise. @return their number.
+int set_up_threads(const RunConfig& config, Communicator& node, Communicator* group = nullptr);
 
 /// Collective: the device of this rank, with what the deck says about its numbers in force.
 torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Communicator& node);
@@ -27,8 +26,5 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
 /// type of its `saved_deck`: a measurement may come out otherwise each time.
 void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
                       const std::string& saved_deck = "");
-
-/// Collective. Null on the CPU, where `host` does everything.
-std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device);
 
 }  // namespace bovila

@@ -140,4 +140,10 @@ torch::Tensor AdapterParameters::gates() const {
       .view({-1, kGatesPerLayer, gate1(first_adapted_layer_).numel()});
 }
 
+std::array<torch::Tensor, 2> AdapterParameters::gradients_of_heads() const {
+  const int64_t begin = entries_[kNumBeforeGates].offset;
+  const int64_t end = entries_[entries_.size() - 2].offset;
+  return {gradient_.narrow(0, 0, entries_.front().numel), gradient_.narrow(0, begin, end - begin)};
+}
+
 }  // namespace bovila

@@ -16,20 +16,30 @@ std::vector<AdapterSlots> Bovila::adapter_slots() const {
   const int64_t first = parameters_.first_adapted_layer();
   const auto per_layer =
       parameters_.query().to(llama_.precision()).view({p.n_layers - first, -1, p.dim});
-  // [A, n_kv_heads * d] to [H, A, d]
+  // [A, kv heads * d] to [H, A, d]
   const auto heads = [&](const torch::Tensor& x) {
-    const auto grouped = x.unflatten(-1, {p.n_kv_heads, p.head_dim()});
+    const auto grouped = x.unflatten(-1, {-1, p.head_dim()});
     return grouped.repeat_interleave(p.n_heads / p.n_kv_heads, 1).transpose(0, 1);
+  };
+  const LlamaPart& part = llama_.weights().part;
+  const auto gate = [&](const torch::Tensor& all) {
+    return all.view(-1).narrow(0, part.first_of(p.n_heads), part.size_of(p.n_heads));
   };
   for (int64_t layer = first; layer < p.n_layers; ++layer) {
     const LlamaLayerWeights& weights = llama_.weights().layers[static_cast<size_t>(layer)];
     const auto a = per_layer[layer - first];  // [A, D]
-    const auto kv = frozen_linear(a, weights.wkv(p)).chunk(2, -1);
-    slots[static_cast<size_t>(layer)] = {heads(kv[0]), heads(kv[1]),
-                                         parameters_.gate1(layer).view(-1),
-                                         parameters_.gate2(layer).view(-1)};
+    const auto kv = frozen_linear(a, weights.wkv()).chunk(2, -1);
+    slots[static_cast<size_t>(layer)] = {heads(kv[0]), heads(kv[1]), gate(parameters_.gate1(layer)),
+                                         gate(parameters_.gate2(layer))};
   }
   return slots;
+}
+
+void Bovila::complete_gradient() {
+  if (llama_.group() == nullptr) return;
+  for (torch::Tensor& gradient : parameters_.gradients_of_heads()) {
+    llama_.group()->all_reduce(gradient, ReduceOp::kSum);
+  }
 }
 
 torch::Tensor Bovila::project(const torch::Tensor& frames_BFC) const {

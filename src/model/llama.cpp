@@ -3,7 +3,9 @@
 
 #include <torch/autograd.h>
 
+#include "bovila/core/error.h"
 #include "bovila/model/frozen_linear.h"
+#include "bovila/model/group_sum.h"
 #include "bovila/model/llama_ops.h"
 #include "bovila/model/rotary.h"
 
@@ -62,48 +64,60 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 
 class Layer {
  public:
-  Layer(const LlamaLayerWeights& weights, const LlamaParams& params)
-      : weights_(weights), params_(params) {}
+  Layer(const LlamaLayerWeights& weights, const LlamaParams& params, Communicator* group)
+      : weights_(weights),
+        params_(params),
+        group_(group),
+        q_dim_(weights.q_dim()),
+        kv_dim_(weights.kv_dim()) {}
 
   /// All tokens: [T, D] to [T, D].
   Tensor forward(const Tensor& x_TD, const Pass& pass, const AdapterSlots& adapter) const {
-    const auto normed = rms_norm(x_TD, weights_.attention_norm, params_.norm_eps);
-    const auto qkv = rotate(frozen_linear(normed, weights_.wqkv), pass.turns,
-                            params_.n_heads + params_.n_kv_heads)
-                         .split_with_sizes({params_.dim, params_.kv_dim(), params_.kv_dim()}, -1);
+    const auto normed = shared_norm(x_TD, weights_.attention_norm);
+    const auto qkv =
+        rotate(frozen_linear(normed, weights_.wqkv), pass.turns, num_heads(q_dim_ + kv_dim_))
+            .split_with_sizes({q_dim_, kv_dim_, kv_dim_}, -1);
     return feed_forward(x_TD + attend(qkv[0], qkv[1], qkv[2], adapter, pass.scope));
   }
 
   /// The last layer: keys and values of all tokens, queries of the `wanted` [U]; to [U, D].
   Tensor forward_wanted(const Tensor& x_TD, const Tensor& wanted, const Pass& pass,
                         const AdapterSlots& adapter) const {
-    const auto normed = rms_norm(x_TD, weights_.attention_norm, params_.norm_eps);
+    const auto normed = shared_norm(x_TD, weights_.attention_norm);
     const auto kv =
-        rotate(frozen_linear(normed, weights_.wkv(params_)), pass.turns, params_.n_kv_heads)
-            .chunk(2, -1);
-    const auto q = rotate(frozen_linear(normed.index_select(0, wanted), weights_.wq(params_)),
-                          pass.turns.index_select(0, wanted), params_.n_heads);
+        rotate(frozen_linear(normed, weights_.wkv()), pass.turns, num_heads(kv_dim_)).chunk(2, -1);
+    const auto q = rotate(frozen_linear(normed.index_select(0, wanted), weights_.wq()),
+                          pass.turns.index_select(0, wanted), num_heads(q_dim_));
     return feed_forward(x_TD.index_select(0, wanted) +
                         attend(q, kv[0], kv[1], adapter, pass.scope));
   }
 
  private:
+  int64_t num_heads(int64_t width) const { return width / params_.head_dim(); }
+
+  /// What the matrices of all parts take.
+  Tensor shared_norm(const Tensor& x, const Tensor& weight) const {
+    return share_with_group(rms_norm(x, weight, params_.norm_eps), group_);
+  }
+
   /// [n, heads * d] to [n, heads, d].
   Tensor heads(const Tensor& x) const { return x.unflatten(-1, {-1, params_.head_dim()}); }
 
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const AdapterSlots& adapter,
                 const AttentionScope& scope) const {
     const auto out_QHd = adapter_attention(heads(q), heads(k), heads(v), adapter, scope);
-    return frozen_linear(out_QHd.flatten(1), weights_.wo);
+    return sum_over_group(frozen_linear(out_QHd.flatten(1), weights_.wo), group_);
   }
 
   Tensor feed_forward(const Tensor& x) const {
-    const auto normed = rms_norm(x, weights_.ffn_norm, params_.norm_eps);
-    return x + frozen_linear(swiglu(frozen_linear(normed, weights_.w13)), weights_.w2);
+    const auto gate_up = frozen_linear(shared_norm(x, weights_.ffn_norm), weights_.w13);
+    return x + sum_over_group(frozen_linear(swiglu(gate_up), weights_.w2), group_);
   }
 
   const LlamaLayerWeights& weights_;
   const LlamaParams& params_;
+  Communicator* group_;
+  int64_t q_dim_, kv_dim_;
 };
 
 Tensor recomputed(const Layer& layer, const Tensor& x_TD, const Pass& pass,
@@ -117,6 +131,14 @@ Tensor recomputed(const Layer& layer, const Tensor& x_TD, const Pass& pass,
 
 }  // namespace
 
+Llama::Llama(LlamaWeights weights, bool recompute, Communicator* group)
+    : weights_(std::move(weights)), recompute_(recompute), group_(group) {
+  const LlamaPart& part = weights_.part;
+  BOVILA_CHECK(
+      part.ranks == (group ? group->size() : 1) && part.rank == (group ? group->rank() : 0),
+      "part {} of {} of a LLaMA's weights is not that of its rank", part.rank, part.ranks);
+}
+
 Tensor Llama::embed(const Tensor& ids) const {
   return torch::embedding(weights_.tok_embeddings, ids);
 }
@@ -128,12 +150,12 @@ Tensor Llama::forward(Tensor x_TD, const Sequences& sequences,
   const Pass pass{turns, sequences.every};
   const size_t last = weights_.layers.size() - 1;
   for (size_t l = 0; l < last; ++l) {
-    const Layer layer(weights_.layers[l], p);
+    const Layer layer(weights_.layers[l], p, group_);
     x_TD = recompute_ ? recomputed(layer, x_TD, pass, adapters[l])
                       : layer.forward(x_TD, pass, adapters[l]);
   }
   const auto x_UD =
-      Layer(weights_.layers[last], p)
+      Layer(weights_.layers[last], p, group_)
           .forward_wanted(x_TD, sequences.outputs, {turns, sequences.wanted}, adapters[last]);
   return rms_norm(x_UD, weights_.norm, p.norm_eps);
 }

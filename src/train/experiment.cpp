@@ -72,6 +72,11 @@ std::vector<OverLongPrompt> find_over_long(const Dataset& data, const Communicat
   return all;
 }
 
+LlamaPart part_of(const RankGrid& ranks) {
+  if (ranks.tensor() == nullptr) return {};
+  return {ranks.tensor()->rank(), ranks.tensor()->size()};
+}
+
 }  // namespace
 
 std::string find_tokenizer(const ModelConfig& config) {
@@ -100,6 +105,13 @@ LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokeni
         config.max_seq_len, config.llama, llama.max_length);
   }
   return llama;
+}
+
+void check_parts(const Config& config) {
+  if (config.run.tensor_parallel == 1) return;
+  const auto tokenizer = load_tokenizer(find_tokenizer(config.model));
+  const auto llama = read_llama_params(config.model.llama, tokenizer->prompt_vocab_size());
+  check_llama_parts(llama, config.model.weights, config.run.tensor_parallel);
 }
 
 torch::ScalarType scalar_type(Precision precision) {
@@ -132,29 +144,33 @@ Inputs::Inputs(const Config& config, bool with_train, const Preemption& preempti
 }
 
 Bovila make_model(const Config& config, const LlamaParams& llama, int64_t feature_dim,
-                  bool for_training, torch::Device device, Communicator& ranks, Communicator& node,
-                  const Preemption& preemption) {
+                  bool for_training, torch::Device device, const RankGrid& ranks,
+                  Communicator& sharers, const Preemption& preemption) {
+  const LlamaPart part = part_of(ranks);
   const WeightMemory memory{[&](size_t size, const std::function<void(std::byte*)>& fill) {
-                              return node_memory(node, size, fill);
+                              return node_memory(sharers, size, fill);
                             },
-                            node.rank(), node.size()};
+                            sharers.rank() * part.ranks + part.rank, sharers.size() * part.ranks,
+                            part};
   std::optional<AdapterParameters> parameters;
-  run_together(ranks, [&] {
+  run_together(ranks.all(), [&] {
     parameters.emplace(llama, config.model, config.loss.train_scale_proj,
                        static_cast<uint64_t>(config.train.seed), device, feature_dim);
     check_weight_form(llama, config.model.weights);
+    check_llama_parts(llama, config.model.weights, part.ranks);
     check_llama_files(config.model.llama, llama);
   });
   std::optional<LlamaWeights> weights;
   // The ranks of a node agree among themselves while they load; here with those of other nodes.
-  run_together(ranks, [&] {
+  run_together(ranks.all(), [&] {
     weights = load_llama_weights(config.model.llama, llama, weight_types(config.model), memory,
                                  [&] { preemption.check(); });
     if (!device.is_cpu()) {
       weights = copy_of(*weights, device, weights->norm.scalar_type());  // the node's block goes
     }
   });
-  return {Llama(std::move(*weights), config.model.recompute_activations && for_training),
+  return {Llama(std::move(*weights), config.model.recompute_activations && for_training,
+                ranks.tensor()),
           std::move(*parameters)};
 }
 

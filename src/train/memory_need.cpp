@@ -40,9 +40,11 @@ int64_t tokens_at_once(const Config& config, int64_t longest) {
 /// What a layer keeps of a token for its backward pass.
 int64_t bytes_of_a_token(const LlamaParams& p, const Config& config, int64_t longest, bool on_gpu,
                          int64_t element) {
-  const int64_t kept = element * (8 * p.dim + 2 * p.hidden_dim());
+  // The layer's inputs are whole on each rank, what its heads and columns give is shared out.
+  const int64_t parts = config.run.tensor_parallel;
+  const int64_t kept = element * (3 * p.dim + (5 * p.dim + 2 * p.hidden_dim()) / parts);
   // Attention weights in fp32; on CPUs they are computed again.
-  return kept + (on_gpu ? 4 * p.n_heads * (longest + config.model.adapter_len) : 0);
+  return kept + (on_gpu ? 4 * p.n_heads / parts * (longest + config.model.adapter_len) : 0);
 }
 
 int64_t activation_bytes(const Config& config, const MemoryInputs& inputs, bool on_gpu,
@@ -87,7 +89,7 @@ double batch_of(const Dataset& data, int64_t batch_size, int64_t ranks) {
 }  // namespace
 
 int64_t MemoryNeed::node(int64_t ranks) const {
-  return weights + ranks * (host > 0 ? host : activations + state + program);
+  return parts * weights + ranks * (host > 0 ? host : activations + state + program);
 }
 
 MemoryNeed memory_need(const Config& config, const MemoryInputs& inputs, bool on_gpu) {
@@ -95,10 +97,12 @@ MemoryNeed memory_need(const Config& config, const MemoryInputs& inputs, bool on
   const auto element = static_cast<int64_t>(c10::elementSize(type));
   MemoryNeed need;
   const WeightTypes types(type, config.model.weights);
-  need.weights = llama_weight_bytes(inputs.llama, types);
+  need.parts = config.run.tensor_parallel;
+  need.weights = llama_weight_bytes(inputs.llama, types, need.parts);
   need.activations = activation_bytes(config, inputs, on_gpu, element);
   if (on_gpu && types.form != WeightForm::kComputed) {  // the largest matrix, expanded
-    need.activations += 2 * inputs.llama.hidden_dim() * inputs.llama.dim * element + kExpanding;
+    need.activations +=
+        2 * inputs.llama.hidden_dim() / need.parts * inputs.llama.dim * element + kExpanding;
   }
   need.state = inputs.num_trained * (kTrainedBytes + (on_gpu ? 0 : kCheckpointBytes));
   need.program = on_gpu ? kGpuProgram : kCpuProgram;

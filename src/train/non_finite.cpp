@@ -49,6 +49,8 @@ std::vector<int64_t> StepTrace::suspects(Communicator& ranks) const {
   std::vector<int64_t> all;
   for (const std::string& bytes : ranks.all_gather(to_bytes(mine))) append(bytes, all);
   std::ranges::sort(all);
+  const auto again = std::ranges::unique(all);  // a group's ranks have the same
+  all.erase(again.begin(), again.end());
   return all;
 }
 

@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "bovila/dist/agreement.h"
+#include "bovila/core/error.h"
+#include "bovila/dist/group_rounds.h"
 #include "bovila/train/non_finite.h"
 
 namespace bovila {
@@ -75,11 +76,30 @@ StepReport read_report(const Tensor& sums, const Tensor& gradient,
   return report;
 }
 
-/// Collective.
-void reduce(Tensor& gradient, Tensor& sums, Communicator& ranks) {
+/// Collective. On GPUs two ranks may compute the same gradient with another last bit: a group takes
+/// its first rank's.
+void reduce(Bovila& model, Tensor& gradient, Tensor& sums, const RankGrid& ranks) {
   RECORD_USER_SCOPE("all-reduce");
-  ranks.all_reduce(gradient, ReduceOp::kSum);
-  ranks.all_reduce(sums, ReduceOp::kSum);
+  model.complete_gradient();
+  ranks.data().all_reduce(gradient, ReduceOp::kSum);
+  ranks.data().all_reduce(sums, ReduceOp::kSum);
+  if (ranks.tensor() != nullptr) ranks.tensor()->broadcast(gradient, 0);
+}
+
+/// Collective. @throws ProgramError where this rank's losses are others than those of its group's
+/// first rank: then the parts are not of one model, or the ranks do not compute alike.
+void take_losses_of_group(Tensor& sums, const RankGrid& ranks) {
+  if (ranks.tensor() == nullptr) return;
+  constexpr double kAlike = 1e-3;  // relative
+  const auto mine = sums.clone();
+  ranks.tensor()->broadcast(sums, 0);
+  ranks.tensor()->synchronize();
+  const auto off = ((mine - sums).abs() > kAlike * sums.abs()).any().item<bool>();  // NaN: no
+  if (!off) return;
+  throw ProgramError(
+      "{}: the ranks of a group compute different losses, here {:.9g} in all and on its first rank "
+      "{:.9g}: they have parts of different models, or their processors differ",
+      ranks.tensor()->who(), mine[0].item<double>(), sums[0].item<double>());
 }
 
 void update(AdapterParameters& parameters, AdamW& optimizer, Tensor& gradient,
@@ -94,28 +114,30 @@ void update(AdapterParameters& parameters, AdamW& optimizer, Tensor& gradient,
 
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
-                      Communicator& ranks, const Preemption& preemption) {
+                      const RankGrid& ranks, const Preemption& preemption) {
   auto& parameters = model.parameters();
   auto gradient = parameters.gradient();
   gradient.zero_();
   LossScale& scale = optimizer.loss_scale;
   auto sums = torch::zeros({kNumLosses}, gradient.options().dtype(torch::kFloat64));
   StepTrace trace;
-  LocalError error;
+  GroupRounds rounds(ranks);
   for (const auto& rows : plan.micro_batches) {
-    if (const StopReason reason = preemption.agreed(ranks)) return {.stopped = reason};
-    if (rows.empty() || error.code != ExitCode::kSuccess) continue;
-    error = run_local(
-        [&] { add_up(model, next_batch(next), config, noise, scale.value(), sums, trace); });
+    if (const StopReason reason = preemption.agreed(ranks.all())) return {.stopped = reason};
+    if (rows.empty()) continue;
+    std::vector<Example> batch;
+    rounds.run([&] { batch = next_batch(next); },
+               [&] { add_up(model, batch, config, noise, scale.value(), sums, trace); });
   }
-  agree(ranks, error);
-  reduce(gradient, sums, ranks);
+  rounds.agree();
+  reduce(model, gradient, sums, ranks);
+  take_losses_of_group(sums, ranks);
   gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
 
-  StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks);
+  StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks.data());
   report.non_finite = find_non_finite(report, scale);
   if (!report.non_finite.empty()) {
-    report.suspects = trace.suspects(ranks);
+    report.suspects = trace.suspects(ranks.all());
     return report;
   }
   report.overflowed = !std::isfinite(report.gradient_norm);

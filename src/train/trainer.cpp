@@ -49,7 +49,7 @@ ScaledRate projection_rate(const AdapterParameters& parameters, double scale) {
 }  // namespace
 
 Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& inputs, Bovila& model,
-                 Communicator& ranks, const Preemption& preemption)
+                 const RankGrid& ranks, const Preemption& preemption)
     : config_(config),
       identity_(std::move(identity)),
       inputs_(inputs),
@@ -61,7 +61,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
       results_(config.output.folder, config.output.tensorboard),
       schedule_(config.checkpoint, SaveSchedule::Clock::now()),
       profile_(std::filesystem::path(config.output.folder) /
-                   fmt::format("profile-rank{}.json", ranks.rank()),
+                   fmt::format("profile-rank{}.json", ranks.all().rank()),
                config.run.profile_steps) {
   optimizer_.clip_norm = config.train.clip_norm;
   if (config.train.visual_lr_scale != 1) {
@@ -70,7 +70,7 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
   }
   if (config.model.precision == Precision::kFp16) optimizer_.loss_scale = LossScale::dynamic();
   if (inputs.train) {
-    rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks, preemption);
+    rows_ = trainable_rows(*inputs.train, config.data.over_long, ranks.all(), preemption);
   }
   if (is_root()) {
     writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(config), config.checkpoint.keep);
@@ -111,7 +111,7 @@ std::optional<std::string> Trainer::save_last() {
 }
 
 void Trainer::stop(const StopReason& reason) {
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     if (!is_root()) return;
     if (const auto lost = save_last()) {
       throw ProgramError("stopped by {}. {}", reason.text(), *lost);
@@ -146,7 +146,7 @@ void Trainer::skip_or_fail(const StepReport& report) {
     return;
   }
   std::string lost;
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     // Nothing to keep: what it started from is on the disk, or never was good.
     const bool is_new =
         step_ > first_step_ && model_.parameters().flat().isfinite().all().item<bool>();
@@ -165,14 +165,14 @@ void Trainer::skip_or_fail(const StepReport& report) {
 }
 
 Accuracy Trainer::run() {
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     if (is_root()) results_.resume_at(step_, epoch_);
   });
   while (!is_done()) {
     train_epoch();
     finish_epoch();
   }
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     if (!is_root()) return;
     if (const auto lost = save_last()) throw ProgramError("the run is trained. {}", *lost);
   });
@@ -181,14 +181,14 @@ Accuracy Trainer::run() {
 
 double Trainer::epoch_now() const {
   const auto total = std::ssize(rows_);
-  const int64_t per_micro = config_.train.batch_size * ranks_.size();
+  const int64_t per_micro = config_.train.batch_size * ranks_.data().size();
   const int64_t num_micros = (total + per_micro - 1) / per_micro;
   const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
   return static_cast<double>(epoch_) + done / static_cast<double>(num_micros);
 }
 
 double Trainer::learning_rate_now() const {
-  return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.size()),
+  return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.data().size()),
                        epoch_now());
 }
 
@@ -210,8 +210,9 @@ void Trainer::train_epoch() {
   if (position_ == total) return;  // resumed before its evaluation
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
-  const auto steps = plan_steps(order, position_, config_.train.batch_size,
-                                config_.train.accum_iter, ranks_.rank(), ranks_.size());
+  const auto steps =
+      plan_steps(order, position_, config_.train.batch_size, config_.train.accum_iter,
+                 ranks_.data().rank(), ranks_.data().size());
   BatchLoader batches(*inputs_.train, steps, static_cast<size_t>(config_.run.prefetch_batches));
   const auto noise = named_noise(static_cast<uint64_t>(config_.train.seed), epoch_,
                                  model_.llama().params().vocab_size);
@@ -282,7 +283,7 @@ void Trainer::finish_epoch() {
 }
 
 void Trainer::report_memory() {
-  const auto texts = ranks_.all_gather(memory_text(model_.llama().device()));
+  const auto texts = ranks_.all().all_gather(memory_text(model_.llama().device()));
   if (!is_root()) return;
   for (size_t rank = 0; rank < texts.size(); ++rank) {
     log::info("memory of rank {}: {}", rank, texts[rank]);
@@ -326,7 +327,7 @@ Accuracy Trainer::evaluate(const EvalRecord& record) {
   if (reason) throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
   Accuracy accuracy = measure(*inputs_.val, scores);
   accuracy.num_over_long = num_over_long;
-  run_together(ranks_, [&, &scores = scores] {
+  run_together(ranks_.all(), [&, &scores = scores] {
     if (!is_root()) return;
     const std::filesystem::path folder = config_.output.folder;
     const std::string about = to_text(record, accuracy);

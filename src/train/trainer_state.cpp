@@ -18,7 +18,7 @@ constexpr Moment kMoments[] = {{"adamw/first_moment", &AdamW::first_moment},
 }  // namespace
 
 void Trainer::restore(const Checkpoint& checkpoint) {
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     if (is_root()) {
       const auto changes = require_fit(checkpoint.folder.string(), checkpoint.state, identity_);
       for (const Difference& change : changes) {
@@ -27,7 +27,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
     }
     restore_state(checkpoint.state);
   });
-  run_together(ranks_, [&] {
+  run_together(ranks_.all(), [&] {
     if (!is_root()) return;
     for (const auto& path : set_aside(checkpoint_root(config_), step_)) {
       log::warn("a checkpoint of a later step was in the way: it is {} now", path.string());
@@ -81,7 +81,7 @@ TrainState Trainer::state() const {
   state.adamw_steps = optimizer_.steps;
   state.loss_scale = optimizer_.loss_scale.value();
   state.loss_scale_good_steps = optimizer_.loss_scale.good_steps();
-  state.num_ranks = ranks_.size();
+  state.num_ranks = ranks_.data().size();
   state.loss_sums = means_.sums;
   state.num_micro_batches = means_.num_micro_batches;
   state.num_skipped = means_.num_skipped;

@@ -77,6 +77,22 @@ FrozenMatrix FrozenMatrix::row_range(int64_t first, int64_t count) const {
   return out;
 }
 
+FrozenMatrix FrozenMatrix::column_range(int64_t first, int64_t count) const {
+  if (first == 0 && count == columns()) return *this;
+  if (is_floating()) return values.narrow(1, first, count);
+  if (!is_nf4()) {
+    FrozenMatrix out(values.narrow(1, first, count).contiguous());
+    out.scales = scales;
+    return out;
+  }
+  BOVILA_CHECK(
+      first % kNf4BlockSize == 0 && (count % kNf4BlockSize == 0 || first + count == columns()),
+      "columns {} to {} are no whole blocks of NF4", first, first + count);
+  FrozenMatrix out(values.narrow(1, first / 2, count / 2).contiguous());
+  out.scales = plain_scales().narrow(1, first / kNf4BlockSize, nf4_blocks(count)).contiguous();
+  return out;
+}
+
 Tensor FrozenMatrix::expanded(torch::ScalarType type) const {
   if (is_floating()) return values.to(type);
   if (!values.is_cpu()) return expanded_by_operators(*this, type);

@@ -12,9 +12,9 @@
 #include "src/weights/hf_folder.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
-#include "src/weights/matrix_filler.h"
 #include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
+#include "src/weights/weight_target.h"
 
 namespace bovila {
 namespace {
@@ -32,12 +32,13 @@ struct HfTarget {
 };
 using HfTargets = std::map<std::string, HfTarget>;
 
-void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t number,
+void add_layer(const LlamaWeights& weights, const WeightTypes& types, size_t number,
                HfTargets& targets) {
+  const LlamaParams& p = weights.params;
   const auto add = [&](const char* name, const WeightTarget& to, int64_t heads = 0) {
     targets[fmt::format("model.layers.{}.{}.weight", number, name)] = {to, heads};
   };
-  const LayerTargets to(layer, p);
+  const LayerTargets to(weights.layers[number], p, weights.part, types);
   add("input_layernorm", to.attention_norm);
   add("post_attention_layernorm", to.ffn_norm);
   add("self_attn.q_proj", to.wq, p.n_heads);
@@ -49,13 +50,11 @@ void add_layer(const LlamaLayerWeights& layer, const LlamaParams& p, size_t numb
   add("mlp.down_proj", to.w2);
 }
 
-HfTargets hf_targets(const LlamaWeights& weights) {
+HfTargets hf_targets(const LlamaWeights& weights, const WeightTypes& types) {
   HfTargets targets = {{"model.embed_tokens.weight", {weights.tok_embeddings}},
                        {"model.norm.weight", {weights.norm}}};
   if (!weights.params.tied_embeddings) targets["lm_head.weight"] = {weights.output};
-  for (size_t l = 0; l < weights.layers.size(); ++l) {
-    add_layer(weights.layers[l], weights.params, l, targets);
-  }
+  for (size_t l = 0; l < weights.layers.size(); ++l) add_layer(weights, types, l, targets);
   return targets;
 }
 
@@ -79,14 +78,16 @@ FrozenMatrix to_pairs(const FrozenMatrix& rows, int64_t heads) {
 void fill_tensor(const HfFolder& tensors, const std::string& name, const HfPlace& from,
                  const HfTarget& target) {
   const Tensor& floats = target.to.floats();
+  const Region &region = target.to.region(), whole = target.to.whole();
   const bool fits = target.heads == 0 && floats.defined() && floats.is_contiguous() &&
-                    stored_type(from) == floats.scalar_type();
+                    region == whole && stored_type(from) == floats.scalar_type();
   if (fits) {  // no copy on the way
     from.file->read(*from.tensor, {static_cast<std::byte*>(floats.data_ptr()), floats.nbytes()});
     return;
   }
-  const auto values = tensors.read(name, target.to.shape());
-  target.to.set(target.heads == 0 ? values : to_pairs(values, target.heads),
+  const auto values = tensors.read(name, target.to.shape(), region);
+  const int64_t heads = target.heads * region.rows / whole.rows;
+  target.to.set(heads == 0 ? values : to_pairs(values, heads),
                 fmt::format("{}: '{}'", from.file->path(), name));
 }
 
@@ -138,7 +139,8 @@ class HuggingFaceFiles : public LlamaFiles {
   }
 
   void check(const LlamaParams& params) const override {
-    const auto targets = hf_targets(llama_tensors(params, torch::kFloat32, nullptr));
+    const auto targets =
+        hf_targets(llama_tensors(params, torch::kFloat32, nullptr), torch::kFloat32);
     const HfFolder tensors(paths());
     for (const auto& [name, from] : tensors.weights()) {
       if (is_passed_over(name, params.tied_embeddings)) continue;
@@ -158,9 +160,10 @@ class HuggingFaceFiles : public LlamaFiles {
     }
   }
 
-  void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
+  void fill(const LlamaWeights& weights, const WeightTypes& types,
+            const Interrupt& interrupt) const override {
     const HfFolder tensors(paths());
-    for (const auto& [name, target] : hf_targets(weights)) {
+    for (const auto& [name, target] : hf_targets(weights, types)) {
       interrupt();
       fill_tensor(tensors, name, tensors.weights().at(name), target);
     }

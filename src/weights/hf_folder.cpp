@@ -1,6 +1,8 @@
 // Every shard is open at once: a tensor's scales may be in another than its values.
 #include "src/weights/hf_folder.h"
 
+#include <algorithm>
+
 #include "bovila/core/error.h"
 #include "bovila/weights/weight_type.h"
 #include "src/weights/cpu/forms.h"
@@ -32,6 +34,13 @@ std::string text_of(const HfPlace& from) {
   return {static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()};
 }
 
+/// Memory for some of a tensor.
+Tensor empty_region(const HfPlace& from, const Region& region) {
+  std::vector<int64_t> sizes = {region.rows};
+  if (from.tensor->shape.size() > 1) sizes.push_back(region.columns);
+  return torch::empty(sizes, stored_type(from));
+}
+
 [[noreturn]] void fail_shape(const HfPlace& tensor, const std::vector<int64_t>& got,
                              const std::vector<int64_t>& expected) {
   throw UserError(
@@ -55,7 +64,7 @@ HfFolder::HfFolder(const std::vector<std::string>& paths) {
 }
 
 const HfPlace& HfFolder::companion(const HfPlace& of, const std::string& name, ElementType type,
-                                     const std::vector<int64_t>& shape) const {
+                                   const std::vector<int64_t>& shape) const {
   const auto found = companions_.find(name);
   if (found == companions_.end()) {
     throw UserError("{}: '{}' is quantised, and '{}' is missing", of.file->path(), of.tensor->name,
@@ -123,27 +132,37 @@ void HfFolder::check(const std::string& name, const std::vector<int64_t>& shape)
   weight_type(type, name, weight.file->path());
 }
 
-FrozenMatrix HfFolder::read_nf4(const HfPlace& weight, const std::vector<int64_t>& shape) const {
+FrozenMatrix HfFolder::read_nf4(const HfPlace& weight, const std::vector<int64_t>& shape,
+                                const Region& region) const {
   const std::string& name = weight.tensor->name;
   const auto part = [&](const char* suffix) { return read_tensor(companions_.at(name + suffix)); };
   const auto map = part(".quant_map");
   if (!std::equal(cpu::nf4_values(), cpu::nf4_values() + 16, map.const_data_ptr<float>())) {
     throw UserError("{}: '{}.quant_map' has other values than NF4's", weight.file->path(), name);
   }
-  FrozenMatrix matrix(read_tensor(weight).view({shape[0], shape[1] / 2}));
-  matrix.scales = part(".absmax").view({shape[0], shape[1] / kNf4BlockSize});
-  if (!has_double_scales(name)) return matrix;
+  // Both lie row by row.
+  const auto rows_of = [&](const HfPlace& from, int64_t width) {
+    return read_region(from, {region.first_row * width, region.rows * width, 0, 1})
+        .view({region.rows, width});
+  };
+  const int64_t blocks = shape[1] / kNf4BlockSize;
+  FrozenMatrix matrix(rows_of(weight, shape[1] / 2));
+  matrix.scales = rows_of(companions_.at(name + ".absmax"), blocks);
+  const auto columns = [&] { return matrix.column_range(region.first_column, region.columns); };
+  if (!has_double_scales(name)) return columns();
+  matrix.first_scale = region.first_row * blocks;
   matrix.scale_scales = part(".nested_absmax");
   matrix.scale_map = part(".nested_quant_map");
   const auto state = read_quant_state(name, text_of(companions_.at(name + kState)));
   matrix.scale_mean = torch::tensor(*state.nested_offset);
-  return matrix;
+  return columns();
 }
 
-FrozenMatrix HfFolder::read(const std::string& name, const std::vector<int64_t>& shape) const {
+FrozenMatrix HfFolder::read(const std::string& name, const std::vector<int64_t>& shape,
+                            const Region& region) const {
   const HfPlace& weight = weights_.at(name);
-  if (weight.tensor->type == ElementType::kUInt8) return read_nf4(weight, shape);
-  FrozenMatrix matrix(read_tensor(weight));
+  if (weight.tensor->type == ElementType::kUInt8) return read_nf4(weight, shape, region);
+  FrozenMatrix matrix(read_region(weight, region));
   if (weight.tensor->type != ElementType::kInt8) return matrix;
   const std::string layer = layer_of(name);
   if (const auto format = companions_.find(layer + ".weight_format"); format != companions_.end()) {
@@ -155,7 +174,8 @@ FrozenMatrix HfFolder::read(const std::string& name, const std::vector<int64_t>&
           format->second.file->path(), layer);
     }
   }
-  matrix.scales = read_tensor(companions_.at(layer + ".SCB"));
+  matrix.scales =
+      read_tensor(companions_.at(layer + ".SCB")).narrow(0, region.first_row, region.rows);
   return matrix;
 }
 
@@ -173,6 +193,27 @@ torch::ScalarType stored_type(const HfPlace& from) {
 Tensor read_tensor(const HfPlace& from) {
   const auto values = torch::empty(from.tensor->shape, stored_type(from));
   from.file->read(*from.tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
+  return values;
+}
+
+Tensor read_region(const HfPlace& from, const Region& region) {
+  constexpr int64_t kBandBytes = int64_t{64} << 20;
+  const Region whole = whole_region(from.tensor->shape);
+  if (region == whole) return read_tensor(from);
+  const SafetensorsFile* file = from.file->safetensors();
+  if (file == nullptr) return cut(read_tensor(from), whole, region).clone();
+  const auto values = empty_region(from, region);
+  const int64_t row_bytes = whole.columns * static_cast<int64_t>(values.element_size());
+  const int64_t begin = file->tensors()[from.tensor->number].begin;
+  const int64_t step = kBandBytes / row_bytes + 1, end = region.first_row + region.rows;
+  for (int64_t row = region.first_row; row < end; row += step) {
+    const Region band{row, std::min(step, end - row), 0, whole.columns};
+    const auto numbers = empty_region(from, band);
+    file->read_bytes(begin + row * row_bytes,
+                     {static_cast<std::byte*>(numbers.data_ptr()), numbers.nbytes()});
+    const Region wanted = band.within(region);
+    cut(values, region, wanted).copy_(cut(numbers, band, wanted));
+  }
   return values;
 }
 

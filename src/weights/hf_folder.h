@@ -8,6 +8,7 @@
 
 #include "bovila/weights/frozen_matrix.h"
 #include "src/weights/hf_tensors.h"
+#include "src/weights/weight_target.h"
 
 namespace bovila {
 
@@ -33,16 +34,19 @@ class HfFolder {
   /// Checks that a tensor has this shape, and where it is quantised that its companions are there
   /// and fit. Reads no values but the text of the quantisation. @throws UserError.
   void check(const std::string& name, const std::vector<int64_t>& shape) const;
-  /// The values in memory of their own, after check() with this shape. @throws UserError.
-  FrozenMatrix read(const std::string& name, const std::vector<int64_t>& shape) const;
+  /// The values of a region in memory of their own, after check() with this shape.
+  /// @throws UserError.
+  FrozenMatrix read(const std::string& name, const std::vector<int64_t>& shape,
+                    const Region& region) const;
 
  private:
   const HfPlace& companion(const HfPlace& of, const std::string& name, ElementType type,
-                            const std::vector<int64_t>& shape) const;
+                           const std::vector<int64_t>& shape) const;
   bool has_double_scales(const std::string& name) const;
   /// All that NF4 consists of, with values or without.
   void check_nf4(const HfPlace& weight, const std::vector<int64_t>& shape) const;
-  FrozenMatrix read_nf4(const HfPlace& weight, const std::vector<int64_t>& shape) const;
+  FrozenMatrix read_nf4(const HfPlace& weight, const std::vector<int64_t>& shape,
+                        const Region& region) const;
 
   std::vector<HfTensorFile> files_;
   std::map<std::string, HfPlace> weights_;
@@ -53,5 +57,7 @@ class HfFolder {
 torch::ScalarType stored_type(const HfPlace& from);
 /// Reads one tensor as it is stored.
 torch::Tensor read_tensor(const HfPlace& from);
+/// Reads some of a tensor, a band of its rows at a time.
+torch::Tensor read_region(const HfPlace& from, const Region& region);
 
 }  // namespace bovila

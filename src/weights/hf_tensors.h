@@ -29,6 +29,9 @@ class HfTensorFile {
   const std::vector<HfTensor>& tensors() const { return tensors_; }
   int64_t size() const;  ///< of the whole file, in bytes
   void read(const HfTensor& tensor, std::span<std::byte> out) const;
+  /// The file, some of whose tensors' bytes can be read; null for a .bin, whose checksums are of
+  /// all bytes of a tensor.
+  const SafetensorsFile* safetensors() const { return std::get_if<SafetensorsFile>(&file_); }
   /// A hash of the contents. A .bin has checksums, which read() proves; of safetensors
   /// `hash_bytes` hashes all.
   std::string identity(const std::function<std::string(const SafetensorsFile&)>& hash_bytes) const;

@@ -97,12 +97,17 @@ FrozenMatrix take_matrix(Arena& arena, const std::string& name, int64_t rows, in
   return matrix;
 }
 
-LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const WeightTypes& types) {
+LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, WeightTypes types,
+                          const LlamaPart& part) {
+  if (!part.is_whole() && types.form == WeightForm::kNf4Dq) types.form = WeightForm::kNf4;
+  const int64_t q_dim = part.size_of(p.dim), kv_dim = part.size_of(p.kv_dim());
+  const int64_t hidden_dim = part.size_of(p.hidden_dim());
   const auto take = [&](const std::string& name, const std::vector<int64_t>& shape) {
     return arena.take(name + ".weight", shape, types.compute);
   };
   LlamaWeights weights;
   weights.params = p;
+  weights.part = part;
   weights.tok_embeddings = take("tok_embeddings", {p.vocab_size, p.dim});
   for (int64_t l = 0; l < p.n_layers; ++l) {
     const std::string at = fmt::format("layers.{}.", l);
@@ -111,11 +116,11 @@ LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const WeightTypes&
     };
     LlamaLayerWeights layer;
     layer.attention_norm = take(at + "attention_norm", {p.dim});
-    layer.wqkv = matrix("attention.wqkv", p.dim + 2 * p.kv_dim(), p.dim);
-    layer.wo = matrix("attention.wo", p.dim, p.dim);
+    layer.wqkv = matrix("attention.wqkv", q_dim + 2 * kv_dim, p.dim);
+    layer.wo = matrix("attention.wo", p.dim, q_dim);
     layer.ffn_norm = take(at + "ffn_norm", {p.dim});
-    layer.w13 = matrix("feed_forward.w13", 2 * p.hidden_dim(), p.dim);
-    layer.w2 = matrix("feed_forward.w2", p.dim, p.hidden_dim());
+    layer.w13 = matrix("feed_forward.w13", 2 * hidden_dim, p.dim);
+    layer.w2 = matrix("feed_forward.w2", p.dim, hidden_dim);
     weights.layers.push_back(std::move(layer));
   }
   weights.norm = take("norm", {p.dim});
@@ -125,10 +130,13 @@ LlamaWeights take_tensors(Arena& arena, const LlamaParams& p, const WeightTypes&
 }
 
 LlamaWeights visit_tensors(const LlamaParams& params, const WeightTypes& types,
-                           std::shared_ptr<std::byte> block, const Visit& visit) {
+                           const LlamaPart& part, std::shared_ptr<std::byte> block,
+                           const Visit& visit) {
   Arena arena(std::move(block), visit);
-  return take_tensors(arena, params, types);
+  return take_tensors(arena, params, types, part);
 }
+
+void hear_nothing(const std::string&, const Tensor&, size_t) {}
 
 void write(const Tensor& to, const float* values) {
   std::copy_n(values, to.numel(), to.data_ptr<float>());
@@ -151,20 +159,31 @@ void describe(const FrozenMatrix& matrix, torch::ScalarType compute, const Tenso
 
 }  // namespace
 
-size_t llama_block_size(const LlamaParams& params, const WeightTypes& types) {
-  Arena arena(nullptr, [](const auto&, const auto&, size_t) {});
-  take_tensors(arena, params, types);
+size_t llama_block_size(const LlamaParams& params, const WeightTypes& types,
+                        const LlamaPart& part) {
+  Arena arena(nullptr, hear_nothing);
+  take_tensors(arena, params, types, part);
   return arena.used();
 }
 
 LlamaWeights llama_tensors(const LlamaParams& params, const WeightTypes& types,
-                           std::shared_ptr<std::byte> block) {
-  return visit_tensors(params, types, std::move(block), [](const auto&, const auto&, size_t) {});
+                           std::shared_ptr<std::byte> block, const LlamaPart& part) {
+  return visit_tensors(params, types, part, std::move(block), hear_nothing);
+}
+
+FrozenMatrix empty_matrix(int64_t rows, int64_t columns, const WeightTypes& types) {
+  Arena size(nullptr, hear_nothing);
+  take_matrix(size, "", rows, columns, types);
+  auto block = private_memory(size.used(), [](std::byte*) {});
+  Arena arena(std::move(block), hear_nothing);
+  auto matrix = take_matrix(arena, "", rows, columns, types);
+  if (matrix.has_double_scales()) write(matrix.scale_map, cpu::scale_map());
+  return matrix;
 }
 
 std::vector<BlockTensor> block_tensors(const LlamaParams& params, const WeightTypes& types) {
   std::vector<BlockTensor> tensors;
-  visit_tensors(params, types, nullptr,
+  visit_tensors(params, types, LlamaPart(), nullptr,
                 [&](const std::string& name, const Tensor& values, size_t offset) {
                   tensors.push_back({name, values, offset});
                 });
@@ -172,7 +191,7 @@ std::vector<BlockTensor> block_tensors(const LlamaParams& params, const WeightTy
 }
 
 void describe_forms(const LlamaParams& params, const WeightTypes& types,
-                    std::shared_ptr<std::byte> block) {
+                    std::shared_ptr<std::byte> block, const LlamaPart& part) {
   std::vector<Tensor> texts;
   const auto visit = [&](const std::string& name, const Tensor& values, size_t) {
     if (name.ends_with(".nested_quant_map")) write(values, cpu::scale_map());
@@ -180,7 +199,7 @@ void describe_forms(const LlamaParams& params, const WeightTypes& types,
     if (name.ends_with(".weight_format")) values.zero_();  // bitsandbytes': row by row
     if (name.ends_with(".bitsandbytes__nf4")) texts.push_back(values);
   };
-  const auto weights = visit_tensors(params, types, std::move(block), visit);
+  const auto weights = visit_tensors(params, types, part, std::move(block), visit);
   size_t next = 0;
   for (const LlamaLayerWeights& layer : weights.layers) {
     for (const FrozenMatrix* matrix : {&layer.wqkv, &layer.wo, &layer.w13, &layer.w2}) {

@@ -14,10 +14,14 @@ namespace bovila {
 /// Every tensor of a block begins at a multiple of so many bytes.
 constexpr size_t kWeightAlignment = 64;
 
-size_t llama_block_size(const LlamaParams& params, const WeightTypes& types);
-/// The weights in a block, which they keep; with a null block they have shapes but no memory.
+size_t llama_block_size(const LlamaParams& params, const WeightTypes& types,
+                        const LlamaPart& part = {});
+/// The weights, or a part of them, in a block, which they keep; with a null block they have shapes
+/// but no memory. A part's NF4-dq has scales in fp32: those in 8 bits count along the whole matrix.
 LlamaWeights llama_tensors(const LlamaParams& params, const WeightTypes& types,
-                           std::shared_ptr<std::byte> block);
+                           std::shared_ptr<std::byte> block, const LlamaPart& part = {});
+/// A matrix of this form without numbers, in memory of its own.
+FrozenMatrix empty_matrix(int64_t rows, int64_t columns, const WeightTypes& types);
 
 struct BlockTensor {
   std::string name;
@@ -32,6 +36,6 @@ std::vector<BlockTensor> block_tensors(const LlamaParams& params, const WeightTy
 /// Writes what a file says of its forms beside the values: NF4's map, and texts. Once all values
 /// are there; nothing of it is computed with but the map of scales.
 void describe_forms(const LlamaParams& params, const WeightTypes& types,
-                    std::shared_ptr<std::byte> block);
+                    std::shared_ptr<std::byte> block, const LlamaPart& part = {});
 
 }  // namespace bovila

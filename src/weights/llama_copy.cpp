@@ -18,6 +18,7 @@ LlamaWeights copy_of(const LlamaWeights& weights, torch::Device device,
   };
   LlamaWeights out;
   out.params = weights.params;
+  out.part = weights.part;
   out.tok_embeddings = copied(weights.tok_embeddings);
   for (const LlamaLayerWeights& layer : weights.layers) {
     out.layers.push_back({copied(layer.attention_norm), matrix(layer.wqkv), matrix(layer.wo),

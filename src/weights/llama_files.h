@@ -27,8 +27,10 @@ class LlamaFiles {
   /// The block of all weights (src/weights/llama_block.h) as it lies in a file; null where none is
   /// in these types.
   virtual std::shared_ptr<std::byte> map(const WeightTypes&) const { return nullptr; }
-  /// Reads all values into tensors of the block. After check().
-  virtual void fill(const LlamaWeights& weights, const Interrupt& interrupt) const = 0;
+  /// Reads all values of the part into tensors of the block. After check(). `types`: see
+  /// src/weights/matrix_filler.h.
+  virtual void fill(const LlamaWeights& weights, const WeightTypes& types,
+                    const Interrupt& interrupt) const = 0;
   /// Proves this process's share of the values that fill() and map() do not prove.
   virtual void verify(const WeightMemory&, const Interrupt&) const {}
 };

@@ -57,8 +57,29 @@ void check_weight_form(const LlamaParams& params, WeightForm form) {
       to_string(form), params.dim, params.hidden_dim());
 }
 
-int64_t llama_weight_bytes(const LlamaParams& params, const WeightTypes& types) {
-  return static_cast<int64_t>(llama_block_size(params, types));
+void check_llama_parts(const LlamaParams& params, WeightForm form, int64_t parts) {
+  const auto require = [&](int64_t count, const std::string& what) {
+    if (count % parts == 0) return;
+    throw UserError(
+        "run.tensor_parallel is {}, but this LLaMA has {}, which cannot be shared out evenly: "
+        "expected a divisor of its {} heads, {} heads of keys and values and SwiGLU's width {}",
+        parts, what, params.n_heads, params.n_kv_heads, params.hidden_dim());
+  };
+  require(params.n_heads, fmt::format("{} heads", params.n_heads));
+  require(params.n_kv_heads, fmt::format("{} heads of keys and values", params.n_kv_heads));
+  require(params.hidden_dim(), fmt::format("SwiGLU's width {}", params.hidden_dim()));
+  if (parts == 1 || (form != WeightForm::kNf4 && form != WeightForm::kNf4Dq)) return;
+  for (const int64_t columns : {params.dim / parts, params.hidden_dim() / parts}) {
+    if (columns % kNf4BlockSize == 0) continue;
+    throw UserError(
+        "model.weights = \"{}\" stores blocks of {} weights of a row, and with "
+        "run.tensor_parallel = {} a part of a row has {}: use \"int8\" or fewer ranks a group",
+        to_string(form), kNf4BlockSize, parts, columns);
+  }
+}
+
+int64_t llama_weight_bytes(const LlamaParams& params, const WeightTypes& types, int64_t parts) {
+  return static_cast<int64_t>(llama_block_size(params, types, {0, parts}));
 }
 
 LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& params,
@@ -66,17 +87,19 @@ LlamaWeights load_llama_weights(const std::string& folder, const LlamaParams& pa
                                 const Interrupt& interrupt) {
   const torch::NoGradGuard no_grad;
   const auto files = open_llama_files(folder);
+  const LlamaPart& part = memory.part;
   check_weight_form(params, types.form);
+  check_llama_parts(params, types.form, part.ranks);
   files->check(params);  // before any memory is taken
-  auto block = files->map(types);
+  auto block = part.is_whole() ? files->map(types) : nullptr;
   if (!block) {
-    block = memory.block(llama_block_size(params, types), [&](std::byte* at) {
+    block = memory.block(llama_block_size(params, types, part), [&](std::byte* at) {
       const std::shared_ptr<std::byte> lent(std::shared_ptr<void>(), at);
-      files->fill(llama_tensors(params, types, lent), interrupt);
-      describe_forms(params, types, lent);
+      files->fill(llama_tensors(params, types, lent, part), types, interrupt);
+      describe_forms(params, types, lent, part);
     });
   }
-  auto weights = llama_tensors(params, types, std::move(block));
+  auto weights = llama_tensors(params, types, std::move(block), part);
   files->verify(memory, interrupt);  // last: ranks may fail alone in it
   return weights;
 }

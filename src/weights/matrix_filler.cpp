@@ -18,6 +18,7 @@ bool same_form(const FrozenMatrix& from, const FrozenMatrix& to) {
 }  // namespace
 
 void MatrixFiller::set(int64_t first, const FrozenMatrix& rows, const std::string& name) {
+  if (!to_.values.defined()) to_ = make_();
   const auto to = to_.row_range(first, rows.rows());
   if (to.is_floating()) {
     to.values.copy_(rows.is_floating() ? rows.values : rows.expanded(to.values.scalar_type()));
@@ -29,7 +30,11 @@ void MatrixFiller::set(int64_t first, const FrozenMatrix& rows, const std::strin
   }
   rows_left_ -= rows.rows();
   BOVILA_CHECK(rows_left_ >= 0, "{}: more rows than the matrix has", name);
-  if (rows_left_ == 0 && to_.has_double_scales()) finish();
+  if (rows_left_ > 0) return;
+  if (to_.has_double_scales()) finish();
+  if (!take_) return;
+  take_(to_);
+  to_ = {};
 }
 
 /// Where fp32 scales go.
@@ -70,40 +75,6 @@ void MatrixFiller::finish() {
   cpu::quantise_scales(scales_.const_data_ptr<float>(), mean.item<float>(), scales_.numel(),
                        to_.scales.data_ptr<uint8_t>(), to_.scale_scales.data_ptr<float>());
   scales_ = Tensor();
-}
-
-WeightTarget::WeightTarget(std::shared_ptr<MatrixFiller> matrix, int64_t first, int64_t rows)
-    : matrix_(std::move(matrix)), first_(first), rows_(rows) {
-  const auto range = matrix_->matrix().row_range(first, rows);
-  if (range.is_floating()) values_ = range.values;
-}
-
-std::vector<int64_t> WeightTarget::shape() const {
-  if (values_.defined()) return values_.sizes().vec();
-  return {rows_, matrix_->matrix().columns()};
-}
-
-void WeightTarget::set(const FrozenMatrix& values, const std::string& name) const {
-  if (values_.defined()) {
-    values_.copy_(values.is_floating() ? values.values : values.expanded(values_.scalar_type()));
-  } else {
-    matrix_->set(first_, values, name);
-  }
-}
-
-LayerTargets::LayerTargets(const LlamaLayerWeights& layer, const LlamaParams& p)
-    : attention_norm(layer.attention_norm), ffn_norm(layer.ffn_norm) {
-  const auto filler = [](const FrozenMatrix& matrix) {
-    return std::make_shared<MatrixFiller>(matrix);
-  };
-  const auto wqkv = filler(layer.wqkv), w13 = filler(layer.w13);
-  wq = {wqkv, 0, p.dim};
-  wk = {wqkv, p.dim, p.kv_dim()};
-  wv = {wqkv, p.dim + p.kv_dim(), p.kv_dim()};
-  wo = {filler(layer.wo), 0, p.dim};
-  w1 = {w13, 0, p.hidden_dim()};
-  w3 = {w13, p.hidden_dim(), p.hidden_dim()};
-  w2 = {filler(layer.w2), 0, p.dim};
 }
 
 }  // namespace bovila

@@ -1,8 +1,9 @@
 // Numbers into a matrix of the block in the form that it has there, rows by rows.
-// Fed by the readers of weights; fills src/weights/llama_block.h's matrices.
+// Fed by the readers of weights through src/weights/weight_target.h; fills
+// src/weights/llama_block.h's matrices.
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 
 #include "bovila/weights/llama_weights.h"
@@ -13,8 +14,12 @@ namespace bovila {
 class MatrixFiller {
  public:
   explicit MatrixFiller(FrozenMatrix to) : to_(std::move(to)), rows_left_(to_.rows()) {}
+  /// A matrix of `rows` rows that `make` makes when the first of them come, and that lives until
+  /// `take` has taken what it wants of it, when all are there.
+  MatrixFiller(int64_t rows, std::function<FrozenMatrix()> make,
+               std::function<void(const FrozenMatrix&)> take)
+      : make_(std::move(make)), take_(std::move(take)), rows_left_(rows) {}
 
-  const FrozenMatrix& matrix() const { return to_; }
   /// Rows from `first` on, each once. What is stored in the same form is copied, all else expanded
   /// and stored anew. `name` is what messages call the rows.
   /// @throws UserError where int8 or NF4 would have to hold what is not finite.
@@ -26,34 +31,10 @@ class MatrixFiller {
   void finish();
 
   FrozenMatrix to_;
+  std::function<FrozenMatrix()> make_;
+  std::function<void(const FrozenMatrix&)> take_;
   int64_t rows_left_;
   torch::Tensor scales_;  // dq: fp32 of all rows, while some are missing
-};
-
-/// Where one tensor of a file goes: a tensor of the block, or rows of a matrix there.
-class WeightTarget {
- public:
-  WeightTarget() = default;
-  WeightTarget(torch::Tensor values) : values_(std::move(values)) {}  // NOLINT: each is one
-  WeightTarget(std::shared_ptr<MatrixFiller> matrix, int64_t first, int64_t rows);
-
-  std::vector<int64_t> shape() const;
-  /// The memory itself where it is floating point; undefined elsewhere.
-  const torch::Tensor& floats() const { return values_; }
-  /// All values, of shape(). @throws as MatrixFiller::set.
-  void set(const FrozenMatrix& values, const std::string& name) const;
-
- private:
-  torch::Tensor values_;
-  std::shared_ptr<MatrixFiller> matrix_;
-  int64_t first_ = 0, rows_ = 0;
-};
-
-/// Where the tensors of a layer go that stand one by one in files.
-struct LayerTargets {
-  LayerTargets(const LlamaLayerWeights& layer, const LlamaParams& params);
-
-  WeightTarget attention_norm, wq, wk, wv, wo, ffn_norm, w1, w3, w2;
 };
 
 }  // namespace bovila

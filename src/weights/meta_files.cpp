@@ -9,8 +9,8 @@
 #include "bovila/weights/weight_type.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
-#include "src/weights/matrix_filler.h"
 #include "src/weights/params_readers.h"
+#include "src/weights/weight_target.h"
 
 namespace bovila {
 namespace {
@@ -28,7 +28,8 @@ struct MetaTarget {
 };
 
 /// Meta's names for the parts of our tensors.
-std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights) {
+std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights,
+                                               const WeightTypes& types) {
   std::map<std::string, MetaTarget> targets = {
       {"tok_embeddings.weight", {weights.tok_embeddings, Cut::kColumns}},
       {"norm.weight", {weights.norm, Cut::kNone}},
@@ -39,7 +40,7 @@ std::map<std::string, MetaTarget> meta_targets(const LlamaWeights& weights) {
     const auto add = [&](const char* name, const WeightTarget& to, Cut cut) {
       targets[fmt::format("layers.{}.{}.weight", l, name)] = {to, cut};
     };
-    const LayerTargets to(layer, weights.params);
+    const LayerTargets to(layer, weights.params, weights.part, types);
     add("attention_norm", to.attention_norm, Cut::kNone);
     add("ffn_norm", to.ffn_norm, Cut::kNone);
     add("attention.wq", to.wq, Cut::kRows);
@@ -83,12 +84,19 @@ void settle_embeddings_cut(const std::string& first_path, int64_t parts,
   }
 }
 
-/// Where part `part` of `parts` stands in a whole tensor.
-Tensor part_of(const Tensor& whole, Cut cut, int64_t part, int64_t parts) {
-  if (cut == Cut::kNone) return whole;
-  const int64_t dim = cut == Cut::kRows ? 0 : 1;
-  const int64_t size = whole.size(dim) / parts;
-  return whole.narrow(dim, part * size, size);
+/// What file `part` of `parts` has of a tensor: a vector is whole in the first.
+Region region_of_file(const MetaTarget& target, int64_t part, int64_t parts) {
+  Region region = target.to.whole();
+  if (target.cut == Cut::kRows) {
+    region.rows /= parts;
+    region.first_row = part * region.rows;
+  } else if (target.cut == Cut::kColumns) {
+    region.columns /= parts;
+    region.first_column = part * region.columns;
+  } else if (part > 0) {
+    region.rows = 0;
+  }
+  return region;
 }
 
 std::vector<int64_t> part_shape(const MetaTarget& target, int64_t parts) {
@@ -135,27 +143,36 @@ struct MetaPart {
   std::map<std::string, PthTensor> tensors;
 };
 
-/// Reads one part of a tensor, without a copy on the way where it fits.
-void read_part(const MetaPart& part, const std::string& name, const Tensor& to) {
+/// Reads what is wanted of one file's tensor, which has the numbers of `region`, without a copy on
+/// the way where it fits. The checksum is that of all its bytes: they are read whole.
+void read_part(const MetaPart& part, const std::string& name, const Region& region,
+               const Region& wanted, const Tensor& to) {
   const PthTensor& tensor = part.tensors.at(name);
   const auto type = weight_type(tensor.type, tensor.name, part.file.path());
-  const bool fits = to.scalar_type() == type && to.is_contiguous();
+  const bool fits = to.scalar_type() == type && to.is_contiguous() && wanted == region;
   const auto values = fits ? to : torch::empty(tensor.shape, type);
   part.file.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
-  if (!fits) to.copy_(values);
+  if (!fits) to.copy_(cut(values, region, wanted));
 }
 
-/// A whole tensor in the type of its first part.
-Tensor put_together(const std::vector<MetaPart>& files, const std::string& name,
-                    const MetaTarget& target) {
-  const PthTensor& first = files.front().tensors.at(name);
-  const auto whole = torch::empty(target.to.shape(),
-                                  weight_type(first.type, first.name, files.front().file.path()));
-  const auto parts = std::ssize(files);
-  for (int64_t part = 0; part < parts; ++part) {
-    read_part(files[static_cast<size_t>(part)], name, part_of(whole, target.cut, part, parts));
+/// Reads the target's region into `to` from the files that have some of it.
+void put_together(const std::vector<MetaPart>& files, const std::string& name,
+                  const MetaTarget& target, const Tensor& to) {
+  const Region& wanted = target.to.region();
+  for (size_t part = 0; part < files.size(); ++part) {
+    const Region region = region_of_file(target, static_cast<int64_t>(part), std::ssize(files));
+    const Region both = region.within(wanted);
+    if (!both.is_empty()) read_part(files[part], name, region, both, cut(to, wanted, both));
   }
-  return whole;
+}
+
+/// Memory for the target's region, in the type of the first file.
+Tensor memory_for(const std::vector<MetaPart>& files, const std::string& name,
+                  const MetaTarget& target) {
+  const PthTensor& first = files.front().tensors.at(name);
+  const Region& region = target.to.region();
+  return torch::empty({region.rows, region.columns},
+                      weight_type(first.type, first.name, files.front().file.path()));
 }
 
 void require_divisible(const LlamaParams& p, const std::string& folder, int64_t parts) {
@@ -193,15 +210,16 @@ class MetaFiles : public LlamaFiles {
     const auto paths = part_paths(folder_);
     const auto parts = static_cast<int64_t>(paths.size());
     require_divisible(params, folder_, parts);
-    auto expected = meta_targets(llama_tensors(params, torch::kFloat32, nullptr));
+    auto expected = meta_targets(llama_tensors(params, torch::kFloat32, nullptr), torch::kFloat32);
     settle_embeddings_cut(paths.front(), parts, expected);
     for (const std::string& path : paths) checked_tensors(PthFile(path), expected, parts);
   }
 
-  void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
+  void fill(const LlamaWeights& weights, const WeightTypes& types,
+            const Interrupt& interrupt) const override {
     const auto paths = part_paths(folder_);
     const auto parts = static_cast<int64_t>(paths.size());
-    auto targets = meta_targets(weights);
+    auto targets = meta_targets(weights, types);
     settle_embeddings_cut(paths.front(), parts, targets);
     std::vector<MetaPart> files;
     for (const std::string& path : paths) {
@@ -211,16 +229,10 @@ class MetaFiles : public LlamaFiles {
     }
     for (const auto& [name, target] : targets) {
       interrupt();
-      const Tensor& floats = target.to.floats();
-      if (!floats.defined()) {  // a row's scale needs all parts of it
-        target.to.set(put_together(files, name, target),
-                      fmt::format("{}: '{}'", paths.front(), name));
-        continue;
-      }
-      for (int64_t part = 0; part < parts; ++part) {
-        if (target.cut == Cut::kNone && part > 0) break;  // every part holds the whole tensor
-        read_part(files[static_cast<size_t>(part)], name, part_of(floats, target.cut, part, parts));
-      }
+      const bool is_floating = target.to.floats().defined();
+      const auto values = is_floating ? target.to.floats() : memory_for(files, name, target);
+      put_together(files, name, target, values);
+      if (!is_floating) target.to.set(values, fmt::format("{}: '{}'", paths.front(), name));
     }
   }
 

@@ -10,10 +10,10 @@
 #include "bovila/weights/weight_type.h"
 #include "src/weights/llama_block.h"
 #include "src/weights/llama_files.h"
-#include "src/weights/matrix_filler.h"
 #include "src/weights/own_file_format.h"
 #include "src/weights/params_json.h"
 #include "src/weights/params_readers.h"
+#include "src/weights/weight_target.h"
 
 namespace bovila {
 namespace {
@@ -61,7 +61,8 @@ class OwnFile : public LlamaFiles {
     return has(types) ? values_ : nullptr;
   }
 
-  void fill(const LlamaWeights& weights, const Interrupt& interrupt) const override {
+  void fill(const LlamaWeights& weights, const WeightTypes& types,
+            const Interrupt& interrupt) const override {
     const auto from = llama_tensors(weights.params, own_types(), values_);
     const auto copy = [&](const FrozenMatrix& to, const FrozenMatrix& values) {
       interrupt();
@@ -77,6 +78,12 @@ class OwnFile : public LlamaFiles {
     for (size_t l = 0; l < weights.layers.size(); ++l) {
       const LlamaLayerWeights &to = weights.layers[l], &layer = from.layers[l];
       copy(to.attention_norm, layer.attention_norm);
+      if (!weights.part.is_whole()) {
+        interrupt();
+        copy(to.ffn_norm, layer.ffn_norm);
+        fill_part(weights, l, layer, types);
+        continue;
+      }
       copy(to.wqkv, layer.wqkv);
       copy(to.wo, layer.wo);
       copy(to.ffn_norm, layer.ffn_norm);
@@ -135,6 +142,29 @@ class OwnFile : public LlamaFiles {
       if (name == found->second) return {compute, form};
     }
     fail("its weights are '{}', which this program does not know", found->second);
+  }
+
+  /// The matrices of a layer of which a part is wanted. What is stored as NF4-dq stays so: its part
+  /// is NF4 with the same scales.
+  void fill_part(const LlamaWeights& weights, size_t number, const LlamaLayerWeights& from,
+                 WeightTypes types) const {
+    const bool stays = own_types().form == types.form && types.form == WeightForm::kNf4Dq;
+    if (stays) types.form = WeightForm::kNf4;
+    const LayerTargets to(weights.layers[number], weights.params, weights.part, types);
+    const auto set = [&](const WeightTarget& target, const FrozenMatrix& matrix, int64_t first) {
+      const Region& region = target.region();
+      target.set(matrix.row_range(first + region.first_row, region.rows)
+                     .column_range(region.first_column, region.columns),
+                 file_.path());
+    };
+    const int64_t q = from.q_dim(), hidden = from.w2.columns();
+    set(to.wq, from.wqkv, 0);
+    set(to.wk, from.wqkv, q);
+    set(to.wv, from.wqkv, q + from.kv_dim());
+    set(to.wo, from.wo, 0);
+    set(to.w1, from.w13, 0);
+    set(to.w3, from.w13, hidden);
+    set(to.w2, from.w2, 0);
   }
 
   bool has(const WeightTypes& types) const {

@@ -84,6 +84,14 @@ test_on_one_card_all_parts_are_in_the_table_with_their_shares_of_the_peak() {
   holds "load('light/result.json')['parts']['training']['share_of_peak']['measured'] == 0.5"
 }
 
+test_two_cards_also_hold_a_model_together() {
+  stand_ins
+  echo 2 >>build/gpu_tests
+  exits 0 env BUILD="$PWD/build" "$root/tools/gpu-first-light" --output light
+  says "GPU tests    ok" "7 tests with 1 rank(s), 7 tests with 2 rank(s)" "one model    ok" "all cards    ok"
+  grep -q -- "-np 2 .*--test-case=two ranks hold STAR" light/one-model.log
+}
+
 test_parts_that_fail_are_told_and_the_others_run() {
   stand_ins
   echo 3 >build/golden_tests.code

@@ -93,6 +93,17 @@ test_a_stopped_rank_ends_the_others_within_the_limit() {
   done
 }
 
+test_a_rank_that_dies_or_stops_inside_a_backward_pass_ends_the_others_who_say_why() {
+  for number in $RANKS; do
+    start "$number" $let_live -- kill 50 pass
+    ends $kill_code
+    survivors_say "$number" 50
+    start "$number" -- stop 50 pass
+    ends 1
+    survivors_say "$number" 50
+  done
+}
+
 # killed NUMBER VICTIM: one of so many ranks is killed, at a random moment; mpirun does not help, and
 # the others say what they waited for and end.
 killed() {

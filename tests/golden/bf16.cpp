@@ -2,8 +2,9 @@
 // allows on a GPU.
 #include <doctest/doctest.h>
 
+#include "tests/golden/group.h"
 #include "tests/golden/runs.h"
 
 TEST_CASE("STAR in bf16 stays near the published code's numbers") {
-  golden::check_runs("star", {torch::kCPU, torch::kBFloat16, golden::kBf16});
+  golden::check_runs("star", {torch::kCPU, torch::kBFloat16, golden::kBf16, golden::group()});
 }

@@ -184,7 +184,7 @@ Parts make_parts(const Run& run) {
 }
 
 Bovila make_model(const Run& run, const Tokenizer& tokenizer, const WeightTypes& types,
-                  torch::Device device) {
+                  torch::Device device, Communicator* group) {
   const Config& config = run.config();
   const auto params = read_llama_params(config.model.llama, tokenizer.vocab_size());
   AdapterParameters parameters(params, config.model, config.loss.train_scale_proj, 0, device);
@@ -195,9 +195,11 @@ Bovila make_model(const Run& run, const Tokenizer& tokenizer, const WeightTypes&
     start.read(tensor, {static_cast<std::byte*>(values.data_ptr()), values.nbytes()});
     parameters.assign(tensor.name, values);
   }
-  auto weights = load_llama_weights(config.model.llama, params, types);
+  WeightMemory memory;
+  if (group != nullptr) memory.part = {group->rank(), group->size()};
+  auto weights = load_llama_weights(config.model.llama, params, types, memory);
   if (!device.is_cpu()) weights = copy_of(weights, device, types.compute);
-  return {Llama(std::move(weights)), std::move(parameters)};
+  return {Llama(std::move(weights), /*recompute=*/false, group), std::move(parameters)};
 }
 
 }  // namespace golden

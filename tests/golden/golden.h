@@ -10,6 +10,7 @@
 #include "bovila/config/config.h"
 #include "bovila/core/hdf5.h"
 #include "bovila/data/dataset.h"
+#include "bovila/dist/communicator.h"
 #include "bovila/dist/libtorch.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/model/bovila.h"
@@ -56,9 +57,11 @@ struct Parts {
 };
 Parts make_parts(const Run& run);
 
-/// The tiny LLaMA with the run's start values, all of it on `device`.
+/// The tiny LLaMA with the run's start values, all of it on `device`; of `group`, where there is
+/// one, each rank has its part.
 bovila::Bovila make_model(const Run& run, const bovila::Tokenizer& tokenizer,
                           const bovila::WeightTypes& types = torch::kFloat32,
-                          torch::Device device = torch::kCPU);
+                          torch::Device device = torch::kCPU,
+                          bovila::Communicator* group = nullptr);
 
 }  // namespace golden

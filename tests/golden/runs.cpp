@@ -110,9 +110,9 @@ bool is_clear(const torch::Tensor& loss_O, double tolerance) {
 }  // namespace
 
 void check_training(const Run& run, const Arithmetic& arithmetic) {
-  const auto& [device, precision, tolerances] = arithmetic;
+  const auto& [device, precision, tolerances, group] = arithmetic;
   const Parts parts = make_parts(run);
-  Bovila model = make_model(run, *parts.tokenizer, precision, device);
+  Bovila model = make_model(run, *parts.tokenizer, precision, device, group);
   const Config& config = run.config();
   auto& parameters = model.parameters();
   AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), config.train.weight_decay,
@@ -131,6 +131,7 @@ void check_training(const Run& run, const Arithmetic& arithmetic) {
           add_gradients(model, batch, config.loss, recorded_noise(run, micro), {1, kTokensAtOnce});
       check_losses(run, micro, losses, tolerances);
     }
+    model.complete_gradient();
     parameters.gradient().div_(static_cast<double>(per_step));
     const double epoch =
         static_cast<double>(step * per_step) / static_cast<double>(micros_per_epoch);
@@ -144,9 +145,9 @@ void check_training(const Run& run, const Arithmetic& arithmetic) {
 }
 
 void check_evaluation(const Run& run, const Arithmetic& arithmetic) {
-  const auto& [device, precision, tolerances] = arithmetic;
+  const auto& [device, precision, tolerances, group] = arithmetic;
   const Parts parts = make_parts(run);
-  const Bovila model = make_model(run, *parts.tokenizer, precision, device);
+  const Bovila model = make_model(run, *parts.tokenizer, precision, device, group);
   MpiCommunicator alone = MpiCommunicator::self();
   const Preemption preemption;
   const auto [scores, stopped, num_over_long] =

@@ -31,6 +31,7 @@ struct Arithmetic {
   torch::Device device = torch::kCPU;
   torch::ScalarType precision = torch::kFloat32;
   Tolerances tolerances = kFp32OnCpu;
+  bovila::Communicator* group = nullptr;  ///< ranks that hold the model together
 };
 
 /// Losses by term, gradients, norms and learning rates of every step, and the parameters after the

@@ -2,8 +2,9 @@
 // only.
 #include <doctest/doctest.h>
 
+#include "tests/golden/group.h"
 #include "tests/golden/runs.h"
 
 TEST_CASE("STAR trains and answers as the published code does") {
-  golden::check_runs("star");
+  golden::check_runs("star", {.group = golden::group()});
 }

@@ -1,8 +1,9 @@
 // TVQA against the published code's numbers.
 #include <doctest/doctest.h>
 
+#include "tests/golden/group.h"
 #include "tests/golden/runs.h"
 
 TEST_CASE("TVQA trains and answers as the published code does") {
-  golden::check_runs("tvqa");
+  golden::check_runs("tvqa", {.group = golden::group()});
 }

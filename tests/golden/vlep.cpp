@@ -1,8 +1,9 @@
 // VLEP against the published code's numbers.
 #include <doctest/doctest.h>
 
+#include "tests/golden/group.h"
 #include "tests/golden/runs.h"
 
 TEST_CASE("VLEP trains and answers as the published code does") {
-  golden::check_runs("vlep");
+  golden::check_runs("vlep", {.group = golden::group()});
 }

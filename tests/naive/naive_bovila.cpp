@@ -109,7 +109,7 @@ Tensor NaiveBovila::adapter(const Tensor& q_BHSd, int64_t index) const {
   const auto& weights = model_.llama().weights().layers[static_cast<size_t>(index)];
   const int64_t first = parameters.first_adapted_layer();
   const auto a = parameters.query().view({p.n_layers - first, -1, p.dim})[index - first];
-  const auto kv = linear(a, weights.wkv(p)).unsqueeze(0).chunk(2, -1);
+  const auto kv = linear(a, weights.wkv()).unsqueeze(0).chunk(2, -1);
   const auto key = heads(kv[0], p, {}), value = heads(kv[1], p, {});
   const auto scores = q_BHSd.matmul(key.transpose(-2, -1)) / std::sqrt(p.head_dim());
   return (torch::softmax(scores, -1) * torch::tanh(parameters.gate1(index))).matmul(value);

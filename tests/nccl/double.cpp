@@ -15,10 +15,12 @@
 namespace {
 
 constexpr int kPolls = 3;        // polls for which each call that does not block is in progress
-constexpr size_t kNumLines = 4;  // communicators between two resets
+constexpr size_t kNumLines = 4;  // communicators of all ranks between two resets
 constexpr size_t kIdBytes = 128;
 
 struct Work {
+  ncclComm_t comm;
+  cudaStream_t stream;
   void* target;
   std::vector<char> bytes;  // what MPI works on; stays where it is while MPI does
   size_t count;
@@ -54,7 +56,6 @@ struct State {
   std::vector<std::shared_ptr<Work>> in_flight;
   std::vector<std::shared_ptr<Work>> left_behind;  // MPI may still write to their bytes
   bool followed = false;
-  int polls_after_done = 0;
 };
 
 State& state() {
@@ -122,10 +123,12 @@ bool progress(Work& work) {
 }
 
 std::shared_ptr<Work> enqueue(const void* source, void* target, size_t count, ncclDataType_t type,
-                              ncclComm_t comm) {
+                              ncclComm_t comm, cudaStream_t stream) {
   if (!state().followed) violation("a collective that does not wait for the compute stream");
   state().followed = false;
   auto work = std::make_shared<Work>();
+  work->comm = comm;
+  work->stream = stream;
   work->target = target;
   work->bytes.assign(static_cast<const char*>(source),
                      static_cast<const char*>(source) + count * size_of(type));
@@ -134,29 +137,35 @@ std::shared_ptr<Work> enqueue(const void* source, void* target, size_t count, nc
   work->divisor = 1;
   work->joined = !state().what.skips_work;
   state().in_flight.push_back(work);
-  state().polls_after_done = 0;
   comm->polls = kPolls;
   return work;
 }
 
 class HostStream final : public bovila::CommStream {
  public:
-  cudaStream_t get() const override { return nullptr; }
+  cudaStream_t get() const override {
+    return reinterpret_cast<cudaStream_t>(const_cast<HostStream*>(this));
+  }
   void follow_compute() override { state().followed = true; }
   void lead_compute() override {
     for (ncclComm_t comm : state().alive) require_idle(comm, "an event after the launch");
-    bovila::poll_until(state().what.patience_s, [] {
-      return std::ranges::all_of(state().in_flight, [](auto& work) { return progress(*work); });
-    });
+    polls_after_done_ = 0;
+    bovila::poll_until(state().what.patience_s, [&] { return have_ended(); });
   }
   bool is_done() override {
-    for (auto& work : state().in_flight) {
-      if (!progress(*work)) return false;
-    }
-    if (++state().polls_after_done < kPolls) return false;
-    state().in_flight.clear();
+    if (!have_ended()) return false;
+    if (++polls_after_done_ < kPolls) return false;
+    std::erase_if(state().in_flight, [&](auto& work) { return work->stream == get(); });
     return true;
   }
+
+ private:
+  bool have_ended() const {
+    return std::ranges::all_of(
+        state().in_flight, [&](auto& work) { return work->stream != get() || progress(*work); });
+  }
+
+  int polls_after_done_ = 0;
 };
 
 void watch(const char* name) {
@@ -169,12 +178,12 @@ NcclDouble& nccl_double() {
   return state().what;
 }
 
-void reset_nccl_double() {
+void reset_nccl_double(const std::vector<MPI_Comm>& spans) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   s.what = {};
-  s.lines.assign(kNumLines, MPI_COMM_NULL);
-  for (MPI_Comm& line : s.lines) PMPI_Comm_dup(MPI_COMM_WORLD, &line);
+  s.lines = spans.empty() ? std::vector<MPI_Comm>(kNumLines, MPI_COMM_WORLD) : spans;
+  for (MPI_Comm& line : s.lines) PMPI_Comm_dup(line, &line);
   s.next_line = 0;
   s.alive.clear();
   for (auto& work : s.in_flight) s.left_behind.push_back(work);
@@ -249,11 +258,11 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* result) {
 }
 
 ncclResult_t ncclAllReduce(const void* source, void* target, size_t count, ncclDataType_t type,
-                           ncclRedOp_t op, ncclComm_t comm, cudaStream_t) {
+                           ncclRedOp_t op, ncclComm_t comm, cudaStream_t stream) {
   const ncclResult_t result = called("ncclAllReduce", std::to_string(count));
   if (result != ncclSuccess) return result;
   require_idle(comm, "ncclAllReduce");
-  auto work = enqueue(source, target, count, type, comm);
+  auto work = enqueue(source, target, count, type, comm, stream);
   if (op == ncclAvg) work->divisor = comm->size;
   if (work->joined) {
     PMPI_Iallreduce(MPI_IN_PLACE, work->bytes.data(), static_cast<int>(count), mpi_type(type),
@@ -263,11 +272,11 @@ ncclResult_t ncclAllReduce(const void* source, void* target, size_t count, ncclD
 }
 
 ncclResult_t ncclBroadcast(const void* source, void* target, size_t count, ncclDataType_t type,
-                           int root, ncclComm_t comm, cudaStream_t) {
+                           int root, ncclComm_t comm, cudaStream_t stream) {
   const ncclResult_t result = called("ncclBroadcast", std::to_string(count));
   if (result != ncclSuccess) return result;
   require_idle(comm, "ncclBroadcast");
-  auto work = enqueue(source, target, count, type, comm);
+  auto work = enqueue(source, target, count, type, comm, stream);
   if (work->joined) {
     PMPI_Ibcast(work->bytes.data(), static_cast<int>(count), mpi_type(type), root, comm->line,
                 &work->request);
@@ -299,8 +308,11 @@ ncclResult_t ncclCommAbort(ncclComm_t comm) {
   while (never_aborts()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const std::lock_guard lock(state().mutex);
   state().alive.erase(comm);  // not deleted: MPI may still write to its start
-  for (auto& work : state().in_flight) state().left_behind.push_back(work);
-  state().in_flight.clear();
+  std::erase_if(state().in_flight, [&](auto& work) {
+    if (work->comm != comm) return false;
+    state().left_behind.push_back(work);
+    return true;
+  });
   return ncclSuccess;
 }
 

@@ -5,6 +5,7 @@
 // flight.
 #pragma once
 
+#include <mpi.h>
 #include <nccl.h>
 
 #include <memory>
@@ -31,7 +32,8 @@ struct NcclDouble {
 
 /// This rank's.
 NcclDouble& nccl_double();
-/// Collective: forgets what was asked for and seen, and gives the next communicators fresh lines.
-void reset_nccl_double();
-/// A stream for host memory, on which the double's collectives end.
+/// Collective: forgets what was asked for and seen, and gives the next communicators fresh lines:
+/// those of `spans` to its ranks, in this order; without any, to all ranks.
+void reset_nccl_double(const std::vector<MPI_Comm>& spans = {});
+/// A stream for host memory, on which the double's collectives end; each communicator has its own.
 std::unique_ptr<bovila::CommStream> make_host_stream();

@@ -27,13 +27,15 @@ std::string train_step_error_of(const std::function<void()>& call) {
 }
 
 /// The parameters after three steps.
-torch::Tensor train(const StarParts& star, Communicator& ranks) {
-  Bovila model = star.model();
+torch::Tensor train(const StarParts& star, const RankGrid& ranks) {
+  Bovila model = golden::make_model(star.run, *star.parts.tokenizer, torch::kFloat32, torch::kCPU,
+                                    ranks.tensor());
   auto optimizer = make_optimizer(model.parameters());
   const auto order = order_of(star.parts.train->size());
   int64_t position = 0;
   for (int step = 0; step < 3; ++step) {
-    const auto plan = plan_step(order, position, kBatch, 1, ranks.rank(), ranks.size());
+    const auto plan =
+        plan_step(order, position, kBatch, 1, ranks.data().rank(), ranks.data().size());
     position += plan.num_questions;
     train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
                /*lr=*/0.01, ranks, star.preemption);
@@ -75,6 +77,49 @@ TEST_CASE(
   for (const auto& theirs : host.all_gather(fmt::format("{}", fmt::join(calls, "\n")))) {
     CHECK(theirs == fmt::format("{}", fmt::join(calls, "\n")));
   }
+}
+
+TEST_CASE(
+    "groups that hold a model together step over NCCL to the bits of MPI, and break no rule") {
+  const StarParts star;
+  auto host = all_ranks();
+  const MpiComm node_handle = test_session->node();
+  MpiCommunicator node(node_handle.get(), 60);
+  if (host.size() % 2 != 0) return;
+  GridCommunicators groups(host, node, 2);
+  const auto by_mpi = train(star, {host, groups.data(), groups.tensor()});
+  reset_nccl_double({host.get(), groups.data().get(), groups.tensor().get()});
+  NcclCommunicator all(host, torch::kCPU, make_host_stream());
+  NcclCommunicator data(groups.data(), torch::kCPU, make_host_stream());
+  NcclCommunicator tensor(groups.tensor(), torch::kCPU, make_host_stream());
+  NcclCommunicator* const each[] = {&all, &data, &tensor};
+  for (NcclCommunicator* one : each) {
+    for (NcclCommunicator* other : each) {
+      if (one != other) one->wait_also_for(*other);
+    }
+  }
+  const auto by_nccl = train(star, {all, data, tensor});
+  CHECK(torch::equal(by_nccl, by_mpi));
+  CHECK(same_on_all(host, by_nccl));
+  CHECK(nccl_double().violations.empty());
+}
+
+TEST_CASE("a communicator that is not waited for is in flight while MPI is used") {
+  auto host = all_ranks();
+  reset_nccl_double();
+  NcclCommunicator one(host, torch::kCPU, make_host_stream());
+  NcclCommunicator other(host, torch::kCPU, make_host_stream());
+  auto numbers = torch::ones({5});
+  const auto use_both = [&] {
+    other.all_reduce(numbers, ReduceOp::kSum);
+    one.barrier();
+    other.synchronize();
+    return nccl_double().violations.size();
+  };
+  if (host.size() > 1) CHECK(use_both() == 1);
+  nccl_double().violations.clear();
+  one.wait_also_for(other);
+  CHECK(use_both() == 0);
 }
 
 TEST_CASE("a collective that fails in a step ends it with NCCL's reason") {

@@ -1,13 +1,14 @@
 // Ranks that take steps together until one of them dies or stops: mpirun -np N rank_death FOLDER
-// TIMEOUT_S cpu|cuda [kill|stop STEP]. Each rank writes its process id to FOLDER/pid-RANK when it
-// begins and to FOLDER/steps-RANK when all take steps; with kill or stop the last rank ends or
-// halts itself before that step, -1 being NCCL's start. Errors end the job as in bovila's main.
-// Used by tests/cli/rank_death.sh.
+// TIMEOUT_S cpu|cuda [kill|stop STEP [pass]]. Each rank writes its process id to FOLDER/pid-RANK
+// when it begins and to FOLDER/steps-RANK when all take steps; with kill or stop the last rank ends
+// or halts itself before that step, -1 being NCCL's start, or with pass in its backward pass.
+// Errors end the job as in bovila's main. Used by tests/cli/rank_death.sh.
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "bovila/core/log.h"
 #include "bovila/dist/device.h"
 #include "bovila/dist/mpi_session.h"
+#include "bovila/model/group_sum.h"
 #include "tests/ranks/nccl.h"
 
 namespace {
@@ -31,6 +33,7 @@ constexpr int64_t kNumbers = 100000;
 struct Death {
   int step = kNever;
   int signal = SIGKILL;
+  bool in_backward = false;  // of passes that are taken instead of steps
 };
 
 void take_step(Communicator& ranks, torch::Tensor& gradient) {
@@ -38,11 +41,32 @@ void take_step(Communicator& ranks, torch::Tensor& gradient) {
   ranks.synchronize();
 }
 
+/// A forward and a backward pass of ranks that hold a model together, each with a sum over them;
+/// `in_backward` is called before the second.
+void take_pass(Communicator& ranks, torch::Device device,
+               const std::function<void()>& in_backward) {
+  const auto x = torch::ones({kNumbers}, device).requires_grad_();
+  const auto shared = share_with_group(x, &ranks);
+  shared.register_hook([&](const torch::Tensor& gradient) {
+    in_backward();
+    return gradient;
+  });
+  sum_over_group(shared * 2, &ranks).sum().backward();
+  ranks.synchronize();
+}
+
 void take_steps(Communicator& ranks, torch::Tensor& gradient, const Death& death) {
   for (int step = 0; step < kNumSteps; ++step) {
     ranks.set_stage(fmt::format("step {}", step));
-    if (step == death.step && ranks.rank() == ranks.size() - 1) raise(death.signal);
-    take_step(ranks, gradient);
+    const auto die = [&] {
+      if (step == death.step && ranks.rank() == ranks.size() - 1) raise(death.signal);
+    };
+    if (death.in_backward) {
+      take_pass(ranks, gradient.device(), die);
+    } else {
+      die();
+      take_step(ranks, gradient);
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
@@ -80,7 +104,9 @@ int main(int argc, char** argv) {
   const auto word = [&](int i) { return std::string(i < argc ? argv[i] : ""); };
   const auto request = word(3) == "cuda" ? DeviceRequest::kCuda : DeviceRequest::kCpu;
   Death death;
-  if (argc > 5) death = {std::stoi(word(5)), word(4) == "stop" ? SIGSTOP : SIGKILL};
+  if (argc > 5) {
+    death = {std::stoi(word(5)), word(4) == "stop" ? SIGSTOP : SIGKILL, word(6) == "pass"};
+  }
   try {
     run(session, word(1), std::stod(word(2)), request, death);
   } catch (const std::exception& error) {

@@ -33,8 +33,8 @@ struct TrainState {
   int64_t adamw_steps = 0;  ///< the optimizer's own count: a skipped step is not one of them
   double loss_scale = 1;    ///< 1: none
   int64_t loss_scale_good_steps = 0;  ///< since it changed last
-  int64_t num_ranks = 1;              ///< that wrote it
-  int64_t skipped_in_a_row = 0;       ///< the last steps, when they were not finite
+  int64_t num_ranks = 1;  ///< that wrote it; groups of ranks, where they hold the model together
+  int64_t skipped_in_a_row = 0;  ///< the last steps, when they were not finite
 
   // The epoch's log line: mean of a term = its sum / num_micro_batches.
   std::vector<double> loss_sums;

@@ -134,6 +134,7 @@ struct RunConfig {
   DeviceRequest device = DeviceRequest::kAuto;
   bool deterministic = false;
   bool tf32 = false;
+  int64_t tensor_parallel = 1;  // T of SPEC 14
   int64_t threads_per_rank = 0;
   int64_t prefetch_batches = 4;
   double collective_timeout_s = 1800;

@@ -49,10 +49,14 @@ class Communicator {
 
   /// What the ranks are doing from now on, for messages: "step 12".
   virtual void set_stage(std::string stage) { stage_ = std::move(stage); }
+  /// How who() begins, instead of "rank 1 of 4": a rank of a smaller group goes by the number that
+  /// it has among all.
+  void set_name(std::string name) { name_ = std::move(name); }
   /// This rank for messages: "rank 1 of 4 (step 12)".
   std::string who() const;
 
  private:
+  std::string name_;
   std::string stage_;
 };
 
@@ -67,6 +71,7 @@ class MpiCommunicator final : public Communicator {
   double timeout_s() const { return timeout_s_; }
   /// This process alone; needs no MPI session.
   static MpiCommunicator self() { return {}; }
+  MPI_Comm get() const { return comm_; }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }

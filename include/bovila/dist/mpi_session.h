@@ -25,6 +25,9 @@ class MpiComm {
   MPI_Comm comm_;
 };
 
+/// The ranks of `comm` that give the same color, in their order. Collective.
+MpiComm split_of(MPI_Comm comm, int color);
+
 /// MPI_Init to MPI_Finalize. Make one, in main, before anything that communicates.
 class MpiSession {
  public:

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bovila/dist/comm_stream.h"
 #include "bovila/dist/communicator.h"
@@ -36,16 +37,21 @@ class NcclCommunicator final : public Communicator {
   std::vector<std::string> all_gather(const std::string& bytes) override;
   std::string broadcast(const std::string& bytes, int root) override;
   void synchronize() override;
+  /// Where a device has several: before the host waits here or uses MPI, it also waits for what is
+  /// in flight on `other`, which has to live as long as this object is used.
+  void wait_also_for(NcclCommunicator& other) { others_.push_back(&other); }
   void set_stage(std::string stage) override;
 
  private:
   bool is_mine(const torch::Tensor& tensor) const { return tensor.device() == device_; }
+  void wait_for_own();
   void enqueue(const std::string& what, const std::function<ncclResult_t(ncclComm_t)>& call);
 
   MpiCommunicator& host_;
   torch::Device device_;
   std::unique_ptr<CommStream> stream_;
-  NcclHandle nccl_;      // after stream_: NCCL ends before the stream that it works on
+  NcclHandle nccl_;  // after stream_: NCCL ends before the stream that it works on
+  std::vector<NcclCommunicator*> others_;
   std::string pending_;  // the last call whose end the host has not seen; empty: none
 };
 

@@ -9,8 +9,8 @@
 
 #include "bovila/config/config.h"
 #include "bovila/data/dataset.h"
-#include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/dist/rank_grid.h"
 #include "bovila/evaluation/option_scores.h"
 #include "bovila/model/bovila.h"
 
@@ -33,13 +33,13 @@ struct Evaluation {
   int64_t num_over_long = 0;
 };
 
-/// Collective: scores every question of a split once, shared out among the ranks, and returns all
-/// scores on all ranks. Those in `before`, of an evaluation that was stopped, are not computed
-/// again. Batches are formed before they are shared out, so results do not depend on the number of
-/// ranks, nor on stops. The ranks agree before each batch whether to stop. @throws AgreedError on
-/// all ranks when one fails, or a score is not finite.
+/// Collective: scores every question of a split once, shared out among the groups of ranks, and
+/// returns all scores on all ranks. Those in `before`, of an evaluation that was stopped, are not
+/// computed again. Batches are formed before they are shared out, so results do not depend on the
+/// number of ranks, nor on stops. The ranks agree before each batch whether to stop. @throws
+/// AgreedError on all ranks when one fails, or a score is not finite.
 Evaluation evaluate(const Bovila& model, const Dataset& data, const Config& config,
-                    Communicator& ranks, const Preemption& preemption,
+                    const RankGrid& ranks, const Preemption& preemption,
                     std::vector<OptionScores> before, const EvaluationProgress& progress);
 
 }  // namespace bovila

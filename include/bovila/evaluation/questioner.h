@@ -12,8 +12,8 @@
 
 #include "bovila/config/config.h"
 #include "bovila/data/dataset.h"
-#include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/dist/rank_grid.h"
 #include "bovila/evaluation/evaluator.h"
 #include "bovila/model/bovila.h"
 #include "bovila/text/tokenizer.h"
@@ -31,12 +31,12 @@ struct AskedQuestions {
   StopReason stopped;                   ///< set: not all of them were asked
 };
 
-/// Collective: asks all questions of a split, shared out among the ranks in batches of
+/// Collective: asks all questions of a split, shared out among the groups in batches of
 /// eval.batch_size, and returns all on all ranks. The ranks agree before each batch whether to
 /// stop.
 /// @throws AgreedError on all ranks when one fails.
 AskedQuestions ask_split(const Bovila& model, const Dataset& data, const Tokenizer& tokenizer,
-                         const Config& config, Communicator& ranks, const Preemption& preemption,
+                         const Config& config, const RankGrid& ranks, const Preemption& preemption,
                          const EvaluationProgress& progress);
 
 }  // namespace bovila

@@ -3,6 +3,7 @@
 // one vector that is all-reduced, clipped, stepped and saved whole. SPEC 1.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 #include <vector>
@@ -59,6 +60,8 @@ class AdapterParameters {
   torch::Tensor gate2(int64_t layer) const;                  // [1, H, 1, 1]
   /// Both gates of all adapted layers, a view without gradient: [adapter_layers, 2, H].
   torch::Tensor gates() const;
+  /// The gradients that heads give their own part to, adapter_query's and all gates': views, flat.
+  std::array<torch::Tensor, 2> gradients_of_heads() const;
   torch::Tensor scale_weight() const { return *(leaves_.end() - 2); }  // [1, V]
   torch::Tensor scale_bias() const { return leaves_.back(); }          // [1]
 

@@ -29,9 +29,13 @@ class Bovila {
   AdapterParameters& parameters() { return parameters_; }
   const AdapterParameters& parameters() const { return parameters_; }
 
-  /// Keys, values and gates of every layer's adapter. They depend on the parameters alone: computed
-  /// once a micro-step and used by all its passes.
+  /// Keys, values and gates of every layer's adapter, of the heads that this rank has. They depend
+  /// on the parameters alone: computed once a micro-step and used by all its passes.
   std::vector<AdapterSlots> adapter_slots() const;
+  /// Collective over the LLaMA's group, after the last backward pass of a step: what each rank's
+  /// heads have given to the gradients of adapter_query and the gates is summed. Those of the other
+  /// parameters are whole on each. Nothing where the LLaMA is whole.
+  void complete_gradient();
 
   /// Frames [B, F, C] in the LLaMA's space, [B, F, D].
   torch::Tensor project(const torch::Tensor& frames_BFC) const;

@@ -9,6 +9,7 @@
 
 #include <span>
 
+#include "bovila/dist/communicator.h"
 #include "bovila/dist/libtorch.h"
 #include "bovila/model/adapter_attention.h"
 #include "bovila/model/sequences.h"
@@ -19,13 +20,17 @@ namespace bovila {
 class Llama {
  public:
   /// `recompute`: a layer keeps its input only and is computed again in the backward pass, to the
-  /// same bits; a third more work for a fraction of the memory.
-  explicit Llama(LlamaWeights weights, bool recompute = false)
-      : weights_(std::move(weights)), recompute_(recompute) {}
+  /// same bits; a third more work for a fraction of the memory. `group`: the ranks that hold the
+  /// parts of these weights, in their order; null where they are whole. It has to outlive the
+  /// model, whose forward and backward passes are collective over it: all of its ranks pass the
+  /// same tokens.
+  explicit Llama(LlamaWeights weights, bool recompute = false, Communicator* group = nullptr);
 
   const LlamaParams& params() const { return weights_.params; }
   const LlamaWeights& weights() const { return weights_; }
   torch::Device device() const { return weights_.tok_embeddings.device(); }
+  /// Null where the weights are whole.
+  Communicator* group() const { return group_; }
   torch::ScalarType precision() const { return weights_.tok_embeddings.scalar_type(); }
 
   /// Token embeddings [..., D] of ids [...]; no gradient.
@@ -40,6 +45,7 @@ class Llama {
  private:
   LlamaWeights weights_;
   bool recompute_;
+  Communicator* group_;
 };
 
 }  // namespace bovila

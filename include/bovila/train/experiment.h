@@ -12,6 +12,7 @@
 #include "bovila/data/dataset.h"
 #include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/dist/rank_grid.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/model/bovila.h"
 #include "bovila/text/tokenizer.h"
@@ -24,6 +25,10 @@ std::string find_tokenizer(const ModelConfig& config);
 
 /// The LLaMA's sizes, which fit the tokenizer and model.max_seq_len. @throws UserError.
 LlamaParams read_model_params(const ModelConfig& config, const Tokenizer& tokenizer);
+
+/// @throws UserError when the LLaMA cannot be shared out as run.tensor_parallel says; all that is
+/// read for it are the tokenizer and the LLaMA's sizes.
+void check_parts(const Config& config);
 
 torch::ScalarType scalar_type(Precision precision);
 /// model.precision, which must be settled, and model.weights.
@@ -47,11 +52,12 @@ class Inputs {
 
 /// Collective: the model for features of this width with its start values on `device`. The frozen
 /// weights are read from disk once a node; on the CPU they stand in its memory once, and each GPU
-/// has its copy.
+/// has its copy. Where ranks hold the model together each has its part: `sharers` are the ranks of
+/// this node that have the same part, all of the node where they hold it alone.
 /// @throws AgreedError on all ranks, also for a stop.
 Bovila make_model(const Config& config, const LlamaParams& llama, int64_t feature_dim,
-                  bool for_training, torch::Device device, Communicator& ranks, Communicator& node,
-                  const Preemption& preemption);
+                  bool for_training, torch::Device device, const RankGrid& ranks,
+                  Communicator& sharers, const Preemption& preemption);
 
 /// Collective: the rows of a split that can be trained on. Prompts are measured by all ranks, each
 /// its share. @throws AgreedError when one is over-long and the deck says so (SPEC D6), or when the

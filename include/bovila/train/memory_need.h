@@ -26,10 +26,12 @@ struct MemoryInputs {
 /// token, tests compare it with a measured peak.
 struct MemoryNeed {
   int64_t weights = 0;      ///< on a GPU each rank's, on CPUs once for all ranks of a node
+                            ///< that have the same part
   int64_t activations = 0;  ///< of a micro-batch of prompts of the greatest length
   int64_t state = 0;        ///< trained parameters, gradients and moments; on CPUs checkpoints too
   int64_t program = 0;      ///< LibTorch; on a GPU CUDA and NCCL
   int64_t host = 0;         ///< of a rank on a GPU in the node's memory; on CPUs 0
+  int64_t parts = 1;        ///< of the weights, of which each rank has one
 
   int64_t total() const { return weights + activations + state + program; }
   /// Of a node's memory, with so many ranks on it.

@@ -21,8 +21,9 @@ class StepTrace {
   /// far. Keeps two numbers on the tensors' device. No host synchronisation.
   void add(std::vector<int64_t> rows, const torch::Tensor& losses, const torch::Tensor& gradient);
 
-  /// Collective: the questions, ascending, of all ranks' micro-batches whose losses are not finite
-  /// or after which the gradient first was not. None when it is only the ranks' sum that is not.
+  /// Collective: the questions, ascending and each once, of all ranks' micro-batches whose losses
+  /// are not finite or after which the gradient first was not. None when it is only the ranks' sum
+  /// that is not.
   std::vector<int64_t> suspects(Communicator& ranks) const;
 
  private:

@@ -7,8 +7,8 @@
 
 #include "bovila/config/config.h"
 #include "bovila/data/sampler.h"
-#include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/dist/rank_grid.h"
 #include "bovila/model/bovila.h"
 #include "bovila/objective/objective.h"
 #include "bovila/report/step_report.h"
@@ -19,14 +19,17 @@ namespace bovila {
 /// Gives this rank's next micro-batch; called once for each non-empty one of the plan, in order.
 using NextBatch = std::function<std::vector<Example>()>;
 
-/// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and
-/// micro-batches that have questions, and steps. Before each micro-batch the ranks agree whether to
-/// stop: then the step is not taken, parameters and moments are as before it, and whoever resumes
-/// computes its micro-batches again, to the same bits. A rank's error becomes every rank's
-/// AgreedError. A loss or gradient that is not finite, on whatever rank it came up, is in every
-/// rank's report. In all these cases parameters and moments are as before the step.
+/// Collective. Adds up the gradients of the local losses, takes their mean over all groups of ranks
+/// and micro-batches that have questions, and steps. Before each micro-batch the ranks agree
+/// whether to stop: then the step is not taken, parameters and moments are as before it, and
+/// whoever resumes computes its micro-batches again, to the same bits. A rank's error becomes every
+/// rank's AgreedError. A loss or gradient that is not finite, on whatever rank it came up, is in
+/// every rank's report. In all these cases parameters and moments are as before the step. The ranks
+/// of a group have the same plan, and step with the same bits, those of its first rank.
+/// @throws ProgramError, not agreed on, when a rank of a group fails in a pass, or when its losses
+/// are not those of the group's first rank.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
-                      Communicator& ranks, const Preemption& preemption);
+                      const RankGrid& ranks, const Preemption& preemption);
 
 }  // namespace bovila

@@ -22,8 +22,8 @@
 #include "bovila/checkpoint/save_schedule.h"
 #include "bovila/checkpoint/train_state.h"
 #include "bovila/config/config.h"
-#include "bovila/dist/communicator.h"
 #include "bovila/dist/preemption.h"
+#include "bovila/dist/rank_grid.h"
 #include "bovila/evaluation/questioner.h"
 #include "bovila/model/bovila.h"
 #include "bovila/report/calibration.h"
@@ -43,7 +43,7 @@ class Trainer {
  public:
   /// `deck` and `identity` (rank 0's counts) are kept with each checkpoint.
   Trainer(const Config& config, RunIdentity identity, const Inputs& inputs, Bovila& model,
-          Communicator& ranks, const Preemption& preemption);
+          const RankGrid& ranks, const Preemption& preemption);
 
   /// Continues from a saved state, and takes checkpoints of later steps out of the way.
   /// @throws AgreedError listing every difference that would make it another run, or when the
@@ -98,13 +98,13 @@ class Trainer {
   [[noreturn]] void stop(const StopReason& reason);
   /// What each rank uses, once an epoch.
   void report_memory();
-  bool is_root() const { return ranks_.rank() == 0; }
+  bool is_root() const { return ranks_.all().rank() == 0; }
 
   const Config& config_;
   RunIdentity identity_;
   const Inputs& inputs_;
   Bovila& model_;
-  Communicator& ranks_;
+  RankGrid ranks_;
   const Preemption& preemption_;
   AdamW optimizer_;
   std::vector<int64_t> rows_;                 ///< of the training split that are trained on

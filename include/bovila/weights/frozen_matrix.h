@@ -54,6 +54,9 @@ struct FrozenMatrix {
 
   /// `count` rows from `first` on, in the same memory.
   FrozenMatrix row_range(int64_t first, int64_t count) const;
+  /// `count` columns from `first` on; of int8 and NF4 in memory of their own, scales of NF4-dq in
+  /// fp32. NF4's columns begin at a multiple of 64, and end at one or the matrix's end.
+  FrozenMatrix column_range(int64_t first, int64_t count) const;
   /// All numbers, [R, C], in a floating point type; `values` itself where it has that type.
   torch::Tensor expanded(torch::ScalarType type) const;
   /// NF4's scales in fp32, [R, nf4_blocks(C)].

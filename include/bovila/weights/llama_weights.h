@@ -18,6 +18,7 @@
 #include "bovila/dist/libtorch.h"
 #include "bovila/weights/frozen_matrix.h"
 #include "bovila/weights/llama_params.h"
+#include "bovila/weights/llama_part.h"
 
 namespace bovila {
 
@@ -31,7 +32,8 @@ struct WeightTypes {
   WeightForm form;  ///< kComputed also for a form that is the compute type
 };
 
-/// Matrices that multiply the same input stand in one: fewer, larger products.
+/// Matrices that multiply the same input stand in one: fewer, larger products. In one of T parts
+/// wqkv and w13 have a T-th of these rows, wo and w2 a T-th of these columns.
 struct LlamaLayerWeights {
   torch::Tensor attention_norm;  // [D]
   FrozenMatrix wqkv;             // [D + 2 * kv_dim, D]: wq, wk, wv
@@ -40,13 +42,17 @@ struct LlamaLayerWeights {
   FrozenMatrix w13;              // [2 * hidden_dim, D]: w1 (gate), w3 (up)
   FrozenMatrix w2;               // [D, hidden_dim]
 
-  FrozenMatrix wq(const LlamaParams& p) const { return wqkv.row_range(0, p.dim); }
-  FrozenMatrix wkv(const LlamaParams& p) const { return wqkv.row_range(p.dim, 2 * p.kv_dim()); }
+  /// Widths of all queries, and of all keys, that the part computes.
+  int64_t q_dim() const { return wo.columns(); }
+  int64_t kv_dim() const { return (wqkv.rows() - q_dim()) / 2; }
+  FrozenMatrix wq() const { return wqkv.row_range(0, q_dim()); }
+  FrozenMatrix wkv() const { return wqkv.row_range(q_dim(), 2 * kv_dim()); }
 };
 
 /// Read-only after loading; all tensors lie in one block of memory.
 struct LlamaWeights {
-  LlamaParams params;
+  LlamaParams params;            // of the whole
+  LlamaPart part;                // that the layers' matrices are
   torch::Tensor tok_embeddings;  // [V, D]
   std::vector<LlamaLayerWeights> layers;
   torch::Tensor norm;    // [D]
@@ -56,7 +62,8 @@ struct LlamaWeights {
 /// A block of `size` bytes of this process alone, aligned to 64, that `fill` has filled.
 std::shared_ptr<std::byte> private_memory(size_t size, const std::function<void(std::byte*)>& fill);
 
-/// How the processes of a node share weights; by default this one is alone.
+/// What a process holds of the weights, and how those of a node that hold the same share it; by
+/// default this one is alone and holds all.
 struct WeightMemory {
   /// As private_memory. Collective when it is shared (dist/node_memory.h): then one process of a
   /// node fills the block, the others map it read-only, and an error of the one that fills is
@@ -66,6 +73,7 @@ struct WeightMemory {
       block = private_memory;
   int64_t rank = 0;   ///< this process among those of the node, who share out what is to be checked
   int64_t ranks = 1;  ///< how many they are
+  LlamaPart part = {};
 };
 
 /// Called between two tensors of a long read; what it throws ends the read. Any thread may call it.
@@ -86,16 +94,22 @@ void check_llama_files(const std::string& folder, const LlamaParams& params);
 /// @throws UserError when a LLaMA of such widths has no matrices of that form: NF4 has two weights
 /// of a row in a byte.
 void check_weight_form(const LlamaParams& params, WeightForm form);
+/// @throws UserError when such a LLaMA cannot be cut into so many parts: heads, heads of keys and
+/// SwiGLU's width are shared out evenly, and NF4's columns in whole blocks.
+void check_llama_parts(const LlamaParams& params, WeightForm form, int64_t parts);
 
-/// Bytes of all weights in these types, as a node, or a GPU, holds them.
-int64_t llama_weight_bytes(const LlamaParams& params, const WeightTypes& types);
+/// Bytes of the weights in these types, as a node, or a GPU, holds them; of all, or of one of so
+/// many parts.
+int64_t llama_weight_bytes(const LlamaParams& params, const WeightTypes& types, int64_t parts = 1);
 
 /// The weights in these types: read and converted into memory.block, or, where the program's own
-/// file has them so, the file itself, mapped read-only: its pages are the node's page cache.
+/// file has all of them so, the file itself, mapped read-only: its pages are the node's page cache.
 /// Matrices are stored in a smaller form from the values that the files have, not from values that
-/// were rounded to the compute type first. Collective when `memory` is.
-/// @throws UserError as check_llama_files and check_weight_form, and when a file with checksums is
-/// damaged or its values do not fit into the form.
+/// were rounded to the compute type first. Of memory.part no more is held at once than the part and
+/// one matrix; its numbers are those that the whole has, NF4-dq's with scales in fp32. Collective
+/// when `memory` is.
+/// @throws UserError as check_llama_files, check_weight_form and check_llama_parts, and when a file
+/// with checksums is damaged or its values do not fit into the form.
 LlamaWeights load_llama_weights(
     const std::string& folder, const LlamaParams& params, const WeightTypes& types,
     const WeightMemory& memory = {}, const Interrupt& interrupt = [] {});

@@ -78,7 +78,7 @@ TEST_CASE("a matrix that is stored smaller multiplies like its numbers, in one p
     for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
       const double tolerance = type == torch::kFloat32 ? 1e-5 : 5e-2;
       check_expanded(weights.layers[1].w2, type, tolerance);
-      check_expanded(weights.layers[1].wkv(params), type, tolerance);
+      check_expanded(weights.layers[1].wkv(), type, tolerance);
     }
   }
   // 1.5 panels of rows, and of columns.

@@ -61,6 +61,38 @@ TEST_CASE("7B in smaller forms takes what jobs/README.md says, and a matrix that
   }
 }
 
+TEST_CASE("33B and 65B shared out over cards take what jobs/README.md says") {
+  LlamaParams p33 = llama_7b(), p65 = llama_7b();
+  p33.dim = 6656, p33.n_heads = p33.n_kv_heads = 52, p33.n_layers = 60;
+  p65.dim = 8192, p65.n_heads = p65.n_kv_heads = 64, p65.n_layers = 80;
+  const auto gigabytes = [](const LlamaParams& llama, int64_t parts, WeightForm form,
+                            bool recompute) {
+    Config config = star_config();
+    config.run.tensor_parallel = parts;
+    config.model.weights = form;
+    config.model.recompute_activations = recompute;
+    return static_cast<double>(memory_need(config, {llama, 10 * 60 * 6656, 120}, true).total()) /
+           1e9;
+  };
+  CHECK(gigabytes(p33, 4, WeightForm::kNf4, false) == doctest::Approx(11.8).epsilon(0.01));
+  CHECK(gigabytes(p33, 2, WeightForm::kComputed, true) == doctest::Approx(35.1).epsilon(0.01));
+  CHECK(gigabytes(p65, 8, WeightForm::kComputed, false) == doctest::Approx(24.5).epsilon(0.01));
+}
+
+TEST_CASE("a node of CPUs has each part once, and a rank the activations of its heads") {
+  Config config = star_config();
+  const MemoryNeed whole = memory_need(config, kStar, false);
+  config.run.tensor_parallel = 4;
+  const MemoryNeed part = memory_need(config, kStar, false);
+  CHECK(part.node(8) - part.node(4) == 4 * (part.total() - part.weights));
+  CHECK(part.node(4) == 4 * part.total());
+  const double common = 2 * 2.0 * 32000 * 4096;  // embeddings and head in bf16
+  CHECK(4 * (static_cast<double>(part.weights) - common) ==
+        doctest::Approx(static_cast<double>(whole.weights) - common).epsilon(0.001));
+  CHECK(part.activations < whole.activations / 2);
+  CHECK(part.activations > whole.activations / 4);
+}
+
 TEST_CASE(
     "activations grow with the micro-batch, and with what of VAQ and AQA is computed at once") {
   const auto activations = [](int64_t batch, int64_t at_once, double asked) {
