@@ -15,6 +15,7 @@
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/memory_need.h"
+#include "bovila/train/step_size.h"
 #include "bovila/train/trainer.h"
 #include "bovila/train/training_plan.h"
 #include "src/main/check.h"
@@ -105,6 +106,7 @@ void report_plan(const Config& config, const Inputs& inputs, int64_t ranks) {
   const auto plan = plan_training(config.train, inputs.train->size(), ranks);
   for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
   log::info("{}", to_text(plan));
+  log::info("{}", step_size_text(config, ranks));
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.

@@ -180,12 +180,9 @@ Accuracy Trainer::run() {
 }
 
 double Trainer::learning_rate_now() const {
-  const auto total = std::ssize(rows_);
-  const int64_t per_micro = config_.train.batch_size * ranks_.size();
-  const int64_t num_micros = (total + per_micro - 1) / per_micro;
-  const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
+  const double part = part_of_epoch(config_.train, position_, std::ssize(rows_), ranks_.size());
   return learning_rate(config_.train, base_learning_rate(config_.train, ranks_.size()),
-                       static_cast<double>(epoch_) + done / static_cast<double>(num_micros));
+                       static_cast<double>(epoch_) + part);
 }
 
 std::string Trainer::step_text(const StepReport& report) const {
@@ -206,8 +203,9 @@ void Trainer::train_epoch() {
   if (position_ == total) return;  // resumed before its evaluation
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
-  const auto steps = plan_steps(order, position_, config_.train.batch_size,
-                                config_.train.accum_iter, ranks_.rank(), ranks_.size());
+  const auto& train = config_.train;
+  const StepSize size{train.batch_size, train.accum_iter, train.questions_per_step};
+  const auto steps = plan_steps(order, position_, size, ranks_.rank(), ranks_.size());
   BatchLoader batches(*inputs_.train, steps, static_cast<size_t>(config_.run.prefetch_batches));
   const auto noise = named_noise(static_cast<uint64_t>(config_.train.seed), epoch_,
                                  model_.llama().params().vocab_size);

@@ -32,3 +32,17 @@ TEST_CASE("no warm-up starts at the peak") {
   config.warmup_epochs = 0;
   CHECK(learning_rate(config, 1, 0) == doctest::Approx(1));
 }
+
+TEST_CASE("with questions_per_step the rate is the same on any number of ranks") {
+  TrainConfig config;
+  config.blr = 9e-2;
+  config.batch_size = 8;
+  config.questions_per_step = 128;
+  for (const int64_t ranks : {1, 2, 6, 8}) {
+    CHECK(base_learning_rate(config, ranks) == doctest::Approx(0.045));
+    CHECK(part_of_epoch(config, 40, 100, ranks) == doctest::Approx(5.0 / 13));
+  }
+  config.questions_per_step = 0;
+  CHECK(part_of_epoch(config, 40, 100, 1) == doctest::Approx(5.0 / 13));
+  CHECK(part_of_epoch(config, 32, 100, 4) == doctest::Approx(1.0 / 4));
+}
