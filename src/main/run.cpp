@@ -10,6 +10,7 @@
 #include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/cpu_types.h"
+#include "bovila/dist/hang/hang_reporter.h"
 #include "bovila/dist/placement.h"
 #include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
@@ -195,6 +196,7 @@ std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoi
 }  // namespace
 
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  CollectiveRecord record_of_collectives;
   MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
   Deck deck = share_deck(line, host);
   const Config& config = deck.config;
@@ -216,9 +218,11 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   if (scored) settle_open(*scored, deck, host);
   const auto nccl = start_nccl(host, device);
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
+  note_collectives(record_of_collectives, host, node, nccl.get());
   report_places(ranks, device);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
+  const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str());
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {
     for (const auto& text : opening_lines(line, config)) log::info("{}", text);

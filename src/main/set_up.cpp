@@ -1,6 +1,8 @@
 // In the order that commands call it.
 #include "src/main/set_up.h"
 
+#include <numeric>
+
 #include "bovila/config/dump.h"
 #include "bovila/core/log.h"
 #include "bovila/dist/agreement.h"
@@ -59,6 +61,18 @@ void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
   }
   precision = chosen == "fp32" ? Precision::kFp32 : Precision::kBf16;
   deck.resolved = to_toml(deck.config);
+}
+
+void note_collectives(CollectiveRecord& record, Communicator& ranks, Communicator& node,
+                      NcclCommunicator* nccl) {
+  std::vector<int> all(static_cast<size_t>(ranks.size())), of_node;
+  std::iota(all.begin(), all.end(), 0);
+  for (const auto& rank : node.all_gather(std::to_string(ranks.rank()))) {
+    of_node.push_back(std::stoi(rank));
+  }
+  ranks.record_in(record, {"all ranks", all});
+  node.record_in(record, {"a node's ranks", of_node});
+  if (nccl != nullptr) nccl->record_in(record, {"all ranks over NCCL", all});
 }
 
 std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device) {

@@ -28,6 +28,11 @@ torch::Device set_up_device(const RunConfig& config, Communicator& ranks, Commun
 void settle_precision(Deck& deck, torch::Device device, Communicator& ranks,
                       const std::string& saved_deck = "");
 
+/// Collective: has the collectives of this rank's communicators noted, for the report of a hang.
+/// `nccl` may be null.
+void note_collectives(CollectiveRecord& record, Communicator& ranks, Communicator& node,
+                      NcclCommunicator* nccl);
+
 /// Collective. Null on the CPU, where `host` does everything.
 std::unique_ptr<NcclCommunicator> start_nccl(MpiCommunicator& host, torch::Device device);
 

@@ -150,6 +150,7 @@ class HostStream final : public bovila::CommStream {
     });
   }
   bool is_done() override {
+    while (state().what.hangs_in_poll) std::this_thread::sleep_for(std::chrono::seconds(1));
     for (auto& work : state().in_flight) {
       if (!progress(*work)) return false;
     }
