@@ -40,6 +40,7 @@ deps: ## install what a build needs: Debian packages (as root), LibTorch into .d
 configure: deps
 	@cmake -S . -B $(BUILD) -G Ninja -Wno-dev --log-level=WARNING $(cmake_settings) >/dev/null
 	@for tool in pth2h5 sets2jsonl llama2bovila ckpt2pth; do ln -sf ../$(BUILD)/bin/$$tool tools/$$tool; done
+	@ln -sf ../$(BUILD)/bin/bovila-hang tools/hang
 
 compile = BUILD=$(BUILD) JOBS=$(JOBS) tools/build.sh
 
@@ -47,7 +48,7 @@ build: configure ## compile the program, the tools and the tests into $(BUILD)
 	@$(compile)
 
 demo: configure ## train BoViLA on the digits demo with two ranks and show what it learned
-	@$(compile) bovila pth2h5
+	@$(compile) bovila bovila-hang pth2h5
 	@BUILD=$(BUILD) tools/demo.sh
 
 demo-smollm: configure ## the same with a real language model, SmolLM2-135M; takes much longer

@@ -23,7 +23,7 @@ max_glibc=2.36 # Debian 12's
 version=$(sed -n 's/^project(bovila VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 name=bovila-$version-x86_64
 stage=$BUILD/bundle/$name
-programs=(bovila pth2h5 sets2jsonl llama2bovila ckpt2pth perplexity
+programs=(bovila bovila-hang pth2h5 sets2jsonl llama2bovila ckpt2pth perplexity
           speed mpi_tests nccl_tests gpu_tests golden_tests rank_death)
 
 fail() {
@@ -143,6 +143,7 @@ take_files() {
     tools/{report_page,plot_run,submission,run_folder.py,run_statistics.py,output_place.py,gpu-first-light,README.md} \
     tools/report_compare.py tools/sweep tools/sweep_*.py tools/pictures "$stage/tools/"
   for tool in pth2h5 sets2jsonl llama2bovila ckpt2pth; do ln -s ../bin/$tool "$stage/tools/$tool"; done
+  ln -s ../bin/bovila-hang "$stage/tools/hang"
   install -m 755 tools/bundle/launch "$stage/bin/launch"
   ln -s bin/bovila bin/mpirun tools/gpu-first-light "$stage/"
   ln -s tools/demo.sh "$stage/demo"

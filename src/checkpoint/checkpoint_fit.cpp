@@ -106,6 +106,7 @@ namespace {
 
 constexpr const char* kBatchSize = "train.batch_size";
 constexpr const char* kAccumIter = "train.accum_iter";
+constexpr const char* kQuestions = "train.questions_per_step";
 constexpr const char* kAqa = "loss.aqa";
 
 /// What a step is made of, by the text of a deck.
@@ -130,7 +131,10 @@ StepShape step_shape(const std::string& deck, int64_t num_ranks) {
   const auto number = [&](const char* key) { return number_of(values, defaults, key); };
   StepShape shape;
   shape.batch_size = number(kBatchSize);
-  shape.questions = shape.batch_size * number(kAccumIter) * static_cast<double>(num_ranks);
+  shape.questions = number(kQuestions);
+  if (shape.questions == 0) {
+    shape.questions = shape.batch_size * number(kAccumIter) * static_cast<double>(num_ranks);
+  }
   shape.aqa = number(kAqa);
   const bool has_uncertainty =
       number("loss.edl_mse") > 0 || value_of(values, defaults, "loss.uncertainty") == "'softmax'";
@@ -143,12 +147,13 @@ StepShape step_shape(const std::string& deck, int64_t num_ranks) {
 /// @return what would have to change besides, or "".
 std::string allow_same_steps(const TrainState& saved, const RunIdentity& current, Fit& fit) {
   const auto is_of_steps = [](const Difference& difference) {
-    return difference.key == kBatchSize || difference.key == kAccumIter || difference.key == kAqa;
+    return difference.key == kBatchSize || difference.key == kAccumIter ||
+           difference.key == kQuestions || difference.key == kAqa;
   };
   const auto differs = [&](const char* key) {
     return std::ranges::count(fit.forbidden, key, &Difference::key) > 0;
   };
-  if (!differs(kBatchSize) && !differs(kAccumIter)) return "";
+  if (!differs(kBatchSize) && !differs(kAccumIter) && !differs(kQuestions)) return "";
   const StepShape before = step_shape(saved.deck, saved.num_ranks);
   const StepShape now = step_shape(current.deck, current.num_ranks);
   if (before.questions != now.questions) return "";  // NaN too: a value that no run has written

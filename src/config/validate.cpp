@@ -50,6 +50,22 @@ const Rule kRules[] = {
        return fmt::format("train.min_lr must not be above train.lr, got {} and {}", c.train.min_lr,
                           *c.train.lr);
      }},
+    {{"train.questions_per_step", "train.accum_iter"},
+     [](const Config& c) { return c.train.questions_per_step == 0 || c.train.accum_iter == 1; },
+     [](const Config& c) {
+       return fmt::format(
+           "train.questions_per_step takes the place of train.accum_iter, got {} and {}: expected "
+           "one of them (--set train.accum_iter=1 undoes a deck's)",
+           c.train.questions_per_step, c.train.accum_iter);
+     }},
+    {{"train.questions_per_step", "train.batch_size"},
+     [](const Config& c) { return c.train.questions_per_step % c.train.batch_size == 0; },
+     [](const Config& c) {
+       return fmt::format(
+           "train.questions_per_step must be a multiple of train.batch_size, got {} and {}: ranks "
+           "take whole micro-batches",
+           c.train.questions_per_step, c.train.batch_size);
+     }},
     {{"model.max_feats", "model.max_seq_len"},
      [](const Config& c) { return c.model.max_feats < c.model.max_seq_len; },
      [](const Config& c) {

@@ -16,6 +16,16 @@ std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch) {
   return order;
 }
 
+double StepPlan::weight(size_t m) const {
+  if (full_batch == 0) return 1;
+  return static_cast<double>(micro_batches[m].size()) / static_cast<double>(full_batch);
+}
+
+double StepPlan::total_weight() const {
+  if (full_batch == 0) return static_cast<double>(num_local_losses);
+  return static_cast<double>(num_questions) / static_cast<double>(full_batch);
+}
+
 StepPlan plan_step(std::span<const int64_t> order, int64_t position, int64_t batch_size,
                    int64_t accum_iter, int64_t rank, int64_t ranks) {
   StepPlan plan;
@@ -32,12 +42,30 @@ StepPlan plan_step(std::span<const int64_t> order, int64_t position, int64_t bat
   return plan;
 }
 
+StepPlan plan_dealt_step(std::span<const int64_t> order, int64_t position, int64_t batch_size,
+                         int64_t questions, int64_t rank, int64_t ranks) {
+  StepPlan plan;
+  plan.full_batch = batch_size;
+  plan.num_questions = std::min(questions, std::ssize(order) - position);
+  plan.num_local_losses = (plan.num_questions + batch_size - 1) / batch_size;
+  const int64_t turns = (plan.num_local_losses + ranks - 1) / ranks;
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    const int64_t first = std::min((turn * ranks + rank) * batch_size, plan.num_questions);
+    const int64_t last = std::min(first + batch_size, plan.num_questions);
+    plan.micro_batches.emplace_back(order.begin() + position + first,
+                                    order.begin() + position + last);
+  }
+  return plan;
+}
+
 std::vector<StepPlan> plan_steps(std::span<const int64_t> order, int64_t position,
-                                 int64_t batch_size, int64_t accum_iter, int64_t rank,
-                                 int64_t ranks) {
+                                 const StepSize& size, int64_t rank, int64_t ranks) {
   std::vector<StepPlan> steps;
   while (position < std::ssize(order)) {
-    steps.push_back(plan_step(order, position, batch_size, accum_iter, rank, ranks));
+    steps.push_back(
+        size.questions > 0
+            ? plan_dealt_step(order, position, size.batch_size, size.questions, rank, ranks)
+            : plan_step(order, position, size.batch_size, size.accum_iter, rank, ranks));
     position += steps.back().num_questions;
   }
   return steps;

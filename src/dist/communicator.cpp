@@ -13,6 +13,16 @@ int64_t Communicator::max(int64_t value) {
   return tensor.item<int64_t>();
 }
 
+void Communicator::set_stage(std::string stage) {
+  notes_.set_stage(stage);
+  stage_ = std::move(stage);
+}
+
+void Communicator::give_up(double limit_s, const std::string& what) const {
+  notes_.give_up();
+  throw ProgramError(waited_in_vain(who(), limit_s, what));
+}
+
 std::string Communicator::who() const {
   const std::string name = name_.empty() ? fmt::format("rank {} of {}", rank(), size()) : name_;
   return stage_.empty() ? name : fmt::format("{} ({})", name, stage_);

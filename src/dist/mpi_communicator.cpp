@@ -46,12 +46,15 @@ MpiCommunicator::MpiCommunicator(MPI_Comm comm, double timeout_s)
 }
 
 void MpiCommunicator::wait(MPI_Request request, const std::string& what) const {
+  const uint64_t note = notes().begin(what);
   const bool came = poll_until(timeout_s_, [&] {
     int done = 0;
+    notes().turn();
     MPI_CHECK(MPI_Test(&request, &done, MPI_STATUS_IGNORE));
     return done != 0;
   });
-  if (!came) throw ProgramError(waited_in_vain(who(), timeout_s_, what));
+  if (!came) give_up(timeout_s_, what);
+  notes().end(note);
 }
 
 void MpiCommunicator::all_reduce(torch::Tensor& tensor, ReduceOp op) {

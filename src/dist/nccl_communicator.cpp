@@ -52,9 +52,11 @@ NcclCommunicator::NcclCommunicator(MpiCommunicator& host, torch::Device device,
 
 void NcclCommunicator::enqueue(const std::string& what,
                                const std::function<ncclResult_t(ncclComm_t)>& call) {
+  const uint64_t note = notes().begin(what);
   stream_->follow_compute();
   nccl_.launch(what, call);
   stream_->lead_compute();
+  notes().enqueued(note);
   pending_ = what;
 }
 
@@ -106,7 +108,9 @@ void NcclCommunicator::synchronize() {
 
 void NcclCommunicator::wait_for_own() {
   if (pending_.empty()) return;
+  notes().wait_for_all();
   nccl_.wait(std::exchange(pending_, {}), [&] { return stream_->is_done(); });
+  notes().end_all();
 }
 
 void NcclCommunicator::set_stage(std::string stage) {

@@ -94,12 +94,14 @@ void NcclHandle::wait(const std::string& what, const std::function<bool()>& done
   BOVILA_CHECK(comm_, "{}: {} will not end, NCCL was aborted after an earlier error", host_.who(),
                what);
   const bool came = poll_until(host_.timeout_s(), [&] {
+    host_.notes().turn();
     const ncclResult_t state = async_state(comm_);
     if (state == ncclInProgress) return false;
     if (state != ncclSuccess) fail(what, state);
     return done();
   });
   if (came) return;
+  host_.notes().give_up();  // first: aborting takes its time
   abort();
   throw ProgramError(waited_in_vain(host_.who(), host_.timeout_s(), what));
 }

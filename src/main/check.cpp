@@ -15,6 +15,7 @@
 #include "bovila/dist/placement.h"
 #include "bovila/train/experiment.h"
 #include "bovila/train/memory_need.h"
+#include "bovila/train/step_size.h"
 #include "bovila/train/training_plan.h"
 
 namespace bovila {
@@ -84,6 +85,7 @@ void check(const Config& config, Communicator& ranks, const Communicator& node, 
     }
     require_lengths(reports.front(), config);
     std::cout << fmt::format("with {}: {}\n", ranks_text(num_groups, parts), to_text(plan));
+    std::cout << step_size_text(config, num_groups) << "\n";
     std::cout << "the deck, its data and the weights' files fit together\n";
   });
 }

@@ -10,11 +10,13 @@
 #include "bovila/core/system.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/cpu_types.h"
+#include "bovila/dist/hang/hang_reporter.h"
 #include "bovila/dist/placement.h"
 #include "bovila/dist/threads.h"
 #include "bovila/dist/versions.h"
 #include "bovila/train/identity.h"
 #include "bovila/train/memory_need.h"
+#include "bovila/train/step_size.h"
 #include "bovila/train/trainer.h"
 #include "bovila/train/training_plan.h"
 #include "src/main/check.h"
@@ -107,6 +109,7 @@ void report_plan(const Config& config, const Inputs& inputs, int64_t ranks) {
   const auto plan = plan_training(config.train, inputs.train->size(), ranks);
   for (const auto& text : find_concerns(plan, config.train)) log::warn("{}", text);
   log::info("{}", to_text(plan));
+  log::info("{}", step_size_text(config, ranks));
 }
 
 /// This rank's parameters from a .pth; rank 0 says what it found.
@@ -195,6 +198,7 @@ std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoi
 }  // namespace
 
 void run(const CommandLine& line, const MpiSession& session, Preemption& preemption) {
+  CollectiveRecord record_of_collectives;
   MpiCommunicator host(MPI_COMM_WORLD, RunConfig{}.collective_timeout_s);
   Deck deck = share_deck(line, host);
   const Config& config = deck.config;
@@ -220,11 +224,13 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   const auto scored = with_train ? std::nullopt : find_start(config, line.start, host);
   if (scored) settle_open(*scored, deck, host);
   run_ranks.start_nccl(device);
+  run_ranks.note_in(record_of_collectives);
   const RankGrid grid = run_ranks.grid();
   Communicator& ranks = grid.all();
   report_places(ranks, device, parts);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
+  const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str());
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {
     for (const auto& text : opening_lines(line, config)) log::info("{}", text);

@@ -22,6 +22,23 @@ void RunRanks::start_nccl(torch::Device device) {
   }
 }
 
+void RunRanks::note_in(CollectiveRecord& record) {
+  const auto note = [&](const std::string& name, MpiCommunicator& host, NcclCommunicator* nccl) {
+    std::vector<int> members;
+    for (const auto& rank : host.all_gather(std::to_string(all_.rank()))) {
+      members.push_back(std::stoi(rank));
+    }
+    host.record_in(record, {name, members});
+    if (nccl != nullptr) nccl->record_in(record, {name + " over NCCL", members});
+  };
+  note("all ranks", all_, nccl_.get());
+  note("a node's ranks", node_, nullptr);
+  if (!groups_) return;
+  note("a group's ranks", groups_->tensor(), tensor_nccl_.get());
+  note("ranks of one part", groups_->data(), data_nccl_.get());
+  note("a node's ranks of one part", groups_->node_data(), nullptr);
+}
+
 RankGrid RunRanks::grid() {
   Communicator& all = nccl_ ? static_cast<Communicator&>(*nccl_) : all_;
   if (!groups_) return all;

@@ -19,6 +19,9 @@ class RunRanks {
   /// Collective. From now on tensors on `device` go over NCCL, where it is a GPU.
   void start_nccl(torch::Device device);
 
+  /// Collective: has the collectives of all these communicators noted, for the report of a hang.
+  void note_in(CollectiveRecord& record);
+
   RankGrid grid();
   /// The ranks of this node that have the same part of the model.
   MpiCommunicator& sharers() { return groups_ ? groups_->node_data() : node_; }

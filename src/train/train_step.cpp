@@ -24,15 +24,23 @@ std::vector<int64_t> rows_of(const std::vector<Example>& batch) {
   return rows;
 }
 
-/// Forward and backward of one micro-batch. Its losses are added to `sums` [kNumLosses], fp64 on
-/// the model's device, its scaled gradients to the parameters' flat gradient. No host
-/// synchronisation.
+/// With the gate a micro-batch adds up its questions' AQA losses, so that one of a smaller weight
+/// would count each of them less.
+LossConfig weighted(LossConfig config, double weight) {
+  if (config.gates_aqa()) config.aqa /= weight;
+  return config;
+}
+
+/// Forward and backward of one micro-batch. `weight` times its losses are added to `sums`
+/// [kNumLosses], fp64 on the model's device, its gradients, scaled too, to the parameters' flat
+/// gradient. No host synchronisation.
 void add_up(Bovila& model, const std::vector<Example>& batch, const LossConfig& config,
-            const NoiseSource& noise, double scale, Tensor& sums, StepTrace& trace) {
-  const auto values = add_gradients(model, batch, config, noise, {scale, config.tokens_at_once})
+            const NoiseSource& noise, double scale, double weight, Tensor& sums, StepTrace& trace) {
+  const auto values = add_gradients(model, batch, weighted(config, weight), noise,
+                                    {scale * weight, config.tokens_at_once})
                           .values()
                           .to(torch::kFloat64);
-  sums += values;
+  sums += values * weight;
   trace.add(rows_of(batch), values, model.parameters().gradient());
 }
 
@@ -57,11 +65,10 @@ StepReport read_report(const Tensor& sums, const Tensor& gradient,
                        const AdapterParameters& parameters, const StepPlan& plan, double lr,
                        Communicator& ranks) {
   RECORD_USER_SCOPE("report");
-  const auto count = static_cast<double>(plan.num_local_losses);
   const auto gates = parameters.gates();  // [adapter_layers, 2, H]
   const auto others = torch::stack(
       {gradient.norm(), gates.select(1, 0).tanh().abs().mean(), gates.select(1, 1).mean()});
-  const auto numbers = torch::cat({sums / count, others.to(torch::kFloat64)});
+  const auto numbers = torch::cat({sums / plan.total_weight(), others.to(torch::kFloat64)});
   ranks.synchronize();
   const auto host = numbers.cpu();
   const double* values = host.data_ptr<double>();
@@ -122,17 +129,18 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   auto sums = torch::zeros({kNumLosses}, gradient.options().dtype(torch::kFloat64));
   StepTrace trace;
   GroupRounds rounds(ranks);
-  for (const auto& rows : plan.micro_batches) {
+  for (size_t m = 0; m < plan.micro_batches.size(); ++m) {
     if (const StopReason reason = preemption.agreed(ranks.all())) return {.stopped = reason};
-    if (rows.empty()) continue;
+    if (plan.micro_batches[m].empty()) continue;
     std::vector<Example> batch;
-    rounds.run([&] { batch = next_batch(next); },
-               [&] { add_up(model, batch, config, noise, scale.value(), sums, trace); });
+    rounds.run(
+        [&] { batch = next_batch(next); },
+        [&] { add_up(model, batch, config, noise, scale.value(), plan.weight(m), sums, trace); });
   }
   rounds.agree();
   reduce(model, gradient, sums, ranks);
   take_losses_of_group(sums, ranks);
-  gradient.div_(static_cast<double>(plan.num_local_losses) * scale.value());
+  gradient.div_(plan.total_weight() * scale.value());
 
   StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks.data());
   report.non_finite = find_non_finite(report, scale);

@@ -180,11 +180,8 @@ Accuracy Trainer::run() {
 }
 
 double Trainer::epoch_now() const {
-  const auto total = std::ssize(rows_);
-  const int64_t per_micro = config_.train.batch_size * ranks_.data().size();
-  const int64_t num_micros = (total + per_micro - 1) / per_micro;
-  const double done = static_cast<double>(position_) / static_cast<double>(per_micro);
-  return static_cast<double>(epoch_) + done / static_cast<double>(num_micros);
+  return static_cast<double>(epoch_) +
+         part_of_epoch(config_.train, position_, std::ssize(rows_), ranks_.data().size());
 }
 
 double Trainer::learning_rate_now() const {
@@ -210,9 +207,9 @@ void Trainer::train_epoch() {
   if (position_ == total) return;  // resumed before its evaluation
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
-  const auto steps =
-      plan_steps(order, position_, config_.train.batch_size, config_.train.accum_iter,
-                 ranks_.data().rank(), ranks_.data().size());
+  const auto& train = config_.train;
+  const StepSize size{train.batch_size, train.accum_iter, train.questions_per_step};
+  const auto steps = plan_steps(order, position_, size, ranks_.data().rank(), ranks_.data().size());
   BatchLoader batches(*inputs_.train, steps, static_cast<size_t>(config_.run.prefetch_batches));
   const auto noise = named_noise(static_cast<uint64_t>(config_.train.seed), epoch_,
                                  model_.llama().params().vocab_size);

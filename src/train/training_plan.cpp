@@ -6,15 +6,26 @@
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
 #include "bovila/train/schedule.h"
+#include "bovila/train/step_size.h"
 
 namespace bovila {
 namespace {
 
 constexpr double kHighestRate = 100;  // train.lr's own
 
+/// The keys that make a step, for messages.
+std::string_view step_keys(const TrainConfig& config) {
+  return config.questions_per_step > 0 ? "train.questions_per_step"
+                                       : "train.batch_size * train.accum_iter * ranks";
+}
+
 /// What the peak rate follows from, for messages.
 std::string rate_text(const TrainConfig& config, int64_t ranks) {
   if (config.lr) return fmt::format("train.lr = {}", *config.lr);
+  if (config.questions_per_step > 0) {
+    return fmt::format("train.blr * train.questions_per_step / 256 = {} * {} / 256", config.blr,
+                       config.questions_per_step);
+  }
   return fmt::format(
       "train.blr * train.batch_size * train.accum_iter * ranks / 256 = {} * {} * {} "
       "* {} / 256",
@@ -52,9 +63,10 @@ void check_rates(const TrainConfig& config, int64_t ranks) {
 TrainingPlan plan_training(const TrainConfig& config, int64_t questions, int64_t ranks) {
   TrainingPlan plan;
   plan.questions = questions;
-  plan.per_step = config.batch_size * config.accum_iter * ranks;
+  plan.per_step = questions_of_step(config, ranks);
   plan.steps_per_epoch = (questions + plan.per_step - 1) / plan.per_step;
   plan.epochs = config.epochs;
+  plan.ranks = ranks;
   plan.peak_rate = base_learning_rate(config, ranks);
   return plan;
 }
@@ -69,17 +81,20 @@ std::vector<std::string> find_concerns(const TrainingPlan& plan, const TrainConf
   const bool is_one_step = plan.steps_per_epoch * plan.epochs == 1;
   if (is_one_step && config.warmup_epochs > 0) {
     throw UserError(
-        "train.epochs = 1 with train.batch_size * train.accum_iter * ranks = {} for {} "
+        "train.epochs = 1 with {} = {} for {} "
         "is one step, and the warm-up's first step has the learning rate 0: nothing "
         "would be trained. Take smaller batches or train.warmup_epochs = 0",
-        plan.per_step, counted(plan.questions, "question"));
+        step_keys(config), plan.per_step, counted(plan.questions, "question"));
   }
   std::vector<std::string> concerns;
+  if (auto idle = idle_ranks_text(config, plan.ranks); !idle.empty()) {
+    concerns.push_back(std::move(idle));
+  }
   if (plan.per_step > plan.questions) {
     concerns.push_back(fmt::format(
-        "train.batch_size * train.accum_iter * ranks = {} is more than the training "
-        "split's {}: an epoch is one step, and the run has {}",
-        plan.per_step, counted(plan.questions, "question"), counted(plan.epochs, "step")));
+        "{} = {} is more than the training split's {}: an epoch is one step, and the run has {}",
+        step_keys(config), plan.per_step, counted(plan.questions, "question"),
+        counted(plan.epochs, "step")));
   }
   return concerns;
 }

@@ -165,12 +165,12 @@ other_pages() {
   done
 }
 
-# Not run: `make` and tests/run.sh, which this script is part of; `bovila stop`, which wants a run
-# beside it (resume.sh); and tools/extract_features.py, which fetches CLIP (with a small one:
+# Not run: `make` and tests/run.sh, which this script is part of; `bovila stop`, `kill` and tools/hang,
+# which want a run beside them (resume.sh, hang.sh); and tools/extract_features.py, which fetches CLIP (with a small one:
 # extract_features.sh).
 test_all_other_commands() {
   there
-  other_pages | grep -vE '^(make|bovila stop|tests/run.sh|tools/extract_features.py) ' |
+  other_pages | grep -vE '^(make|bovila stop|kill|tests/run.sh|tools/extract_features.py|tools/hang) ' |
     sed 's/step-00000800/step-00000002/' >page
   follow 50 S0
   holds "load('output/star-eval/eval.json') == load('output/star/epoch0.json')"

@@ -327,6 +327,36 @@ test_another_number_of_ranks_takes_the_same_steps_to_rounding() {
              for a, b in zip(lines('two/metrics.jsonl')[2:], lines('one/metrics.jsonl')) for k in a)"
 }
 
+# close ONE TWO: the rows of two metrics.jsonl are the same to rounding, the later ones of the longer.
+close() {
+  holds "(lambda a, b: all(abs(x[k] - y[k]) <= 1e-4 * max(abs(x[k]), 1e-3)
+      for x, y in zip(a[-len(b):], b, strict=True) for k in x))(lines('$1'), lines('$2'))"
+}
+
+test_questions_per_step_go_on_with_any_number_of_ranks_and_the_same_steps() {
+  inputs star
+  deck+=(--set train.batch_size=2 --set train.questions_per_step=10) # 5 micro-batches; 24 = 10 + 10 + 4
+  exits 0 bovila "${deck[@]}" --output alone
+  says_once "2 epochs of 3 steps of 10 questions, the learning rate rises to 0.01"
+  says_once "a step is 10 questions: 5 micro-batches of 2 on 1 rank, 5 each"
+  exits 0 ranks 3 "${deck[@]}" --output three --set checkpoint.every_steps=1 --set checkpoint.keep=9
+  says_once "a step is 10 questions: 5 micro-batches of 2 on 3 ranks, 1 or 2 each"
+  close alone/metrics.jsonl three/metrics.jsonl
+  exits 0 ranks 2 "${deck[@]}" --output two --resume three/checkpoints/step-00000002
+  says_once "changed since the checkpoint: number of ranks: 3 in the checkpoint, 2 now"
+  holds "[r['step'] for r in lines('two/metrics.jsonl')] == [3, 4, 5, 6]"
+  close alone/metrics.jsonl two/metrics.jsonl
+}
+
+test_questions_per_step_are_the_bits_of_accum_iter_where_the_ranks_share_evenly() {
+  inputs star
+  deck+=(--set train.batch_size=2)
+  exits 0 ranks 2 "${deck[@]}" --set train.accum_iter=2 --output accumulated
+  exits 0 ranks 2 "${deck[@]}" --set train.questions_per_step=8 --output shared
+  cmp accumulated/metrics.jsonl shared/metrics.jsonl
+  cmp accumulated/epoch1.json shared/epoch1.json
+}
+
 test_another_number_of_ranks_uses_each_question_once_an_epoch() {
   inputs star
   exits 0 ranks 3 "${deck[@]}" --set train.batch_size=2 --output three \

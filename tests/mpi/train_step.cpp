@@ -128,6 +128,59 @@ TEST_CASE("ranks step with the mean of their local gradients") {
   CHECK(report.lr == kLr);
 }
 
+TEST_CASE(
+    "a step of so many questions is the step of one rank alone, also where shares are uneven") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  auto alone = MpiCommunicator::self();
+  for (const int64_t questions : {14, 9, 2}) {  // 7 micro-batches; a last short one; idle ranks
+    CAPTURE(questions);
+    const auto order = order_of(questions);
+    const auto take = [&](Bovila& model, Communicator& group) {
+      auto optimizer = make_optimizer(model.parameters());
+      const auto plan = plan_dealt_step(order, 0, kBatch, 14, group.rank(), group.size());
+      return train_step(model, optimizer, plan, star.source(plan), star.config.loss, star.noise(),
+                        kLr, group, star.preemption);
+    };
+    Bovila ours = star.model(), theirs = star.model();
+    const auto together = take(ours, ranks);
+    const auto expected = take(theirs, alone);
+    CHECK(together.num_questions == questions);
+    CHECK(together.num_micro_batches == expected.num_micro_batches);
+    for (size_t i = 0; i < together.losses.size(); ++i) {
+      CHECK(together.losses[i] == doctest::Approx(expected.losses[i]).epsilon(1e-6));
+    }
+    CHECK(relative_error(ours.parameters().gradient(), theirs.parameters().gradient()) < 1e-5);
+    CHECK(relative_error(ours.parameters().flat(), theirs.parameters().flat()) < 1e-5);
+    CHECK(same_on_all(ranks, ours.parameters().flat()));
+  }
+}
+
+TEST_CASE("a question of a short micro-batch counts what the others do, summed AQA losses too") {
+  const StarParts star;
+  auto ranks = all_ranks();
+  const auto order = order_of(2 * kBatch + 1);
+  const auto& names = kLossNames;
+  const auto aqa = static_cast<size_t>(std::ranges::find(names, "loss_aqa") - names.begin());
+  const auto vqa = static_cast<size_t>(std::ranges::find(names, "loss_vqa") - names.begin());
+  double aqa_sum = 0, vqa_sum = 0;
+  for (const int64_t row : order) {  // each question has as many VQA labels
+    const Bovila model = star.model();
+    const auto values =
+        add_gradients(model, star.examples({row}), star.config.loss, star.noise()).values();
+    aqa_sum += values[static_cast<int64_t>(aqa)].item<double>();
+    vqa_sum += values[static_cast<int64_t>(vqa)].item<double>();
+  }
+  Bovila model = star.model();
+  auto optimizer = make_optimizer(model.parameters());
+  const auto plan = plan_dealt_step(order, 0, kBatch, 4 * kBatch, ranks.rank(), ranks.size());
+  const auto report = train_step(model, optimizer, plan, star.source(plan), star.config.loss,
+                                 star.noise(), kLr, ranks, star.preemption);
+  const auto questions = static_cast<double>(order.size());
+  CHECK(report.losses[vqa] == doctest::Approx(vqa_sum / questions).epsilon(1e-5));
+  CHECK(report.losses[aqa] == doctest::Approx(aqa_sum / questions * kBatch).epsilon(1e-5));
+}
+
 TEST_CASE("parameters and moments have the same bits on all ranks after several steps") {
   const StarParts star;
   auto ranks = all_ranks();

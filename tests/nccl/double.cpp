@@ -153,6 +153,7 @@ class HostStream final : public bovila::CommStream {
     bovila::poll_until(state().what.patience_s, [&] { return have_ended(); });
   }
   bool is_done() override {
+    while (state().what.hangs_in_poll) std::this_thread::sleep_for(std::chrono::seconds(1));
     if (!have_ended()) return false;
     if (++polls_after_done_ < kPolls) return false;
     std::erase_if(state().in_flight, [&](auto& work) { return work->stream == get(); });

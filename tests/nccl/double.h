@@ -22,6 +22,7 @@ struct NcclDouble {
   bool skips_start = false;                  ///< never joins the others in the bootstrap
   int signal_at_start = 0;                   ///< raised instead of joining them, as by a kill
   bool skips_work = false;                   ///< never joins the others in a collective
+  bool hangs_in_poll = false;                ///< asked whether work has ended, it does not return
   bool never_finalizes = false;              ///< ncclCommFinalize stays in progress
   bool never_aborts = false;                 ///< ncclCommAbort does not return
   double patience_s = 20;                    ///< how long the "GPU" waits for its peers at most

@@ -1,5 +1,5 @@
-// Which NCCL the ranks of rank_death use: the library's (nccl_library.cpp) or, in the program
-// rank_death_double, the double of tests/nccl (nccl_double.cpp).
+// Which NCCL the ranks of rank_death and rank_hang use: the library's (nccl_library.cpp) or, in the
+// programs rank_death_double and rank_hang_double, the double of tests/nccl (nccl_double.cpp).
 #pragma once
 
 #include <memory>
@@ -11,3 +11,7 @@
 /// alone can do.
 std::unique_ptr<bovila::NcclCommunicator> make_nccl(bovila::MpiCommunicator& host,
                                                     torch::Device device, int signal_at_start);
+
+/// From now on NCCL, asked for progress, does not return on this rank, which the double alone can
+/// do.
+void hang_in_nccl();

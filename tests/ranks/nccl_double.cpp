@@ -9,3 +9,7 @@ std::unique_ptr<bovila::NcclCommunicator> make_nccl(bovila::MpiCommunicator& hos
   if (host.rank() == host.size() - 1) nccl_double().signal_at_start = signal_at_start;
   return std::make_unique<bovila::NcclCommunicator>(host, device, make_host_stream());
 }
+
+void hang_in_nccl() {
+  nccl_double().hangs_in_poll = true;
+}

@@ -83,6 +83,7 @@ struct TrainConfig {
   int64_t epochs = 10;
   int64_t batch_size = 8;
   int64_t accum_iter = 1;
+  int64_t questions_per_step = 0;  // on all ranks; 0: batch_size * accum_iter * ranks
   double blr = 9e-2;
   std::optional<double> lr;    // overrides blr
   double visual_lr_scale = 1;  // of visual_proj; SPEC 6: 1

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "bovila/dist/hang/collective_record.h"
+
 namespace at {
 class Tensor;
 }
@@ -48,16 +50,24 @@ class Communicator {
   virtual void synchronize() {}
 
   /// What the ranks are doing from now on, for messages: "step 12".
-  virtual void set_stage(std::string stage) { stage_ = std::move(stage); }
+  virtual void set_stage(std::string stage);
   /// How who() begins, instead of "rank 1 of 4": a rank of a smaller group goes by the number that
   /// it has among all.
   void set_name(std::string name) { name_ = std::move(name); }
+  /// Has the calls noted from now on in `record`, which outlives this object, as those of `group`.
+  void record_in(CollectiveRecord& record, RankGroup group) {
+    notes_ = GroupNotes(record, std::move(group));
+  }
+  const GroupNotes& notes() const { return notes_; }
   /// This rank for messages: "rank 1 of 4 (step 12)".
   std::string who() const;
+  /// Has the hang reported (dist/hang/hang_reporter.h). @throws ProgramError: waited_in_vain.
+  [[noreturn]] void give_up(double limit_s, const std::string& what) const;
 
  private:
   std::string name_;
   std::string stage_;
+  GroupNotes notes_;
 };
 
 /// Communication by MPI, for tensors on the CPU; others are refused, so that no MPI call ever sees

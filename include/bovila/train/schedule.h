@@ -8,6 +8,13 @@
 
 namespace bovila {
 
+/// Of a full optimizer step: train.questions_per_step, or batch_size * accum_iter * ranks.
+int64_t questions_of_step(const TrainConfig& config, int64_t ranks);
+
+/// How far `position` of an epoch's `total` questions is, 0 to 1, in micro-batches of all ranks;
+/// with train.questions_per_step in those of one rank, whatever the number of ranks.
+double part_of_epoch(const TrainConfig& config, int64_t position, int64_t total, int64_t ranks);
+
 /// The deck's lr, or blr * (questions of a full optimizer step) / 256.
 double base_learning_rate(const TrainConfig& config, int64_t ranks);
 

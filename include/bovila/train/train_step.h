@@ -20,12 +20,13 @@ namespace bovila {
 using NextBatch = std::function<std::vector<Example>()>;
 
 /// Collective. Adds up the gradients of the local losses, takes their mean over all groups of ranks
-/// and micro-batches that have questions, and steps. Before each micro-batch the ranks agree
-/// whether to stop: then the step is not taken, parameters and moments are as before it, and
-/// whoever resumes computes its micro-batches again, to the same bits. A rank's error becomes every
-/// rank's AgreedError. A loss or gradient that is not finite, on whatever rank it came up, is in
-/// every rank's report. In all these cases parameters and moments are as before the step. The ranks
-/// of a group have the same plan, and step with the same bits, those of its first rank.
+/// and micro-batches that have questions, weighted as the plan says, and steps. Before each
+/// micro-batch the ranks agree whether to stop: then the step is not taken, parameters and moments
+/// are as before it, and whoever resumes computes its micro-batches again, to the same bits. A
+/// rank's error becomes every rank's AgreedError. A loss or gradient that is not finite, on
+/// whatever rank it came up, is in every rank's report. In all these cases parameters and moments
+/// are as before the step. The ranks of a group have the same plan, and step with the same bits,
+/// those of its first rank.
 /// @throws ProgramError, not agreed on, when a rank of a group fails in a pass, or when its losses
 /// are not those of the group's first rank.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,

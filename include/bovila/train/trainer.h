@@ -66,9 +66,9 @@ class Trainer {
  private:
   void train_epoch();
   void finish_epoch();
-  /// For the step after `position_` questions: the epoch counts in micro-batches of all ranks.
   /// 1.5 in the middle of the second epoch.
   double epoch_now() const;
+  /// For the step after `position_` questions.
   double learning_rate_now() const;
   /// The progress line of the step that was just taken.
   std::string step_text(const StepReport& report) const;

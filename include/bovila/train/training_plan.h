@@ -21,6 +21,7 @@ struct TrainingPlan {
   int64_t per_step = 0;         ///< questions of a full step on all ranks
   int64_t steps_per_epoch = 0;  ///< the last one may be smaller
   int64_t epochs = 0;
+  int64_t ranks = 1;
   double peak_rate = 0;
 };
 TrainingPlan plan_training(const TrainConfig& config, int64_t questions, int64_t ranks);

@@ -174,6 +174,22 @@ TEST_CASE("smaller micro-batches may go on where a step's questions and their we
   }
 }
 
+TEST_CASE("questions_per_step may take the place of accum_iter where steps stay what they are") {
+  TrainState saved;
+  saved.deck = resolved("train.accum_iter = 2\n");
+  saved.num_ranks = 8;
+  const RunIdentity same{resolved("train.questions_per_step = 128\n"), {}, 6};
+  CHECK(keys_of(require_fit("step-1", saved, same)) ==
+        Keys{"train.accum_iter", "train.questions_per_step", "number of ranks"});
+  const RunIdentity other{resolved("train.questions_per_step = 64\n"), {}, 8};
+  CHECK(contains(error_of([&] { require_fit("step-1", saved, other); }),
+                 "train.questions_per_step: 0 in the checkpoint, 64 now"));
+  saved.deck = same.deck;
+  saved.num_ranks = 6;
+  const RunIdentity fewer{same.deck, {}, 5};
+  CHECK(keys_of(require_fit("step-1", saved, fewer)) == Keys{"number of ranks"});
+}
+
 TEST_CASE("an accum_iter that no run has written is another run's") {
   TrainState saved;
   const RunIdentity current{resolved(), {}, 4};

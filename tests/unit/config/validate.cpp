@@ -35,6 +35,17 @@ TEST_CASE("the learning rate must not end above its peak") {
   CHECK(problems_of(kMinimal + "train.min_lr = 0.1\n") == "no error");
 }
 
+TEST_CASE("questions_per_step takes the place of accum_iter and is whole micro-batches") {
+  CHECK(problems_of(kMinimal + "train.accum_iter = 2\ntrain.questions_per_step = 128\n") ==
+        "d.toml:7:28: train.questions_per_step takes the place of train.accum_iter, got 128 and 2: "
+        "expected one of them (--set train.accum_iter=1 undoes a deck's)");
+  CHECK(problems_of(kMinimal + "train.questions_per_step = 100\n") ==
+        "d.toml:6:28: train.questions_per_step must be a multiple of train.batch_size, got 100 and "
+        "8: ranks take whole micro-batches");
+  CHECK(problems_of(kMinimal + "train.accum_iter = 2\ntrain.questions_per_step = 128\n",
+                    {"train.accum_iter=1"}) == "no error");
+}
+
 TEST_CASE("the video tokens must fit into the prompt") {
   CHECK(
       problems_of(kMinimal + "model.max_seq_len = 10\n") ==

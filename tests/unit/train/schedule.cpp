@@ -44,3 +44,17 @@ TEST_CASE("self-questioning's weight rises over its own warm-up and stays") {
   CHECK(losses_at(config, 9).aqa == 0.5);
   CHECK(losses_at(config, 0.5).vaq == config.vaq);
 }
+
+TEST_CASE("with questions_per_step the rate is the same on any number of ranks") {
+  TrainConfig config;
+  config.blr = 9e-2;
+  config.batch_size = 8;
+  config.questions_per_step = 128;
+  for (const int64_t ranks : {1, 2, 6, 8}) {
+    CHECK(base_learning_rate(config, ranks) == doctest::Approx(0.045));
+    CHECK(part_of_epoch(config, 40, 100, ranks) == doctest::Approx(5.0 / 13));
+  }
+  config.questions_per_step = 0;
+  CHECK(part_of_epoch(config, 40, 100, 1) == doctest::Approx(5.0 / 13));
+  CHECK(part_of_epoch(config, 32, 100, 4) == doctest::Approx(1.0 / 4));
+}

@@ -72,3 +72,33 @@ TEST_CASE("rates that leave nothing of the parameters are refused with all that 
   CHECK(contains(error_of([&] { check_rates(config, 8); }),
                  "train.min_lr = 0.6 is above the peak learning rate 0.5 (train.lr = 0.5)"));
 }
+
+TEST_CASE("with questions_per_step a plan is the same on any number of ranks") {
+  TrainConfig config;
+  config.questions_per_step = 128;
+  for (const int64_t ranks : {1, 6, 8}) {
+    const auto plan = plan_training(config, 45731, ranks);
+    CHECK(to_text(plan) ==
+          "10 epochs of 358 steps of 128 questions, the learning rate rises to 0.045");
+    CHECK(find_concerns(plan, config).empty());
+  }
+  const auto small = find_concerns(plan_training(config, 100, 8), config);
+  REQUIRE(small.size() == 1);
+  CHECK(contains(small[0], "train.questions_per_step = 128 is more than the training split's 100"));
+  config.blr = 90;
+  config.questions_per_step = 512;
+  CHECK(contains(error_of([&] { check_rates(config, 64); }),
+                 "train.blr * train.questions_per_step / 256 = 90 * 512 / 256 is a peak learning "
+                 "rate of 180, expected 100 at most"));
+}
+
+TEST_CASE("ranks that no micro-batch is left for are a concern") {
+  TrainConfig config;
+  config.questions_per_step = 16;
+  const auto concerns = find_concerns(plan_training(config, 1000, 3), config);
+  REQUIRE(concerns.size() == 1);
+  CHECK(concerns[0] ==
+        "train.questions_per_step = 16 is 2 micro-batches of train.batch_size = 8 for 3 ranks: one "
+        "has nothing to do. Take a smaller train.batch_size or fewer ranks");
+  CHECK(contains(find_concerns(plan_training(config, 1000, 5), config).at(0), "3 have nothing"));
+}

@@ -1,0 +1,213 @@
+// A thread that sleeps, looks for a file, and writes one. It calls no MPI.
+#include "bovila/dist/hang/hang_reporter.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "bovila/core/durable_file.h"
+#include "bovila/core/error.h"
+#include "bovila/core/log.h"
+#include "bovila/core/system.h"
+
+namespace bovila {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kGlance = std::chrono::milliseconds(200);
+constexpr auto kBetweenLooks = std::chrono::seconds(1);  // at the folder, which may be a network's
+constexpr auto kPatience = std::chrono::seconds(10);     // for the reports of ranks that live
+constexpr auto kGrace = std::chrono::seconds(2);         // on top, for rank 0 to say the sentence
+/// A wait that runs out so soon after a report is of the hang that was reported.
+constexpr auto kSameHang = std::chrono::seconds(60);
+constexpr const char* kInVain = "waited in vain";
+
+// A signal handler reaches nothing else.
+std::atomic<bool> was_asked_by_signal = false;
+
+extern "C" void remember_quit(int) {
+  was_asked_by_signal.store(true, std::memory_order_relaxed);
+}
+
+double wall_clock() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// "" where there is none.
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// NFS takes a file that was missing for missing for up to a minute, unless its folder is opened.
+void look_again(const fs::path& folder) {
+  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file >= 0) close(file);
+}
+
+/// Stop signals are for the rank's own thread.
+std::thread start_without_signals(std::function<void()> work) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(std::move(work));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+}  // namespace
+
+HangReporter::HangReporter(fs::path folder, CollectiveRecord& record, Communicator& ranks,
+                           std::string device)
+    : folder_(std::move(folder)),
+      record_(record),
+      rank_(ranks.rank()),
+      hosts_(ranks.all_gather(host_name())),
+      device_(std::move(device)) {
+  std::error_code ignored;
+  if (rank_ == 0) fs::remove(folder_ / kRequest, ignored);
+  session_ = ranks.broadcast(fmt::format("{}-{}-{:.3f}", hosts_[0], getpid(), wall_clock()), 0);
+  was_asked_by_signal = false;
+  struct sigaction action {};
+  action.sa_handler = remember_quit;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGQUIT, &action, &before_);
+  record_.on_give_up([this] { wait_ran_out(); });
+  thread_ = start_without_signals([this] { watch(); });
+}
+
+HangReporter::~HangReporter() {
+  record_.on_give_up({});
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  sigaction(SIGQUIT, &before_, nullptr);
+}
+
+void HangReporter::watch() {
+  auto looked = Clock::now();
+  while (true) {
+    bool ran_out = false;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kGlance, [&] { return ends_ || (ran_out_ && !is_told_); });
+      if (ends_) return;
+      ran_out = ran_out_ && !is_told_;
+    }
+    if (ran_out) {
+      const bool is_known = request_.ends_with(kInVain) && Clock::now() - answered_ < kSameHang;
+      if (!is_known) report(kInVain);
+      const std::lock_guard lock(mutex_);
+      is_told_ = true;
+      changed_.notify_all();
+    } else if (was_asked_by_signal.exchange(false)) {
+      report("SIGQUIT");
+    } else if (Clock::now() - looked >= kBetweenLooks) {
+      looked = Clock::now();
+      const auto standing = standing_request();
+      if (!standing.empty() && standing != request_) report("asked by another rank");
+    }
+  }
+}
+
+void HangReporter::wait_ran_out() {
+  std::unique_lock lock(mutex_);
+  ran_out_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, 2 * (kPatience + kGrace), [&] { return is_told_; });
+}
+
+std::string HangReporter::standing_request() const {
+  look_again(folder_);
+  auto text = read_file(folder_ / kRequest);
+  return text.starts_with(session_) ? text : "";
+}
+
+void HangReporter::make_request(const std::string& why) const {
+  const auto path = folder_ / kRequest;
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (file < 0 && errno == EEXIST) return;  // another rank was first
+  if (file < 0) throw ProgramError("{}: {}", path.string(), system_message(errno));
+  const auto text = fmt::format("{} {} {:.3f} {}", session_, rank_, wall_clock(), why);
+  const bool is_written = write(file, text.data(), text.size()) == std::ssize(text);
+  const int reason = errno;
+  close(file);
+  if (!is_written) throw ProgramError("{}: {}", path.string(), system_message(reason));
+}
+
+HangReport HangReporter::make_report(const std::string& why) const {
+  const uint64_t turns = record_.turns();
+  std::this_thread::sleep_for(kGlance);
+  HangReport report;
+  report.is_polling = record_.turns() != turns;
+  report.record = record_.snapshot();
+  report.session = session_;
+  report.request = request_;
+  report.why = why;
+  report.rank = rank_;
+  report.hosts = hosts_;
+  report.pid = getpid();
+  report.device = device_;
+  report.time = wall_clock();
+  report.threads = ThreadStacks::take();
+  return report;
+}
+
+void HangReporter::report(const std::string& why) {
+  try {
+    if (standing_request().empty()) make_request(why);
+    request_ = standing_request();
+    if (request_.empty()) throw ProgramError("{} is gone", (folder_ / kRequest).string());
+    answered_ = Clock::now();
+    write_file_durably(folder_ / hang_file_name(rank_), to_json(make_report(why)));
+    conclude();
+  } catch (const std::exception& error) {
+    log::warn("no report of the hang: {}", error.what());
+  }
+}
+
+void HangReporter::conclude() {
+  std::vector<HangReport> reports;
+  std::set<int> missing;
+  for (int rank = 0; rank < static_cast<int>(hosts_.size()); ++rank) missing.insert(rank);
+  const auto limit = Clock::now() + kPatience + (rank_ == 0 ? Clock::duration(0) : kGrace);
+  while (!ends_ && Clock::now() < limit) {
+    look_again(folder_);
+    std::erase_if(missing, [&](int rank) {
+      const auto path = folder_ / hang_file_name(rank);
+      const auto text = read_file(path);
+      if (text.find(request_) == std::string::npos) return false;
+      reports.push_back(hang_report_of(text, path.string()));
+      return true;
+    });
+    if (rank_ == 0 && missing.empty()) break;
+    if (rank_ != 0 && standing_request() != request_) return;  // it is said
+    std::this_thread::sleep_for(kGlance);
+  }
+  std::ranges::sort(reports, {}, &HangReport::rank);
+  if (!ends_ && !reports.empty() && reports.front().rank == rank_) say_and_end(reports);
+}
+
+void HangReporter::say_and_end(const std::vector<HangReport>& reports) const {
+  const auto text = fmt::format("hang: {}. Stacks of all threads: {}", explain_hang(reports),
+                                (folder_ / "hang-rank*.json").string());
+  const bool is_over =
+      std::ranges::any_of(reports, [](const HangReport& report) { return report.why == kInVain; });
+  is_over ? log::error("{}", text) : log::warn("{}", text);
+  std::error_code ignored;
+  fs::remove(folder_ / kRequest, ignored);
+}
+
+}  // namespace bovila
