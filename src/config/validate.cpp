@@ -110,9 +110,9 @@ std::string new_folder_problem(const Key& key, const std::string& path) {
 
 }  // namespace
 
-Place Origins::place_of(std::string_view path) const {
+DeckPlace Origins::place_of(std::string_view path) const {
   const auto found = places.find(path);
-  return found == places.end() ? Place{source} : found->second;
+  return found == places.end() ? DeckPlace{source} : found->second;
 }
 
 void check_rules(const Config& config, const Origins& origins, Problems& problems) {
@@ -121,7 +121,7 @@ void check_rules(const Config& config, const Origins& origins, Problems& problem
     if (std::ranges::any_of(rule.keys, refused) || rule.holds(config)) continue;
     const auto given = [&](std::string_view key) { return origins.places.contains(key); };
     const auto blamed = std::ranges::find_if(rule.keys, given);
-    problems.add(blamed == rule.keys.end() ? Place{origins.source} : origins.place_of(*blamed),
+    problems.add(blamed == rule.keys.end() ? DeckPlace{origins.source} : origins.place_of(*blamed),
                  rule.message(config));
   }
 }
