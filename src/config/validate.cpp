@@ -68,10 +68,13 @@ const Rule kRules[] = {
                           fmt::join(datasets_with_subtitles(), ", "), c.data.dataset);
      }},
     {{"data.frames_per_second", "data.dataset"},
-     [](const Config& c) { return !c.data.frames_per_second || c.data.dataset == "jsonl"; },
      [](const Config& c) {
-       return fmt::format("data.frames_per_second is for data.dataset = \"jsonl\"; {} has its own",
-                          c.data.dataset);
+       return !c.data.frames_per_second || c.data.dataset == "jsonl" || c.data.dataset == "mixture";
+     },
+     [](const Config& c) {
+       return fmt::format(
+           "data.frames_per_second is for data.dataset = \"jsonl\" and \"mixture\"; {} has its own",
+           c.data.dataset);
      }},
 };
 
