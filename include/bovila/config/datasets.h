@@ -1,5 +1,5 @@
 // The data sets, one line each: the deck knows their names from here, the data stage their readers.
-// Fed by nothing; feeds config/keys.h and data/annotations.h. A sixth data set is one line here and
+// Fed by nothing; feeds config/keys.h and data/annotations.h. Another data set is one line here and
 // src/data/sets/NAME.cpp, which defines read_NAME and NAME_form (see data/annotations.h).
 #pragma once
 
