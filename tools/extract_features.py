@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""extract_features.py VIDEOS DIR: CLIP features of a folder of videos as a feature set.
+"""extract_features.py VIDEOS DIR: features of a folder of videos as a feature set.
 
 Reads each video once, takes the frame that is shown at every 1/FPS-th second, turned and stretched as
-a player shows it, and computes CLIP's image embedding of it (ViT-L/14: 768 numbers, kept in half precision). The features of a video go to
-DIR.extracting/NAME.npy as soon as they are complete, so that an interrupted extraction goes on where
-it was; at the end tools/pth2h5 makes DIR of them, which is there as a whole or not at all. NAME is
-the video's file name without its extension, as annotations call it.
+a player shows it, and computes a vision model's vector of it (frame_encoder.py; CLIP ViT-L/14: 768
+numbers), kept in half precision. The features of a video go to DIR.extracting/NAME.npy as soon as
+they are complete, so that an interrupted extraction goes on where it was; at the end tools/pth2h5
+makes DIR of them, which is there as a whole or not at all. NAME is the video's file name without its
+extension, as annotations call it.
+
+With --part K/N it does its share alone, on as many machines as there are parts; then --merge makes
+DIR once all parts are there.
 
 Needs Python packages that bovila itself does not:  pip install torch transformers pillow av
 Exit codes: 0 done; 1 done without the videos that are named at the end; 2 bad arguments.
 """
 import argparse
-import contextlib
-import fcntl
-import json
 import os
 import pathlib
 import re
@@ -24,23 +25,25 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # the folder of the program is not ours to write to
+from extraction_folder import (UsageError, check_parts, mark_part, mark_path,  # noqa: E402
+                               open_folder, remove_folder, remove_parts, say, share_of)
+from frame_encoder import FrameEncoder, families_text  # noqa: E402
 from output_place import Refused, given, output_place, path_of, whole_file  # noqa: E402
 
-FEATURE_DIM = 768
 EXTENSIONS = set(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .ogv .ts .webm .wmv".split())
 LOG_EVERY_S = 5
-
-
-class UsageError(Exception):
-    """Something that the user can mend: exit code 2."""
 
 
 def counted(number, noun):
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def say(text):
-    print("extract_features:", text, file=sys.stderr, flush=True)
+def part_of(text):
+    """For argparse: "3/8" is (3, 8)."""
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", given(text))
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"expected K/N with 1 <= K <= N, got '{text}'")
+    return int(match[1]), int(match[2])
 
 
 def read_arguments():
@@ -50,13 +53,19 @@ def read_arguments():
     parser.add_argument("--fps", type=float, default=1.0,
                         help="frames a second (default: 1; TVQA's annotations count 3)")
     parser.add_argument("--model", type=given, default="openai/clip-vit-large-patch14",
-                        help="CLIP in Hugging Face's form: a name, or a folder (default: %(default)s)")
+                        help="a CLIP, SigLIP or DINOv2 in Hugging Face's form: a name, or a folder "
+                        f"(default: %(default)s). A frame's vector is {families_text()}")
     parser.add_argument("--shards", type=int, default=8, help="number of HDF5 files (default: 8)")
     parser.add_argument("--device", type=given, default="auto",
                         help="cuda, cuda:1, cpu (default: cuda if there)")
     parser.add_argument("--batch", type=int, default=64, help="frames at a time (default: 64)")
     parser.add_argument("--recursive", action="store_true", help="look into folders of VIDEOS too")
     parser.add_argument("--force", action="store_true", help="replace a feature set that is there")
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument("--part", type=part_of, metavar="K/N",
+                       help="extract the K-th of N shares of the videos; make no set yet")
+    parts.add_argument("--merge", action="store_true",
+                       help="make the set of N parts that are all there, with the same options")
     arguments = parser.parse_args()
     for name, minimum in (("fps", 0.001), ("shards", 1), ("batch", 1)):
         if not getattr(arguments, name) >= minimum:
@@ -122,46 +131,6 @@ def is_done(pth2h5, target, parts, videos, force):
                      "replaces it, or name another folder")
 
 
-@contextlib.contextmanager
-def open_parts(parts, settings):
-    """The folder of finished videos, for this process alone and these settings only."""
-    if parts.exists() and any(parts.iterdir()) and not (parts / ".lock").exists():
-        raise UsageError(f"{parts} is needed for videos that are done, and holds other files: move "
-                         "it away, or name another DIR")
-    parts.mkdir(parents=True, exist_ok=True)
-    with open(parts / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"{parts}: another extraction is at work there") from error
-        except OSError as error:
-            say(f"{parts}: its file system has no locks ({error.strerror}): see to it that no "
-                "other extraction is at work there")
-        begun = parts / ".settings.json"
-        if begun.exists() and json.loads(begun.read_text()) != settings:
-            raise UsageError(f"{parts} was begun with other settings ({begun.read_text().strip()}): "
-                             "give those, or remove it")
-        with whole_file(begun) as file:
-            file.write((json.dumps(settings) + "\n").encode())
-        yield
-
-
-def remove_parts(parts, videos):
-    """What this program wrote there but the lock, which is held."""
-    for path in [*(parts / f"{name}.npy" for name in videos), parts / ".settings.json",
-                 *parts.glob(".*.tmp")]:
-        path.unlink(missing_ok=True)
-
-
-def remove_folder(parts):
-    """Once the lock is closed: NFS keeps a file that is open, and the folder with it."""
-    (parts / ".lock").unlink(missing_ok=True)
-    try:
-        parts.rmdir()
-    except OSError:
-        say(f"{parts} stays: there are other files in it")
-
-
 def sampled_pictures(path, fps):
     """Yields the pictures that are shown at 0, 1/fps, 2/fps, ... seconds from the first frame on."""
     import av
@@ -212,85 +181,7 @@ def shown_picture(frame, aspect):
     return picture.transpose(Image.Transpose[turn]) if turn else picture
 
 
-class Clip:
-    """The image side of CLIP."""
-
-    def __init__(self, name, device, batch):
-        # The text side of a checkpoint is left out on purpose, which transformers warns about.
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        try:
-            import av  # noqa: F401 (used in sampled_pictures: missing, it should be said before)
-            import torch
-            from transformers import CLIPVisionModelWithProjection
-            try:  # CLIP's own resizing is Pillow's; since transformers 5 the old name may mean another
-                from transformers import CLIPImageProcessorPil as CLIPImageProcessor
-            except ImportError:
-                from transformers import CLIPImageProcessor
-        except ImportError as error:
-            raise UsageError(f"{error}; pip install torch transformers pillow av") from error
-        self.torch = torch
-        self.batch = batch  # images at a time
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self.device = torch.device(device)
-            self.type = torch.float16 if self.device.type == "cuda" else torch.float32
-            self.processor = CLIPImageProcessor.from_pretrained(name)
-            model = CLIPVisionModelWithProjection.from_pretrained(name)
-            self.model = model.eval().to(self.device, self.type)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise UsageError(f"--model {name} --device {device}: {error}") from error
-        if model.config.projection_dim != FEATURE_DIM:
-            raise UsageError(f"--model {name}: its embeddings have {model.config.projection_dim} "
-                             f"numbers, bovila's features have {FEATURE_DIM}: take a ViT-L/14")
-
-    def __call__(self, images):
-        """Images to an array [images, 768] of half."""
-        pixels = self.processor(images=images, return_tensors="pt").pixel_values
-        with self.torch.inference_mode():
-            embeddings = self.model(pixels.to(self.device, self.type)).image_embeds
-        return embeddings.half().cpu()
-
-    def fitting(self, images):
-        """Arrays of images in their order, in smaller batches from now on where memory runs out."""
-        parts, done = [], 0
-        while done < len(images):
-            try:
-                parts.append(self(images[done:done + self.batch]))
-            except RuntimeError as error:
-                if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-                    raise
-                if self.batch == 1:
-                    raise UsageError(f"{self.device} has no memory for a single picture: end what "
-                                     "else runs there, or take another --device") from error
-            else:
-                done += len(parts[-1])
-                continue
-            # Here and not above: the error holds on to what it could not finish.
-            self.batch = max(1, self.batch // 2)
-            say(f"{self.device} has no memory for so many pictures at a time: going on with "
-                f"--batch {self.batch}")
-            if self.device.type == "cuda":
-                self.torch.cuda.empty_cache()
-        return parts
-
-    def features(self, pictures):
-        """Pictures of a video to an array [pictures, 768], in batches."""
-        parts, images = [], []
-        for picture in pictures:
-            images.append(picture)
-            if len(images) == self.batch:
-                parts += self.fitting(images)
-                images = []
-        if images:
-            parts += self.fitting(images)
-        features = self.torch.cat(parts)
-        if not self.torch.isfinite(features).all():
-            raise ValueError("its features are not finite")
-        return features.numpy()
-
-
-def extract(videos, parts, clip, arguments):
+def extract(videos, parts, encoder, arguments):
     """Writes parts/NAME.npy of every video that has none; returns the broken ones' names."""
     import av
     import numpy
@@ -300,7 +191,7 @@ def extract(videos, parts, clip, arguments):
     broken, said, start = [], 0, time.monotonic()
     for number, (name, path) in enumerate(todo.items(), 1):
         try:
-            features = clip.features(sampled_pictures(path, arguments.fps))
+            features = encoder.features(sampled_pictures(path, arguments.fps))
         except (av.error.FFmpegError, ValueError, OSError) as error:
             broken.append(name)
             say(f"{path} cannot be read: {error}")
@@ -316,6 +207,41 @@ def extract(videos, parts, clip, arguments):
     return broken
 
 
+def make_set(pth2h5, parts, target, shards):
+    # What is there now was made from a part of these videos, or is replaced on request.
+    command = [pth2h5, parts, target, "--shards", str(shards), "--force"]
+    return subprocess.run(command, check=False).returncode == 0
+
+
+def finish(pth2h5, parts, target, arguments, videos, broken):
+    """Makes the set of what could be read. Returns the exit code."""
+    if len(broken) == len(videos):
+        say("no video could be read: no feature set is made")
+        return 1
+    if not make_set(pth2h5, parts, target, arguments.shards):
+        return 1
+    if broken:
+        say(f"{len(broken)} of {len(videos)} videos are not in the set: {', '.join(broken)}. "
+            f"{parts} stays, so that the same command adds them when they are mended")
+        return 1
+    remove_parts(parts, videos)
+    return 0
+
+
+def run_part(videos, parts, settings, arguments):
+    """Returns the exit code."""
+    names = share_of(list(videos), arguments.part)
+    share = {name: videos[name] for name in names}
+    encoder = FrameEncoder(arguments.model, arguments.device, arguments.batch)
+    with open_folder(parts, settings, arguments.part):
+        mark_path(parts, arguments.part).unlink(missing_ok=True)
+        broken = extract(share, parts, encoder, arguments)
+        mark_part(parts, arguments.part, settings, names, broken)
+    say("part {}/{} is done: {}, --merge makes the set when all are".format(
+        *arguments.part, counted(len(names) - len(broken), "video")))
+    return 1 if broken else 0
+
+
 def run(arguments):
     """Returns the exit code."""
     videos = find_videos(arguments.videos, arguments.recursive)
@@ -325,23 +251,19 @@ def run(arguments):
     if is_done(pth2h5, target, parts, videos, arguments.force):
         say(f"{target} holds these {counted(len(videos), 'video')} already: nothing to do")
         return 0
-    clip = Clip(arguments.model, arguments.device, arguments.batch)
-    with open_parts(parts, {"model": arguments.model, "fps": arguments.fps}):
-        broken = extract(videos, parts, clip, arguments)
-        if len(broken) == len(videos):
-            say("no video could be read: no feature set is made")
-            return 1
-        # What is there now was made from a part of these videos, or is replaced on request.
-        command = [pth2h5, parts, target, "--shards", str(arguments.shards), "--force"]
-        if subprocess.run(command, check=False).returncode != 0:
-            return 1
-        if broken:
-            say(f"{len(broken)} of {len(videos)} videos are not in the set: {', '.join(broken)}. "
-                f"{parts} stays, so that the same command adds them when they are mended")
-            return 1
-        remove_parts(parts, videos)
-    remove_folder(parts)
-    return 0
+    settings = {"model": arguments.model, "fps": arguments.fps}
+    if arguments.part:
+        return run_part(videos, parts, settings, arguments)
+    encoder = None
+    if not arguments.merge:
+        encoder = FrameEncoder(arguments.model, arguments.device, arguments.batch)
+    with open_folder(parts, settings):
+        broken = (check_parts(parts, settings, videos) if arguments.merge
+                  else extract(videos, parts, encoder, arguments))
+        code = finish(pth2h5, parts, target, arguments, videos, broken)
+    if code == 0:
+        remove_folder(parts)
+    return code
 
 
 def main():

@@ -1,27 +1,27 @@
-// pth2h5 FILE DIR: a features .pth, a folder of .npy files, or an HDF5 file with a dataset a video,
-// into a sharded HDF5 feature set;
-// --verify proves one, --list shows one (or a .pth).
+// pth2h5 FILE DIR: a features .pth, a folder of .npy files, an HDF5 file with a dataset a video, or
+// a feature set, into a sharded HDF5 feature set; --with adds others to it; --verify proves one,
+// --list shows one (or a .pth).
 // Fed by the published features or tools/extract_features.py; feeds features/feature_store.h.
-// Memory: the largest video.
+// Memory: the largest video, twice where several sources have it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <optional>
-#include <set>
 
 #include "bovila/core/build_info.h"
 #include "bovila/core/counted.h"
 #include "bovila/core/error.h"
-#include "bovila/core/float16.h"
 #include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
 #include "bovila/core/output_place.h"
 #include "bovila/features/feature_store.h"
 #include "bovila/features/feature_writer.h"
 #include "bovila/features/hdf5_source.h"
+#include "bovila/features/merged_source.h"
 #include "bovila/features/npy.h"
+#include "bovila/features/pth_source.h"
 #include "bovila/files/pth.h"
 #include "src/main/values.h"
 
@@ -74,58 +74,6 @@ class ByteProgress {
   Clock::time_point shown_ = start_;
 };
 
-/// `dim`: the width of the first video's frames.
-void check_video(const PthFile& file, const PthTensor& video, int64_t dim) {
-  if (!is_floating_point(video.type)) {
-    throw UserError("{}: video '{}' has elements of type {}, features are floating point",
-                    file.path(), video.name, name_of(video.type));
-  }
-  if (video.shape.size() != 2 || video.shape[1] != dim || dim < 1 || dim > kMaxFeatureDim) {
-    throw UserError(
-        "{}: video '{}' has shape [{}], features are [frames, width], all of the width of the "
-        "first "
-        "video's",
-        file.path(), video.name, fmt::join(video.shape, ", "));
-  }
-}
-
-/// Reads a video and gives it the set's element type. @throws UserError for a value that is not
-/// finite.
-class VideoReader {
- public:
-  VideoReader(const PthFile& file, bool half) : file_(file), half_(half) {}
-
-  void read(const PthTensor& video, std::span<std::byte> out) {
-    if (half_ || video.type == ElementType::kFloat32) {
-      file_.read(video, out);
-    } else {
-      raw_.resize(static_cast<size_t>(video.num_bytes()));
-      file_.read(video, raw_);
-      convert(video, {reinterpret_cast<float*>(out.data()), out.size() / sizeof(float)});
-    }
-    require_finite_frames(out, half_, fmt::format("{}: video '{}'", file_.path(), video.name));
-  }
-
- private:
-  void convert(const PthTensor& video, std::span<float> out) {
-    const auto halves = [&] {
-      return std::span(reinterpret_cast<const uint16_t*>(raw_.data()), out.size());
-    };
-    switch (video.type) {
-      case ElementType::kFloat16:
-        return halves_to_floats(halves(), out);
-      case ElementType::kBFloat16:
-        return bfloat16s_to_floats(halves(), out);
-      default:
-        return doubles_to_floats({reinterpret_cast<const double*>(raw_.data()), out.size()}, out);
-    }
-  }
-
-  const PthFile& file_;
-  bool half_;
-  std::vector<std::byte> raw_;
-};
-
 /// True when `folder` already holds this source in so many shards; an error when it holds something
 /// else.
 bool is_there(const std::string& folder, const std::string& identity, int64_t num_shards) {
@@ -145,16 +93,6 @@ bool is_there(const std::string& folder, const std::string& identity, int64_t nu
                   folder, problem);
 }
 
-/// Reading a tensor that has its storage to itself verifies the file's checksum; storages that
-/// several share are verified here, once each.
-void verify_shared_storages(const PthFile& file, const std::vector<PthTensor>& videos) {
-  std::set<std::string> verified;
-  for (const PthTensor& video : videos) {
-    if (file.spans_storage(video) || !verified.insert(video.storage).second) continue;
-    file.verify_storage(video);
-  }
-}
-
 void write(const FeatureSource& source, const OutputPlace& place, int64_t num_shards, bool force) {
   for (const std::string& note : source.notes) std::cerr << note << "\n";
   int64_t total = 0;
@@ -166,43 +104,26 @@ void write(const FeatureSource& source, const OutputPlace& place, int64_t num_sh
   std::cerr << counted(source.videos.size(), "video") << " in " << place.shown << "\n";
 }
 
-void say_there(const OutputPlace& place) {
-  std::cerr << place.shown << " is there already, made from this file: nothing to do\n";
+/// A feature set, a folder of .npy files, an HDF5 file or a .pth, by what is there.
+FeatureSource open_source(const std::string& path) {
+  if (std::filesystem::exists(path + "/index.json")) return set_source(path);
+  if (std::filesystem::is_directory(path)) return npy_source(path);
+  return is_hdf5_file(path) ? hdf5_source(path) : pth_source(path);
 }
 
-void convert_source(const FeatureSource& source, const OutputPlace& place, int64_t num_shards,
-                    bool force) {
-  if (!force && is_there(place.path, source.identity, num_shards)) return say_there(place);
-  write(source, place, num_shards, force);
-}
-
-void convert(const std::string& path, const std::string& folder, int64_t num_shards, bool force) {
+void convert(const std::vector<std::string>& paths, const std::string& folder, int64_t num_shards,
+             bool force) {
   // Refuses before the work what is no feature set; is_there() tells one set from another.
-  const auto place = output_place(folder, feature_set_product(), /*replace=*/true, {path});
-  if (std::filesystem::is_directory(path)) {
-    return convert_source(npy_source(path), place, num_shards, force);
+  const auto place =
+      output_place(folder, feature_set_product(), /*replace=*/true, {paths.begin(), paths.end()});
+  std::vector<FeatureSource> sources;
+  for (const std::string& path : paths) sources.push_back(open_source(path));
+  const FeatureSource source = merged_source(std::move(sources), paths);
+  if (!force && is_there(place.path, source.identity, num_shards)) {
+    std::cerr << place.shown << " is there already, made from this: nothing to do\n";
+  } else {
+    write(source, place, num_shards, force);
   }
-  if (is_hdf5_file(path)) return convert_source(hdf5_source(path), place, num_shards, force);
-  const PthFile file(path);
-  auto videos = file.tensors();
-  std::vector<std::string> empty;
-  FeatureSource source;
-  if (!videos.empty() && videos.front().shape.size() == 2) source.dim = videos.front().shape[1];
-  for (const PthTensor& video : videos) {
-    check_video(file, video, source.dim);
-    if (video.shape[0] == 0) empty.push_back(video.name);
-  }
-  std::erase_if(videos, [](const PthTensor& video) { return video.shape[0] == 0; });
-  source.identity = file.identity();
-  source.half = std::ranges::all_of(
-      videos, [](const PthTensor& video) { return video.type == ElementType::kFloat16; });
-  for (const PthTensor& video : videos) source.videos.push_back({video.name, video.shape[0]});
-  note_left_out(source, empty, path);
-  if (!force && is_there(place.path, file.identity(), num_shards)) return say_there(place);
-  verify_shared_storages(file, videos);
-  VideoReader reader(file, source.half);
-  source.read = [&](size_t video, std::span<std::byte> out) { reader.read(videos[video], out); };
-  write(source, place, num_shards, force);
 }
 
 void verify(const std::string& folder) {
@@ -239,13 +160,15 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   CLI::App app("Converts video features to sharded HDF5");
   app.set_version_flag("--version", program_text());
   std::string file, folder, verified, listed;
+  std::vector<std::string> others;
   int64_t shards = 8;
   bool force = false;
   add_path(
       app, "FILE", file,
-      "features: a .pth dict of name -> [frames, width], a folder of NAME.npy files, or an HDF5 "
-      "file with a dataset a video");
+      "features: a .pth dict of name -> [frames, width], a folder of NAME.npy files, an HDF5 file "
+      "with a dataset a video, or a feature set");
   add_path(app, "DIR", folder, "feature set to make");
+  add_values(app, "--with", others, "further features, of the same width, for the same set");
   app.add_option("--shards", shards, "number of HDF5 files")
       ->check(CLI::Range(int64_t{1}, kMaxShards));
   app.add_flag("--force", force, "replace a feature set that is there");
@@ -264,7 +187,11 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   try {
     if (!verified.empty()) verify(verified);
     if (!listed.empty()) list(listed);
-    if (!file.empty()) convert(file, folder, shards, force);
+    if (!file.empty()) {
+      for (std::string& other : others) other = expand_path(other);
+      others.insert(others.begin(), file);
+      convert(others, folder, shards, force);
+    }
     return static_cast<int>(ExitCode::kSuccess);
   } catch (const UserError& error) {
     std::cerr << "pth2h5: " << error.what() << "\n";

@@ -51,6 +51,10 @@ std::string line_of(const Sample& sample, int64_t frames_per_second) {
 
 void convert(const DataConfig& config, const std::string& split) {
   const AnnotationReader& reader = find_annotation_reader(config.dataset);
+  if (reader.name == "mixture") {
+    throw UserError(
+        "a mixture's sets have frame rates and dialogues of their own: rewrite each set");
+  }
   const int64_t rate = reader.form->frames_per_second;
   const auto samples = read_annotations(config, split);
   for (const Sample& sample : samples) std::cout << line_of(sample, rate) << "\n";
@@ -65,7 +69,7 @@ void convert(const DataConfig& config, const std::string& split) {
 }  // namespace
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's, by a wrong option
-  set_up_log(0);  // to standard error: standard output is for the lines
+  set_up_log(0);                   // to standard error: standard output is for the lines
   CLI::App app("Writes a split of a built-in data set as JSON Lines");
   app.set_version_flag("--version", program_text());
   DataConfig config;

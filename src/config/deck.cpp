@@ -97,7 +97,7 @@ class Reader {
     try {
       read_root(parse_toml(text, origins_.source));
     } catch (const toml::parse_error& error) {
-      const Place place = place_at(error.source());
+      const DeckPlace place = place_at(error.source());
       problems_.add(place, fmt::format("not TOML: {}{}", error.description(),
                                        toml_hint(line_of(text, place.line))));
       problems_.throw_if_any();
@@ -105,7 +105,7 @@ class Reader {
   }
 
   void read_override(const std::string& assignment) {
-    const Place place{"--set " + assignment};
+    const DeckPlace place{"--set " + assignment};
     const size_t equals = assignment.find('=');
     if (equals == std::string::npos) return problems_.add(place, "expected table.key=value");
     const std::string_view path = trim(std::string_view(assignment).substr(0, equals));
@@ -132,7 +132,7 @@ class Reader {
   }
 
  private:
-  Place place_at(const toml::source_region& region) const {
+  DeckPlace place_at(const toml::source_region& region) const {
     return {origins_.source, region.begin.line, region.begin.column};
   }
 
@@ -166,7 +166,7 @@ class Reader {
     }
   }
 
-  void read_value(const Key& key, const toml::node& node, const Place& place) {
+  void read_value(const Key& key, const toml::node& node, const DeckPlace& place) {
     origins_.places[key.path] = place;
     const std::string problem = assign(key, node, config_);
     if (problem.empty()) return;
@@ -174,7 +174,7 @@ class Reader {
     problems_.add(place, problem);
   }
 
-  void read_override_value(const Key& key, std::string_view value, const Place& place) {
+  void read_override_value(const Key& key, std::string_view value, const DeckPlace& place) {
     const bool is_quoted = value.starts_with('"') || value.starts_with('\'');
     const bool is_bare = type_text(key) == "string" && !is_quoted;
     try {
@@ -211,7 +211,7 @@ class Reader {
       if (!key.required || origins_.places.contains(key.path)) continue;
       const auto table = table_places_.find(key.table());
       origins_.refused.insert(key.path);
-      problems_.add(table == table_places_.end() ? Place{origins_.source} : table->second,
+      problems_.add(table == table_places_.end() ? DeckPlace{origins_.source} : table->second,
                     fmt::format("[{}] lacks the key '{}', {} ({})", key.table(), key.name(),
                                 expected_text(key), key.doc));
     }
@@ -221,7 +221,7 @@ class Reader {
   Deck::Keys overridden_;
   Origins origins_;
   Problems problems_;
-  std::map<std::string, Place, std::less<>> table_places_;
+  std::map<std::string, DeckPlace, std::less<>> table_places_;
 };
 
 Deck parse(std::string_view text, const std::string& source,

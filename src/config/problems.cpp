@@ -39,11 +39,11 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string Place::text() const {
+std::string DeckPlace::text() const {
   return line == 0 ? source : fmt::format("{}:{}:{}", source, line, column);
 }
 
-void Problems::add(Place place, std::string message) {
+void Problems::add(DeckPlace place, std::string message) {
   problems_.push_back({std::move(place), std::move(message)});
 }
 
@@ -51,7 +51,7 @@ void Problems::throw_if_any() const {
   if (empty()) return;
   auto sorted = problems_;
   std::ranges::stable_sort(sorted, {}, [](const Problem& problem) {
-    const Place& place = problem.place;
+    const DeckPlace& place = problem.place;
     return std::make_tuple(place.line == 0, place.line, place.column);
   });
   std::string lines;

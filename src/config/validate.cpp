@@ -84,10 +84,13 @@ const Rule kRules[] = {
                           fmt::join(datasets_with_subtitles(), ", "), c.data.dataset);
      }},
     {{"data.frames_per_second", "data.dataset"},
-     [](const Config& c) { return !c.data.frames_per_second || c.data.dataset == "jsonl"; },
      [](const Config& c) {
-       return fmt::format("data.frames_per_second is for data.dataset = \"jsonl\"; {} has its own",
-                          c.data.dataset);
+       return !c.data.frames_per_second || c.data.dataset == "jsonl" || c.data.dataset == "mixture";
+     },
+     [](const Config& c) {
+       return fmt::format(
+           "data.frames_per_second is for data.dataset = \"jsonl\" and \"mixture\"; {} has its own",
+           c.data.dataset);
      }},
     {{"loss.edl_ce", "loss.edl_mse"},
      [](const Config& c) { return c.loss.edl_ce == 0 || c.loss.edl_mse > 0; },
@@ -134,9 +137,9 @@ std::string new_folder_problem(const Key& key, const std::string& path) {
 
 }  // namespace
 
-Place Origins::place_of(std::string_view path) const {
+DeckPlace Origins::place_of(std::string_view path) const {
   const auto found = places.find(path);
-  return found == places.end() ? Place{source} : found->second;
+  return found == places.end() ? DeckPlace{source} : found->second;
 }
 
 void check_rules(const Config& config, const Origins& origins, Problems& problems) {
@@ -145,7 +148,7 @@ void check_rules(const Config& config, const Origins& origins, Problems& problem
     if (std::ranges::any_of(rule.keys, refused) || rule.holds(config)) continue;
     const auto given = [&](std::string_view key) { return origins.places.contains(key); };
     const auto blamed = std::ranges::find_if(rule.keys, given);
-    problems.add(blamed == rule.keys.end() ? Place{origins.source} : origins.place_of(*blamed),
+    problems.add(blamed == rule.keys.end() ? DeckPlace{origins.source} : origins.place_of(*blamed),
                  rule.message(config));
   }
 }

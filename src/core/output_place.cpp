@@ -80,7 +80,7 @@ bool is_there(const fs::path& place, const Product& product) {
 }  // namespace
 
 OutputPlace output_place(const fs::path& target, const Product& product, bool replace,
-                         std::initializer_list<fs::path> sources) try {
+                         const std::vector<fs::path>& sources) try {
   const fs::path typed = without_slash(fs::absolute(target));
   OutputPlace place{follow_links(typed), target.string()};
   if (fs::is_symlink(typed)) place.shown += fmt::format(" (a link to {})", place.path.string());

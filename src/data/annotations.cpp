@@ -43,7 +43,8 @@ std::vector<Sample> read_annotations(const DataConfig& config, const std::string
                     config.dataset);
   }
   return reader.read({config.folder, split, config.subtitles, reader.num_options,
-                      config.frames_per_second.value_or(reader.form->frames_per_second)});
+                      config.frames_per_second.value_or(reader.form->frames_per_second),
+                      /*weighted=*/split == config.train_split && split != config.val_split});
 }
 
 std::vector<Sample> read_annotations(std::string_view dataset, const std::string& folder,

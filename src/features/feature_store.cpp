@@ -168,6 +168,10 @@ int64_t FeatureStore::dim() const {
   return impl_->dim;
 }
 
+bool FeatureStore::is_half() const {
+  return impl_->half;
+}
+
 std::optional<int64_t> FeatureStore::num_frames(std::string_view video) const {
   const auto found = impl_->videos.find(video);
   if (found == impl_->videos.end()) return std::nullopt;
@@ -199,6 +203,18 @@ void FeatureStore::read(std::string_view video, std::span<const int64_t> rows,
     const auto frames = impl_->read_checked(video, at, rows[place], static_cast<int64_t>(length));
     impl_->to_floats(frames, out.subspan(place * width, length * width));
   }
+}
+
+void FeatureStore::read_stored(std::string_view video, std::span<std::byte> out) const {
+  const Location& at = impl_->find(video);
+  size_t done = 0;
+  for (int64_t first = 0; first < at.count; first += impl_->max_run()) {
+    const auto count = std::min(impl_->max_run(), at.count - first);
+    const auto frames = impl_->read_checked(video, at, first, count);
+    std::ranges::copy(frames, out.subspan(done).begin());
+    done += frames.size();
+  }
+  BOVILA_CHECK(done == out.size(), "{} bytes of video '{}', room for {}", done, video, out.size());
 }
 
 void FeatureStore::verify(const std::function<void(int64_t)>& progress) const {

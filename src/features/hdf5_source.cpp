@@ -14,26 +14,30 @@
 namespace bovila {
 namespace {
 
-constexpr int64_t kMaxGrowth = 128;   // of a file's bytes to floats: more than features compress
-constexpr int64_t kFramesOfAny = 64;  // in a file of any size
+constexpr int64_t kMaxGrowth = 128;  // of a file's bytes to floats: more than features compress
+constexpr int64_t kValuesOfAny = 64 * kFeatureDim;  // in a file of any size
 
 struct Hdf5Video {
   std::string path;
   int64_t num_frames = 0;
+  int64_t dim = 0;
   bool half = false;
 };
 
+/// `dim`: the width of the first video's frames; 0: this is the first.
 Hdf5Video describe_video(const std::string& file, const hdf5::Handle& handle,
-                         const std::string& path) {
+                         const std::string& path, int64_t dim) {
   const auto info = hdf5::describe(handle.get(), path);
   const bool is_float = info.type == hdf5::Type::kFloat16 || info.type == hdf5::Type::kBFloat16 ||
                         info.type == hdf5::Type::kFloat32 || info.type == hdf5::Type::kFloat64;
-  if (!is_float || info.shape.size() != 2 || info.shape[1] != kFeatureDim) {
+  const bool has_width = info.shape.size() == 2 && info.shape[1] > 0 &&
+                         info.shape[1] <= kMaxFeatureDim && (dim == 0 || info.shape[1] == dim);
+  if (!is_float || !has_width) {
     throw UserError("{}: '{}' has {} of shape [{}], expected a video's frames [frames, {}]", file,
                     path, is_float ? "floating point" : "whole numbers",
-                    fmt::join(info.shape, ", "), kFeatureDim);
+                    fmt::join(info.shape, ", "), dim == 0 ? "width" : std::to_string(dim));
   }
-  return {path, info.shape[0], info.type == hdf5::Type::kFloat16};
+  return {path, info.shape[0], info.shape[1], info.type == hdf5::Type::kFloat16};
 }
 
 /// The last name that all paths have in common, with its slash; "" when there is none.
@@ -63,16 +67,17 @@ FeatureSource hdf5_source(const std::string& path) {
   FeatureSource source;
   std::vector<std::string> empty;
   const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path));
-  int64_t frames_left =
-      file_bytes * kMaxGrowth / (kFeatureDim * int64_t{sizeof(float)}) + kFramesOfAny;
+  int64_t values_left = file_bytes * kMaxGrowth / int64_t{sizeof(float)} + kValuesOfAny;
+  int64_t dim = 0;
   for (const std::string& dataset : paths) {
-    const Hdf5Video video = describe_video(path, *file, dataset);
+    const Hdf5Video video = describe_video(path, *file, dataset, dim);
+    dim = video.dim;
     const std::string name = dataset.substr(0, dataset.size() - leaf.size());
-    if (video.num_frames > frames_left) {
+    if (video.num_frames > values_left / dim) {
       throw UserError("{}: '{}' says that it has {} frames, more than a file of {} bytes can hold",
                       path, dataset, video.num_frames, file_bytes);
     }
-    frames_left -= video.num_frames;
+    values_left -= video.num_frames * dim;
     if (video.num_frames == 0) {
       empty.push_back(name);
       continue;
@@ -81,6 +86,7 @@ FeatureSource hdf5_source(const std::string& path) {
     source.videos.push_back({name, video.num_frames});
   }
   note_left_out(source, empty, path);
+  source.dim = dim;
   source.half = std::ranges::all_of(*videos, &Hdf5Video::half);
   source.identity = sha256_of_file(path);
   source.read = [=, half = source.half](size_t number, std::span<std::byte> out) {

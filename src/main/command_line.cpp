@@ -57,6 +57,8 @@ void add_answer(CLI::App& app, CommandLine& line) {
   of_one_question("--start", query.start_s, "where the clip begins, in seconds");
   of_one_question("--end", query.end_s, "where it ends");
   of_one_question("--dialogue", query.dialogue, "what is said in it");
+  of_one_question("--caption", query.caption, "what is seen in it: a line before the question");
+  of_one_question("--context", query.context, "what is known of it: a line before the question");
   answer
       ->add_flag("--allow-missing", query.allow_missing,
                  "of several videos some may have no features: zeros stand for them, as in the "

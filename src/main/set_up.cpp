@@ -18,7 +18,7 @@ Deck share_deck(const CommandLine& line, Communicator& ranks) {
   });
   const std::string resolved = ranks.broadcast(deck.resolved, 0);
   if (ranks.rank() != 0) deck = parse_deck(resolved, line.deck);
-  if (ranks.rank() == 0) {
+  if (ranks.rank() == 0 && !line.start.eval) {
     for (const std::string& warning : deck.warnings) log::warn("{}", warning);
   }
   return deck;

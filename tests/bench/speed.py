@@ -153,20 +153,42 @@ def demo(bench, folder):
         print(f"{work:>22} {seconds[0]:>10.4f} {seconds[1]:>8.4f} {seconds[1] / seconds[0]:>6.1f}")
 
 
+SERIES = {
+    "--options": (2, 4, 8, 16, 26),
+    "--length": (1, 2, 4, 8),
+    "--batch": (1, 4, 16),
+    "--adapters": (1, 4, 8),
+}
+
+
 def growth(bench, folder):
-    """Seconds a question of the small shape as one thing after the other grows."""
-    print(f"\n{'':>14} {'train':>9} {'eval':>9}   seconds a question, 512 x 8")
-    series = [("--options", n) for n in (2, 4, 5)]
-    series += [("--length", x) for x in (0.5, 1, 2)]
-    series += [("--batch", n) for n in (1, 4, 16)]
-    series += [("--adapters", n) for n in (1, 4, 8)]
-    for option, value in series:
-        extra = ["--max-seq-len", 320] if option == "--length" else []
-        row = [
-            bench.measure(folder, work, option, value, "--steps", 3, *extra)["seconds_a_question"]
-            for work in ("train", "eval")
-        ]
-        print(f"{option + ' ' + str(value):>14} {row[0]:>9.4f} {row[1]:>9.4f}")
+    """Seconds a question of the small shape as one thing after the other grows; beside them the
+    processor's seconds and the products' operations, both as ratios to the first of a series: what
+    else the machine does changes the one little and the other not at all."""
+    print(
+        f"\n{'512 x 8':>14} {'tokens':>7} | {'train, s':>9} {'ratio':>6} {'products':>8} | "
+        f"{'eval, s':>9} {'ratio':>6} {'products':>8}"
+    )
+    for option, values in SERIES.items():
+        first = {}
+        for value in values:
+            cells, tokens = [], 0
+            for work in ("train", "eval"):
+                row = bench.measure(
+                    folder, work, option, value, "--steps", 3, "--max-seq-len", 1024
+                )
+                tokens = tokens or row["tokens_a_prompt"]
+                cpu, products = row["cpu_seconds_a_question"], row["products_a_question"]
+                base = first.setdefault(work, (cpu, products))
+                cells.append(
+                    f"{row['seconds_a_question']:>9.4f} {cpu / base[0]:>6.2f} "
+                    f"{products / base[1]:>8.2f}"
+                )
+            print(f"{option + ' ' + str(value):>14} {tokens:>7.0f} | {cells[0]} | {cells[1]}")
+
+
+def ranks(bench, folder):
+    """Ranks of one thread beside one rank of all of them."""
     if bench.cores < 2:
         return
     one = bench.measure(folder, "train", "--steps", 4)["seconds_a_question"]
@@ -180,17 +202,21 @@ def main():
     parser.add_argument("program", help="build/bin/speed")
     parser.add_argument("--out", default="output/bench-speed.jsonl", help="JSON lines, one a run")
     parser.add_argument("--quick", action="store_true", help="the small shape's pairs alone")
+    parser.add_argument("--growth", action="store_true",
+                        help="only how time grows with options, length, batch and adapters")
     options = parser.parse_args()
     os.makedirs(os.path.dirname(options.out) or ".", exist_ok=True)
     if os.geteuid() == 0:
         os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     with open(options.out, "w") as out, tempfile.TemporaryDirectory() as temporary:
         bench = Bench(options.program, out)
-        shapes = {512: 8} if options.quick else SHAPES
+        shapes = {512: 8} if options.quick or options.growth else SHAPES
         folders = {dim: os.path.join(temporary, str(dim)) for dim in shapes}
         for dim, folder in folders.items():
             os.mkdir(folder)
             bench.call("prepare", folder, "--dim", dim, "--layers", shapes[dim])
+        if options.growth:
+            return growth(bench, folders[512])
         alone, peak = bench.peak(1), bench.peak(bench.cores)
         print(f"matrix products: {alone:.0f} GFLOP/s with one thread, {peak:.0f} with {bench.cores}")
         pairs(bench, folders, peak)
@@ -203,6 +229,7 @@ def main():
         bench.call("prepare", small, *(word for pair in DEMO.items() for word in pair))
         demo(bench, small)
         growth(bench, folders[512])
+        ranks(bench, folders[512])
 
 
 if __name__ == "__main__":

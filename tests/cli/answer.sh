@@ -205,6 +205,17 @@ test_one_question_on_the_command_line() {
   exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option "b, c" --start 1 --end 4
   cmp said answers
+  echo '{"video": "S0", "question": "what is it", "options": ["a", "b"], "caption": "A man.",
+    "context": "He is late."}' | tr -d '\n' >asked
+  answered 0 asked
+  exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b --caption "A man." --context "He is late."
+  cmp said answers
+  exits 0 bash -c '"$@" 2>/dev/null' - "$bin/bovila" answer "${deck[@]}" --video S0 \
+    --question "what is it" --option a --option b
+  (! cmp -s said answers)
+  exits 2 bovila answer "${deck[@]}" --caption "A man."
+  says "--caption requires --option"
   exits 1 bash -c '"$@" >/dev/full' - "$bin/bovila" answer "${deck[@]}" --video S0 \
     --question "what is it" --option a --option b
   says_once "error: standard output cannot be written to"

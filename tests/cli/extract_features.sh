@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tools/extract_features.py on generated clips with a small CLIP of random weights: what is in the
-# set, what happens to broken videos and to an extraction that is killed.
+# tools/extract_features.py on generated clips with small models of random weights: what is in the
+# set, what happens to broken videos and to an extraction that is killed, parts and their merge.
 . "$(dirname "$0")/helpers.bash"
 
 libraries=$root/.deps/test-python
@@ -12,7 +12,7 @@ extract() { timeout 300 "$root/tools/extract_features.py" "$@"; }
 clips() { python3 "$root/tests/tools/clips.py" "$@"; }
 
 mkdir "$work/videos" "$work/three"
-clips make "$work/videos" "$work/clip"
+clips make "$work/videos" "$work"
 
 # lists SET TEXT: names and frame counts of a set that is as it was written.
 lists() {
@@ -25,7 +25,7 @@ test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_
   cp -r "$work/videos" .
   # A converter that waits: however fast the clips are read, there is no set when the kill comes.
   mkdir waits
-  cp "$root"/tools/{extract_features,output_place}.py waits
+  cp "$root"/tools/{extract_features,extraction_folder,frame_encoder,output_place}.py waits
   printf '#!/bin/sh\nwhile kill -0 $PPID 2>&1; do sleep 0.1; done\n' >waits/pth2h5
   chmod +x waits/pth2h5
   waits/extract_features.py videos set --model "$work/clip" --batch 1 >log 2>&1 &
@@ -51,6 +51,8 @@ test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_
   exits 0 extract videos set --model "$work/clip" --shards 1 --force
   lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
   cp -r set "$work/set"
+  exits 0 extract videos set --model "$work/clip" --shards 2 --force
+  cp -r set "$work/two"
 }
 
 test_three_frames_a_second_as_tvqa_counts() {
@@ -64,6 +66,161 @@ test_three_frames_a_second_as_tvqa_counts() {
 
 test_the_sets_hold_clips_features_of_those_frames() {
   clips check "$work/clip" "$work/set" 1 "$work/three/set" 3
+}
+
+# of_model NAME WIDTH: the set has this model's vectors, of this width.
+of_model() {
+  exits 0 extract "$work/videos" "$1-set" --model "$work/$1" --shards 2 --batch 5
+  lists "$1-set" 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
+  clips check "$work/$1" "$1-set" 1
+  h5dump -H -d /frames "$1-set/shard-00000.h5" | grep -q "SIMPLE { ( [0-9]*, $2 )"
+}
+test_siglip_dinov2_and_a_clip_of_another_width_give_their_own_vectors() {
+  of_model siglip 48
+  of_model dinov2 32
+  of_model narrow 24
+}
+
+test_a_model_of_another_family_is_refused_by_its_type() {
+  mkdir other
+  echo '{"model_type": "bert"}' >other/config.json
+  exits 2 extract "$work/videos" set --model other
+  says_once "its model_type is 'bert', expected one of clip, clip_vision_model, siglip, "
+  exits 0 extract --help
+  says "of CLIP the projected embedding" "of DINOv2 the class token"
+}
+
+test_parts_are_extracted_apart_and_merged_to_the_bytes_of_one_extraction() {
+  local part
+  for part in 1 3 2; do
+    exits 0 extract "$work/videos" set --model "$work/clip" --part "$part/3"
+    says "part $part/3 is done"
+    [[ ! -e set ]]
+  done
+  exits 0 extract "$work/videos" set --model "$work/clip" --merge --shards 2
+  [[ ! -e set.extracting ]]
+  cmp set/shard-00000.h5 "$work/two/shard-00000.h5"
+  cmp set/index.json "$work/two/index.json"
+  exits 0 extract "$work/videos" set --model "$work/clip" --merge --shards 2
+  says_once "nothing to do"
+}
+
+# counts_frames ARGUMENT...: the tool with an encoder that needs no model: what is told of a part and
+# its merge does not depend on it.
+mkdir "$work/counting"
+cp "$root"/tools/{extract_features,extraction_folder,output_place}.py "$work/counting"
+ln -s "$bin/pth2h5" "$work/counting/pth2h5"
+cat >"$work/counting/frame_encoder.py" <<'END'
+import os, time, numpy
+def families_text(): return "none"
+class FrameEncoder:
+    def __init__(self, *settings): pass
+    def features(self, pictures):
+        time.sleep(float(os.environ.get("PAUSE", 0)))
+        return numpy.full((len(list(pictures)), 8), 0.5, numpy.float16)
+END
+counts_frames() { timeout 300 "$work/counting/extract_features.py" "$@"; }
+
+test_a_merge_refuses_what_is_missing_killed_twice_or_of_other_settings() {
+  cp -r "$work/videos" .
+  merge() { counts_frames videos set --merge "$@"; }
+  part() { counts_frames videos set --part "$@"; }
+  exits 2 merge
+  says_once "no part has ended there; run each with --part K/N first"
+  exits 0 part 1/2
+  exits 2 merge
+  says_once "of 2 parts 1 have not ended: 2; run --part K/2 for each of them"
+  exits 2 merge --fps 3
+  says_once "was begun with other settings"
+  # A part that is killed once its videos are there: it had ended before.
+  exits 0 part 2/2
+  rm set.extracting/S1.npy
+  exits 2 merge
+  says_once "S1: there without its part, or not there; run all parts again"
+  (
+    exec 7<set.extracting/.lock
+    flock -s 7
+    exits 2 merge
+    says_once "another extraction is at work there"
+    exec 8>set.extracting/.lock-2-of-2
+    flock 8
+    exits 2 part 2/2
+    says_once "another extraction is at work there"
+  )
+  exits 0 part 2/2
+  cp videos/S0.mkv videos/A0.mkv
+  exits 2 merge
+  says_once "the parts lack the folder's videos (A0): videos were added or removed"
+  exits 0 part 1/2
+  exits 2 merge
+  says_once "is in part 1/2 and in part 2/2: videos were added or removed between them"
+  rm videos/A0.mkv
+  exits 0 part 1/2
+  exits 2 merge
+  says_once "A0: there without its part"
+  rm set.extracting/A0.npy
+  rm videos/S2.mkv
+  exits 2 merge
+  says_once "the parts have others than the folder's videos (S2): videos were added or removed"
+  cp "$work/videos/S2.mkv" videos
+  exits 0 part 1/3
+  exits 2 merge
+  says_once "has parts of 2 and of 3: remove it, and run all parts with one N"
+  rm set.extracting/.part-1-of-3.json
+  sed -i 's/"fps": 1.0/"fps": 2.0/' set.extracting/.part-2-of-2.json
+  exits 2 merge
+  says_once "part 2/2 is of other settings"
+  exits 2 part 3/2
+  says "expected K/N with 1 <= K <= N, got '3/2'"
+  exits 2 part 1/2 --merge
+  [[ ! -e set ]]
+}
+
+test_a_part_with_a_broken_video_is_merged_without_it_and_adds_it_when_mended() {
+  cp -r "$work/videos" .
+  echo "no video" >videos/S1.mkv
+  exits 0 counts_frames videos set --part 1/2
+  exits 1 counts_frames videos set --part 2/2
+  says "videos/S1.mkv cannot be read: " "part 2/2 is done: 1 video, "
+  exits 1 counts_frames videos set --merge
+  says_once "1 of 4 videos are not in the set: S1. "
+  lists set 'S0\t4\nS2\t1\nz_long\t20\n'
+  cp "$work/videos/S1.mkv" videos
+  exits 0 counts_frames videos set --part 2/2
+  exits 0 counts_frames videos set --merge
+  lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
+}
+
+test_a_part_that_is_killed_has_not_ended() {
+  PAUSE=1 "$work/counting/extract_features.py" "$work/videos" set --part 1/1 >log 2>&1 &
+  local job=$! i
+  for ((i = 0; i < 3000; ++i)); do
+    [[ -e set.extracting/S0.npy ]] && break
+    sleep 0.1
+  done
+  kill -9 "$job"
+  [[ -e set.extracting/S0.npy && ! -e set.extracting/z_long.npy ]]
+  exits 2 counts_frames "$work/videos" set --merge
+  says_once "no part has ended there"
+  exits 0 counts_frames "$work/videos" set --part 1/1
+  exits 0 counts_frames "$work/videos" set --merge
+  lists set 'S0\t4\nS1\t4\nS2\t1\nz_long\t20\n'
+}
+
+test_the_job_of_an_array_extracts_its_share() {
+  cp -r "$root/jobs" .
+  ln -s "$work/counting" tools
+  export VIDEOS=$work/videos FEATURES=set SLURM_ARRAY_TASK_MIN=1
+  for SLURM_ARRAY_TASK_ID in 1 2; do
+    export SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT=2
+    exits 0 bash jobs/extract.slurm --fps 2
+    says "part $SLURM_ARRAY_TASK_ID/2 is done"
+  done
+  exits 0 counts_frames "$work/videos" set --fps 2 --merge
+  lists set 'S0\t7\nS1\t7\nS2\t2\nz_long\t40\n'
+  unset VIDEOS
+  exits 2 bash jobs/extract.slurm
+  says "VIDEOS, the folder of videos, and FEATURES, the feature set to make, are not both set"
 }
 
 test_pictures_are_turned_and_stretched_as_a_player_shows_them() {
@@ -175,6 +332,8 @@ test_what_cannot_be_extracted_is_refused_with_exit_code_2() {
   exits 2 extract videos set --recursive --fps 0
   says "--fps: expected at least 0.001, got 0.0"
   exits 2 extract videos set --recursive --model "$root/tests"
+  says "--model $root/tests"
+  exits 2 extract videos set --recursive --model "$root/tests" --part 1/2
   says "--model $root/tests"
   exits 2 env PYTHONPATH= python3 -S "$root/tools/extract_features.py" videos set --recursive
   says_once "pip install torch transformers pillow av"

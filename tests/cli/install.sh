@@ -199,6 +199,9 @@ test_a_job_runs_from_the_prefix() {
     exits 2 env PATH="$PWD/fake:/usr/bin:/bin" bash spool/slurm_script --set train.epoch=1
     says "the deck is $share/input/$name.toml" "unknown key 'train.epoch'"
   done
+  grep -qF "exec \"$prefix/bin/extract_features.py\" " "$share/jobs/extract.slurm"
+  exits 0 clean "$prefix/bin/extract_features.py" --help
+  says "--part K/N"
   cp "$share/jobs/star.slurm" spool/slurm_script
   exits 0 env PATH="$PWD/fake:/usr/bin:/bin" bash spool/slurm_script "${deck[@]:1}" --set train.epochs=1
   says "bovila $version (git " "ended with exit code 0"

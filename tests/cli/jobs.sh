@@ -93,6 +93,7 @@ called() {
 # --- each job: settings at the top, its own deck, nothing else -----------------------------------
 for script in jobs/*.slurm; do
   name=$(basename "$script" .slurm)
+  [[ $name == extract ]] && continue # runs no deck; tests/cli/extract_features.sh
   job 0 "" "$name starts" BOVILA=rank bash "$script"
   called "$name runs its deck" --mpi=pmix --wait=60 rank "input/$name.toml" "cpus unset"
   job 0 "" "$name takes arguments" BOVILA=rank BOVILA_ARGS=--eval bash "$script" --set a="b c"

@@ -145,7 +145,11 @@ for line in sys.stdin:
   stand_in tensorboard '[[ $1 == --logdir ]] && exec python3 -c "import sys
 from tensorboard.backend.event_processing.event_file_inspector import inspect
 inspect(sys.argv[1])" "$2"'
-  mkdir own
+  mkdir own data/mixture
+  for split in train val; do
+    echo '[{"dataset": "star", "folder": "../star"}, {"dataset": "nextqa", "folder": "../nextqa"}]' \
+      >"data/mixture/$split.json"
+  done
   for split in train val; do tools/sets2jsonl star data/star $split >own/$split.jsonl 2>/dev/null; done
   cp -r shards own/features
   bin/bovila input/star.toml --set "data.features=$PWD/shards" --output output/other >/dev/null 2>&1

@@ -94,6 +94,7 @@ elif kind == "shared":  # all videos are windows on one storage
 elif kind == "names":
     videos(path, ["a/b", "with blank", "\u5f71\u7247", "../../up", "tab\there"], 2)
 elif kind == "one": videos(path, ["v"], 2)
+elif kind == "longer": videos(path, ["v"], 3)
 elif kind == "mixed":
     kinds = ("Half", "Float", "Double", "BFloat16")
     save(path, [(k, tensor(i, [2, 768], k)) for i, k in enumerate(kinds)],
@@ -168,6 +169,27 @@ expect "follows a link and says so" 0 "linked (a link to $(realpath "$work")/dis
 expect "replaces behind a link" 0 "3 videos" "$pth2h5" "$star" "$work/linked/" --shards 1 --force
 nothing_but "keeps the link" "$work/disk" set
 
+# --- several sources ----------------------------------------------------------------------------
+make longer
+make narrow
+both=$work/both
+expect "makes one set of several" 0 "4 videos in" \
+  "$pth2h5" "$star" "$both" --with "$work/one.pth" --with "$set" --shards 2
+expect "verifies it" 0 "4 videos, every byte" "$pth2h5" --verify "$both"
+expect "does nothing twice for several" 0 "nothing to do" \
+  "$pth2h5" "$star" "$both" --with "$work/one.pth" --with "$set" --shards 2
+expect "tells it from one of fewer" 2 "use --force" "$pth2h5" "$star" "$both" --shards 2
+expect "writes a set again in other shards" 0 "4 videos in" "$pth2h5" "$both" "$work/again" --shards 1
+expect "knows it again" 0 "nothing to do" "$pth2h5" "$both" "$work/again" --shards 1
+expect "refuses two videos of one name" 2 "video 'v' has other frames in" \
+  "$pth2h5" "$work/one.pth" "$work/neither" --with "$work/longer.pth"
+expect "refuses two widths" 2 "its frames have 512 numbers, those of" \
+  "$pth2h5" "$star" "$work/neither" --with "$work/narrow.pth"
+expect "never replaces one of several" 2 "is never replaced" \
+  "$pth2h5" "$star" "$both" --with "$both" --force
+[[ ! -e $work/neither ]] && ok "leaves nothing of what it refuses" ||
+  fail "leaves nothing of what it refuses" "there is a set"
+
 # --- usage --------------------------------------------------------------------------------------
 expect "says how it is used" 0 "--verify" "$pth2h5" --help
 expect "needs arguments" 2 "FILE and DIR" "$pth2h5"
@@ -176,7 +198,6 @@ expect "refuses zero shards" 2 "--shards" "$pth2h5" "$star" "$work/x" --shards 0
 expect "says that a set is missing" 2 "no such folder" "$pth2h5" --verify "$work/nowhere"
 expect "fails where nothing can be written" 1 "/proc" "$pth2h5" "$star" /proc/x/y
 
-make narrow
 expect "takes features of another width" 0 "1 video in" "$pth2h5" "$work/narrow.pth" "$work/narrow"
 expect "verifies them" 0 "1 video, every byte as it was written" "$pth2h5" --verify "$work/narrow"
 

@@ -1,6 +1,7 @@
-"""Clips, a small CLIP, and the features that belong to them, for tests/cli/extract_features.sh.
+"""Clips, small models, and the features that belong to them, for tests/cli/extract_features.sh.
 
-    clips.py make VIDEOS MODEL     generated clips, lossless; a CLIP with random weights
+    clips.py make VIDEOS MODELS    generated clips, lossless; folders of models with random weights:
+                                   clip, narrow (a CLIP too), siglip, dinov2
     clips.py flag FLAGGED PLAIN    clips with a flag that says how to show them, and re-encoded as shown
     clips.py check MODEL SET FPS [SET FPS]...   the sets hold the features of the generated pictures
 """
@@ -14,7 +15,9 @@ import av
 import numpy
 import torch
 from PIL import Image
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+from transformers import (AutoConfig, BitImageProcessorPil, CLIPConfig, CLIPImageProcessor, CLIPModel,
+                          Dinov2Config, Dinov2Model, SiglipConfig, SiglipImageProcessorPil,
+                          SiglipModel)
 
 # Name: frames a second, frames. Three are as the mini STAR's videos are called.
 CLIPS = {"S0": (25, 80), "S1": (10, 31), "S2": (30, 15), "z_long": (24, 480)}
@@ -80,15 +83,29 @@ def flag(flagged, plain):
     write_pictures(f"{flagged}/wide.mov", half, aspect=Fraction(2, 1))
 
 
-def make(videos, model):
+def make(videos, folder):
     for name in CLIPS:
         write_clip(pathlib.Path(videos) / f"{name}.mkv", name)
     torch.manual_seed(0)
+    for name, model, processor in models():
+        model.save_pretrained(f"{folder}/{name}")
+        processor.save_pretrained(f"{folder}/{name}")
+
+
+def models():
     small = dict(hidden_size=64, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
-    CLIPModel(CLIPConfig(vision_config=dict(small, patch_size=56, projection_dim=768),
-                         text_config=dict(small, vocab_size=100),
-                         projection_dim=768)).save_pretrained(model)
-    CLIPImageProcessor().save_pretrained(model)
+    for name, width in ("clip", 768), ("narrow", 24):
+        yield name, CLIPModel(CLIPConfig(
+            vision_config=dict(small, patch_size=56, projection_dim=width),
+            text_config=dict(small, vocab_size=100), projection_dim=width)), CLIPImageProcessor()
+    siglip = dict(small, hidden_size=48)
+    yield "siglip", SiglipModel(SiglipConfig(
+        vision_config=dict(siglip, image_size=96, patch_size=32),
+        text_config=dict(siglip, vocab_size=100))), SiglipImageProcessorPil(
+            size={"height": 96, "width": 96})
+    yield "dinov2", Dinov2Model(Dinov2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, patch_size=56,
+        image_size=224)), BitImageProcessorPil()
 
 
 def stored(folder):
@@ -98,7 +115,8 @@ def stored(folder):
         shard = f"{folder}/shard-{number:05}.h5"
         subprocess.run(["h5dump", "-d", "/frames", "-b", "FILE", "-o", "frames.bin", shard],
                        check=True, stdout=subprocess.DEVNULL)
-        rows = numpy.fromfile("frames.bin", dtype=numpy.float16).reshape(-1, 768)
+        rows = numpy.fromfile("frames.bin", dtype=numpy.float16)
+        rows = rows.reshape(sum(count for _, count in videos), -1)
         for name, count in videos:
             found[name], rows = rows[:count], rows[count:]
         assert len(rows) == 0
@@ -113,8 +131,10 @@ def expected(name, fps, model, processor):
     images = [Image.fromarray(picture(name, number)) for number in numbers]
     with torch.no_grad():
         pixels = processor(images=images, return_tensors="pt").pixel_values
-        output = model.vision_model(pixel_values=pixels).pooler_output
-        return model.visual_projection(output).numpy()
+        if isinstance(model, Dinov2Model):
+            return model(pixels).last_hidden_state[:, 0].numpy()  # the class token
+        pooled = model.vision_model(pixel_values=pixels).pooler_output
+        return (model.visual_projection(pooled) if isinstance(model, CLIPModel) else pooled).numpy()
 
 
 def check_set(folder, fps, model, processor):
@@ -128,8 +148,12 @@ def check_set(folder, fps, model, processor):
 
 
 def check(model_folder, *sets):
-    model = CLIPModel.from_pretrained(model_folder).eval()
-    processor = CLIPImageProcessor.from_pretrained(model_folder)
+    kind = AutoConfig.from_pretrained(model_folder).model_type
+    of_model, of_pictures = {"clip": (CLIPModel, CLIPImageProcessor),
+                             "siglip": (SiglipModel, SiglipImageProcessorPil),
+                             "dinov2": (Dinov2Model, BitImageProcessorPil)}[kind]
+    model = of_model.from_pretrained(model_folder).eval()
+    processor = of_pictures.from_pretrained(model_folder)
     for folder, fps in zip(sets[::2], sets[1::2]):
         check_set(folder, float(fps), model, processor)
 

@@ -28,7 +28,8 @@ struct Deck {
 
   Config config;
   std::string resolved;               ///< to_toml(config), see config/dump.h
-  std::vector<std::string> warnings;  ///< allowed, but probably not meant; for rank 0's log, once
+  std::vector<std::string> warnings;  ///< of a training: allowed, but probably not meant; for rank
+                                      ///< 0's log, once
   Keys given;                         ///< keys that the file or an override gives a value
   Keys overridden;                    ///< those that an override does
 };

@@ -12,7 +12,7 @@ namespace bovila {
 /// A place in a deck ("input/star.toml:12:3"), or without a line what stands for one
 /// ("input/star.toml", "--set train.epochs=x"). Lines and columns count from 1; columns are
 /// characters, not bytes.
-struct Place {
+struct DeckPlace {
   std::string source;
   uint32_t line = 0;
   uint32_t column = 0;
@@ -22,7 +22,7 @@ struct Place {
 
 class Problems {
  public:
-  void add(Place place, std::string message);
+  void add(DeckPlace place, std::string message);
   bool empty() const { return problems_.empty(); }
   /// @throws UserError with one line a problem, "place: message": first those with a line, by line
   /// and column, then the others as they were added. Nothing happens when there is none.
@@ -30,7 +30,7 @@ class Problems {
 
  private:
   struct Problem {
-    Place place;
+    DeckPlace place;
     std::string message;
   };
   std::vector<Problem> problems_;

@@ -16,12 +16,12 @@ namespace bovila {
 /// Where each key (Key::path) of a Config got its value.
 struct Origins {
   std::string source;  ///< the deck's name
-  std::map<std::string_view, Place>
+  std::map<std::string_view, DeckPlace>
       places;                          ///< keys that were given; the others have their default
   std::set<std::string_view> refused;  ///< keys whose value was wrong: they are not looked at
 
   /// The key's place, or the deck itself for a key that was not given.
-  Place place_of(std::string_view path) const;
+  DeckPlace place_of(std::string_view path) const;
 };
 
 /// Adds a problem for each broken rule between keys. Pure.

@@ -5,8 +5,8 @@
 
 #include <filesystem>
 #include <functional>
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 namespace bovila {
 
@@ -28,6 +28,6 @@ struct OutputPlace {
 /// where the product is one, or with `replace` the product: never one of the `sources`, which the
 /// tool reads, nor a folder that holds one.
 OutputPlace output_place(const std::filesystem::path& target, const Product& product, bool replace,
-                         std::initializer_list<std::filesystem::path> sources = {});
+                         const std::vector<std::filesystem::path>& sources = {});
 
 }  // namespace bovila

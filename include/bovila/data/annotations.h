@@ -25,6 +25,7 @@ struct AnnotationSource {
   bool subtitles = false;         ///< read the clips' dialogues too
   int num_options = 0;            ///< what every question must have; 0: it varies
   int64_t frames_per_second = 1;  ///< jsonl
+  bool weighted = false;          ///< mixture: questions may count more or less than once
 };
 
 using ReadAnnotations = std::vector<Sample>(const AnnotationSource&);

@@ -9,6 +9,7 @@
 //   manifest.json       SHA-256 of index.json, size and SHA-256 of each shard; written last
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,6 +40,8 @@ class FeatureStore {
   int64_t num_videos() const;
   /// Width of a frame.
   int64_t dim() const;
+  /// Whether numbers are stored as halves, else as fp32.
+  bool is_half() const;
   /// Frames of a video; none when it is not in the store.
   std::optional<int64_t> num_frames(std::string_view video) const;
   /// All names, sorted.
@@ -47,6 +50,9 @@ class FeatureStore {
   /// out [rows.size(), dim()] and checks each one's checksum.
   /// @throws UserError naming shard, video and frame when one cannot be read or is damaged.
   void read(std::string_view video, std::span<const int64_t> rows, std::span<float> out) const;
+  /// Reads all frames of `video` as they are stored into out [num_frames, dim()], halves or fp32,
+  /// and checks each one's checksum. @throws as read.
+  void read_stored(std::string_view video, std::span<std::byte> out) const;
   /// Reads every frame of every video; `progress` hears each video's bytes.
   /// @throws UserError naming the first damaged one.
   void verify(const std::function<void(int64_t)>& progress = {}) const;

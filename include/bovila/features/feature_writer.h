@@ -26,9 +26,9 @@ struct FeatureSource {
   std::string identity;  ///< kept in the set, to recognise it
   bool half = true;      ///< 16-bit elements, else fp32
   std::vector<VideoFrames> videos;
-  /// Reads video i, num_frames * dim elements of the type above. Called once a video.
+  /// Reads video i, num_frames * dim elements of the type above.
   std::function<void(size_t video, std::span<std::byte> out)> read;
-  int64_t dim = kFeatureDim;  ///< width of a frame
+  int64_t dim = kFeatureDim;            ///< width of a frame
   std::vector<std::string> notes = {};  ///< what was left out, for people
 };
 

@@ -60,15 +60,15 @@ class ListParser {
     if (depth == 0) return accept_top(event);
     if (depth > kMaxJsonDepth) throw UserError("{}: {}. {}", problems_.file(), too_deep(), kHint);
     if (depth == 2 && event == Event::key) {
-      return std::find(keys_.begin(), keys_.end(), parsed.get_ref<const std::string&>()) !=
-             keys_.end();
+      return keys_.empty() || std::ranges::count(keys_, parsed.get_ref<const std::string&>()) > 0;
     }
     if (depth != 1) return true;
     if (event == Event::object_start) return true;
     if (event == Event::object_end) {
       use_(Record(parsed, ++row_, problems_));
     } else if (event == Event::value || event == Event::array_start) {
-      problems_.add(++row_, "expected a question ({...}), got something else");
+      problems_.add(++row_,
+                    fmt::format("expected a {} ({{...}}), got something else", problems_.item()));
     }
     return false;
   }
@@ -78,8 +78,8 @@ class ListParser {
     if (event == json::parse_event_t::array_start || event == json::parse_event_t::array_end) {
       return true;
     }
-    throw UserError("{}: expected a list of questions ([...]), got something else. {}",
-                    problems_.file(), kHint);
+    throw UserError("{}: expected a list of {}s ([...]), got something else. {}", problems_.file(),
+                    problems_.item(), kHint);
   }
 
   FileProblems& problems_;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,11 +19,13 @@ namespace bovila {
 /// What is wrong with one file: everything is counted, the first 20 are listed.
 class FileProblems {
  public:
-  /// `unit` is what places count, from 1: "line" or "row".
-  FileProblems(std::string file, std::string_view unit) : file_(std::move(file)), unit_(unit) {}
+  /// `unit` is what places count, from 1: "line" or "row"; `item` is what stands there.
+  FileProblems(std::string file, std::string_view unit, std::string_view item = "question")
+      : file_(std::move(file)), unit_(unit), item_(item) {}
   void add(int64_t place, std::string_view what);
   const std::string& file() const { return file_; }
   std::string_view unit() const { return unit_; }
+  std::string_view item() const { return item_; }
   /// @throws UserError with the list when anything was added.
   void throw_if_any() const;
   /// Counts a question without times, which is about the whole video.
@@ -31,7 +34,7 @@ class FileProblems {
 
  private:
   std::string file_;
-  std::string_view unit_;
+  std::string_view unit_, item_;
   std::vector<std::string> listed_;
   int64_t count_ = 0;
   int64_t num_whole_videos_ = 0;
@@ -52,6 +55,8 @@ class Record {
 
   int64_t place() const { return place_; }
   void problem(std::string_view what) const { problems_.add(place_, what); }
+  /// A problem for each key that is none of these, with the one that may be meant.
+  void allow_only(std::span<const std::string_view> keys) const;
   /// True when the key is there and neither null nor a blank text.
   bool has(const char* key) const;
   /// True when the key is there and null: NaN, where Python wrote the file.
@@ -90,8 +95,8 @@ class Record {
 
 using UseRecord = std::function<void(const Record&)>;
 
-/// Calls `use` for each object of a file that is one JSON list. Only `keys` of it are kept while
-/// reading, so memory holds no more than one question.
+/// Calls `use` for each object of a file that is one JSON list. Only `keys` of it (none: all) are
+/// kept while reading, so memory holds no more than one question.
 void read_json_list(FileProblems& problems, const std::vector<std::string>& keys,
                     const UseRecord& use);
 /// A file that is one JSON object. @throws UserError when it is none.
@@ -130,6 +135,13 @@ class SampleCollector {
   std::vector<int64_t> unanswered_;                  // places of questions without an answer
   std::unordered_map<std::string, int64_t> places_;  // of question ids
 };
+
+/// What is wrong with `name`, the value of `key`, as that of a type of question, or "": it may not
+/// be a figure's that every log has.
+std::string type_problem(std::string_view key, std::string_view name);
+
+/// A dialogue as it is; none of an empty one.
+std::optional<std::string> plain_dialogue(std::string_view text);
 
 /// Rows round(start) .. round(end), one a second, of `video` (SPEC 4); all of it without times.
 FrameSpan rounded_span(const std::string& video, const std::optional<Interval>& interval);

@@ -1,13 +1,14 @@
 // Typed fields, and the checks that all data sets need.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "bovila/core/counted.h"
+#include "bovila/config/problems.h"
 #include "bovila/core/error.h"
-#include "bovila/core/log.h"
 #include "bovila/core/utf8.h"
 #include "bovila/text/text.h"
 #include "src/data/sets/annotation_file.h"
@@ -67,6 +68,17 @@ void FileProblems::throw_if_any() const {
   const auto rest = count_ - static_cast<int64_t>(listed_.size());
   if (rest > 0) message += fmt::format("\n  and {} more", rest);
   throw UserError("{}\nMend the file, or download it again.", message);
+}
+
+void Record::allow_only(std::span<const std::string_view> keys) const {
+  const std::vector<std::string_view> known(keys.begin(), keys.end());
+  for (const auto& [key, value] : fields_.items()) {
+    if (std::ranges::count(keys, key) > 0) continue;
+    const std::string_view near = nearest(key, known);
+    problem(fmt::format("unknown key \"{}\"{}; expected {}", key,
+                        near.empty() ? "" : fmt::format(", is \"{}\" meant?", near),
+                        fmt::join(keys, ", ")));
+  }
 }
 
 bool Record::has(const char* key) const {
@@ -184,38 +196,6 @@ std::optional<Interval> Record::interval(std::optional<double> start,
   problem(fmt::format("the clip's times: expected 0 <= start <= end in seconds, got {} to {}",
                       *start, *end));
   return {};
-}
-
-void SampleCollector::add(int64_t place, bool has_answer, Sample sample) {
-  sample.row = static_cast<int64_t>(samples_.size());
-  if (sample.question_id.empty()) sample.question_id = std::to_string(sample.row);
-  if (!has_answer) unanswered_.push_back(place);
-  const auto [first, is_new] = places_.emplace(sample.question_id, place);
-  if (!is_new) {
-    problems_.add(place, fmt::format("the id \"{}\" is that of {} {} too", sample.question_id,
-                                     problems_.unit(), first->second));
-  }
-  samples_.push_back(std::move(sample));
-}
-
-std::vector<Sample> SampleCollector::finish() {
-  if (unanswered_.size() < samples_.size()) {
-    for (int64_t place : unanswered_) {
-      problems_.add(place, fmt::format("\"{}\" is missing; other questions have it", answer_key_));
-    }
-  }
-  problems_.throw_if_any();
-  if (samples_.empty()) throw UserError("{} holds no question.", problems_.file());
-  if (const int64_t whole = problems_.num_whole_videos(); whole > 0) {
-    log::info("{}: {} of {} without times: the whole video is meant", problems_.file(), whole,
-              counted(samples_.size(), "question"));
-  }
-  return std::move(samples_);
-}
-
-FrameSpan rounded_span(const std::string& video, const std::optional<Interval>& interval) {
-  if (!interval) return {video, 0, FrameSpan::kToEnd};
-  return {video, round_half_even(interval->start), round_half_even(interval->end) + 1};
 }
 
 }  // namespace bovila

@@ -1,9 +1,5 @@
 // One's own data set: {split}.jsonl, the lines that `bovila answer` reads, with their answers.
 // Feeds data/annotations.h.
-#include <fmt/ranges.h>
-
-#include <algorithm>
-
 #include "bovila/core/error.h"
 #include "bovila/data/annotations.h"
 #include "bovila/data/query.h"
@@ -12,27 +8,20 @@
 namespace bovila {
 namespace {
 
-constexpr std::string_view kFigures[] = {"acc", "uncertainty", "mean_of_types"};
-
 Sample read_jsonl_question(const std::string& line, const AnnotationSource& source) {
   Query query;
   parse_query(line, query);
   for (const std::string& type : query.types) {
-    if (std::ranges::count(kFigures, type) == 0) continue;
-    query.problems.push_back(
-        fmt::format("\"type\": {} are figures of every log, got \"{}\": choose another name",
-                    fmt::join(kFigures, ", "), type));
+    if (auto problem = type_problem("type", type); !problem.empty()) {
+      query.problems.push_back(std::move(problem));
+    }
   }
   return sample_of(query, source.frames_per_second, source.subtitles);
 }
 
 }  // namespace
 
-extern const QuestionForm jsonl_form{
-    .dialogue = [](std::string_view text) -> std::optional<std::string> {
-      if (text.empty()) return {};
-      return std::string(text);
-    }};
+extern const QuestionForm jsonl_form{.dialogue = plain_dialogue};
 
 std::vector<Sample> read_jsonl(const AnnotationSource& source) {
   FileProblems problems(fmt::format("{}/{}.jsonl", source.folder, source.split), "line");

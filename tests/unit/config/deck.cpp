@@ -84,10 +84,10 @@ TEST_CASE("unknown keys name the nearest known key, its table, or all that there
 TEST_CASE("unknown tables and keys outside a table are errors") {
   CHECK(problems_of(kMinimal + "[trian]\nepochs = 1\n") ==
         "d.toml:6:2: unknown table 'trian'; did you mean [train]?");
-  CHECK(
-      problems_of(kMinimal + "[optimizer]\n") ==
-      "d.toml:6:2: unknown table 'optimizer'; the tables are model, data, prompt, train, loss, eval, "
-      "run, checkpoint, output");
+  CHECK(problems_of(kMinimal + "[optimizer]\n") ==
+        "d.toml:6:2: unknown table 'optimizer'; the tables are model, data, prompt, train, loss, "
+        "eval, "
+        "run, checkpoint, output");
   CHECK(problems_of("epochs = 3\n" + kMinimal) ==
         "d.toml:1:1: unknown key outside a table 'epochs'; did you mean 'epochs' in [train]?");
   CHECK(problems_of("train = 3\n" + kMinimal) ==
@@ -174,8 +174,8 @@ TEST_CASE("words that are none of the allowed ones are errors with a guess") {
   CHECK(contains(problems_of(kMinimal, {"model.precision=FP32"}), "did you mean \"fp32\"?"));
   CHECK(problems_of(kMinimal, {"data.dataset=dramqa"}) ==
         "--set data.dataset=dramqa: data.dataset: expected a string (star, dramaqa, vlep, tvqa, "
-        "how2qa, nextqa, intentqa, egoschema, perceptiontest, mvbench, jsonl), got string "
-        "\"dramqa\"; did you mean \"dramaqa\"?");
+        "how2qa, nextqa, intentqa, egoschema, perceptiontest, mvbench, jsonl, mixture), got "
+        "string \"dramqa\"; did you mean \"dramaqa\"?");
   CHECK(contains(problems_of(kMinimal + "data.over_long = \"ERROR\"\n"), "(error, skip)"));
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("a long string in a message is cut between characters") {
 TEST_CASE("missing required keys are reported where their table starts") {
   CHECK(problems_of("[data]\nfolder = 'd'\nfeatures = 'f'\n[model]\n[output]\nfolder = 'o'\n") ==
         "d.toml:1:2: [data] lacks the key 'dataset', a string (star, dramaqa, vlep, tvqa, how2qa, "
-        "nextqa, intentqa, egoschema, perceptiontest, mvbench, jsonl) "
+        "nextqa, intentqa, egoschema, perceptiontest, mvbench, jsonl, mixture) "
         "(whose annotations data.folder holds)\n"
         "d.toml:4:2: [model] lacks the key 'llama', a string (folder) (folder with LLaMA's "
         "weights: Meta's, Hugging Face's or bovila's own files)");

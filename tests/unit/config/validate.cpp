@@ -59,7 +59,7 @@ TEST_CASE("only data sets with subtitles may use them") {
   for (const char* dataset : {"star", "dramaqa", "how2qa"}) {
     CHECK(problems_of(subtitles, {fmt::format("data.dataset={}", dataset)}) ==
           fmt::format("d.toml:6:18: data.subtitles = true needs a data set with subtitles (vlep, "
-                      "tvqa, jsonl), got {}",
+                      "tvqa, jsonl, mixture), got {}",
                       dataset));
   }
   CHECK(problems_of(subtitles, {"data.dataset=vlep"}) == "no error");
@@ -67,11 +67,13 @@ TEST_CASE("only data sets with subtitles may use them") {
   CHECK(problems_of(subtitles, {"data.dataset=jsonl"}) == "no error");
 }
 
-TEST_CASE("only one's own data set may have a frame rate of its own") {
+TEST_CASE("only one's own data sets may have a frame rate of its own") {
   const std::string rate = kMinimal + "data.frames_per_second = 2\n";
   CHECK(problems_of(rate, {"data.dataset=tvqa"}) ==
-        "d.toml:6:26: data.frames_per_second is for data.dataset = \"jsonl\"; tvqa has its own");
+        "d.toml:6:26: data.frames_per_second is for data.dataset = \"jsonl\" and \"mixture\"; tvqa "
+        "has its own");
   CHECK(problems_of(rate, {"data.dataset=jsonl"}) == "no error");
+  CHECK(problems_of(rate, {"data.dataset=mixture"}) == "no error");
 }
 
 TEST_CASE("the answers' cross-entropy has a weight beside the evidential loss only") {

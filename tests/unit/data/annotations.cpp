@@ -44,7 +44,8 @@ TEST_CASE("annotations: a missing file is an error for every data set, with the 
            {"intentqa", "train.csv"},
            {"perceptiontest", "mc_question_train.json"},
            {"mvbench", "train.json"},
-           {"jsonl", "train.jsonl"}}) {
+           {"jsonl", "train.jsonl"},
+           {"mixture", "train.json"}}) {
     const TempFolder folder;
     const auto read = [&] { read_annotations(dataset, folder.path(), "train", false); };
     CHECK(contains(error_of(read), folder.path() + "/" + file + " is missing"));

@@ -54,6 +54,22 @@ TEST_CASE("a dataset a video becomes a feature set, whatever its floating point 
   }
 }
 
+TEST_CASE("frames are as wide as the first video's, whatever the encoder") {
+  const TempFolder folder;
+  const std::string path = folder.path() + "/all.h5";
+  {
+    const auto file = hdf5::create_file(path);
+    put<uint16_t>(file, "a", hdf5::Type::kFloat16, 2, 0x3800, 1152);
+    put<uint16_t>(file, "b", hdf5::Type::kFloat16, 1, 0x3800, 1152);
+  }
+  write_feature_set(folder.path() + "/set", hdf5_source(path), 1, false, [](int64_t) {});
+  const FeatureStore store(folder.path() + "/set");
+  CHECK(store.dim() == 1152);
+  std::vector<float> row(1152);
+  store.read("a", std::vector<int64_t>{1}, row);
+  CHECK(row == std::vector<float>(1152, 0.5F));
+}
+
 TEST_CASE("a group a video, each with a dataset of the same name, has the groups' names") {
   const TempFolder folder;
   const auto source_of = [&](const Names& paths) {
@@ -89,8 +105,14 @@ TEST_CASE("an HDF5 file of something else is refused with the dataset") {
   };
   CHECK(contains(problem_with([](auto&) {}), "there are no videos in it"));
   CHECK(contains(
-      problem_with([](auto& file) { put<float>(file, "v", hdf5::Type::kFloat32, 2, 0.5F, 512); }),
-      "'v' has floating point of shape [2, 512], expected a video's frames"));
+      problem_with([](auto& file) {
+        put<float>(file, "u", hdf5::Type::kFloat32, 2, 0.5F);
+        put<float>(file, "v", hdf5::Type::kFloat32, 2, 0.5F, 512);
+      }),
+      "'v' has floating point of shape [2, 512], expected a video's frames [frames, 768]"));
+  CHECK(contains(
+      problem_with([](auto& file) { put<float>(file, "v", hdf5::Type::kFloat32, 1, 0.5F, 65537); }),
+      "'v' has floating point of shape [1, 65537], expected a video's frames [frames, width]"));
   CHECK(
       contains(problem_with([](auto& file) { put<int64_t>(file, "v", hdf5::Type::kInt64, 2, 1); }),
                "'v' has whole numbers of shape [2, 768]"));
