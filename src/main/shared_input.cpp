@@ -6,9 +6,6 @@
 
 #include <cerrno>
 
-#include "bovila/core/error.h"
-#include "bovila/core/system.h"
-
 namespace bovila {
 namespace {
 
@@ -24,9 +21,8 @@ std::string SharedInput::read_some(bool& is_end) const {
   std::string bytes(kChunkBytes, '\0');
   const ssize_t count = read(source_, bytes.data(), bytes.size());
   if (count < 0 && errno == EINTR) return "";
-  if (count < 0) throw ProgramError("standard input cannot be read: {}", system_message(errno));
-  is_end = count == 0;
-  bytes.resize(static_cast<size_t>(count));
+  is_end = count <= 0;
+  bytes.resize(is_end ? 0 : static_cast<size_t>(count));
   return bytes;
 }
 

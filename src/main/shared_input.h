@@ -21,8 +21,8 @@ class SharedInput final : public std::streambuf {
   int_type underflow() override;
 
  private:
-  /// What has come, "" when nothing has within a beat; nothing more comes: the end. For the first
-  /// rank. @throws ProgramError when it cannot be read.
+  /// What has come, "" when nothing has within a beat; nothing more comes, or can be read: the end.
+  /// For the first rank.
   std::string read_some(bool& is_end) const;
 
   Communicator& ranks_;

@@ -53,6 +53,7 @@ constexpr int32_t kEos = 2, kNewline = 13;
 struct Settings {
   std::string folder, work = "train", device = "cpu";
   bool naive = false, recompute = false, bf16 = false;
+  bool together = false;  // the ranks hold the model together, on CPUs
   WeightForm weights = WeightForm::kComputed;
   int64_t dim = 512, layers = 8, adapters = 0, batch = 8, options = 4, steps = 4;
   int64_t heads = 0;    // 0: of width 64
@@ -187,7 +188,7 @@ class Questions {
 
 /// Weights that no file holds: norms of one, matrices such that activations stay near 1.
 LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& options,
-                            WeightForm form) {
+                            WeightForm form, const LlamaPart& part) {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(11);
   const auto matrix = [&](int64_t rows, int64_t columns) {
@@ -195,21 +196,25 @@ LlamaWeights random_weights(const LlamaParams& p, const torch::TensorOptions& op
   };
   LlamaWeights weights;
   weights.params = p;
+  weights.part = part;
+  const int64_t q_dim = part.size_of(p.dim), kv_dim = part.size_of(p.kv_dim());
+  const int64_t hidden_dim = part.size_of(p.hidden_dim());
   weights.tok_embeddings = torch::randn({p.vocab_size, p.dim}, options);
   for (int64_t l = 0; l < p.n_layers; ++l) {
     const auto frozen = [&](int64_t rows, int64_t columns) {
       return testing::stored(matrix(rows, columns), form);
     };
-    weights.layers.push_back({torch::ones({p.dim}, options), frozen(p.dim + 2 * p.kv_dim(), p.dim),
-                              frozen(p.dim, p.dim), torch::ones({p.dim}, options),
-                              frozen(2 * p.hidden_dim(), p.dim), frozen(p.dim, p.hidden_dim())});
+    weights.layers.push_back({torch::ones({p.dim}, options), frozen(q_dim + 2 * kv_dim, p.dim),
+                              frozen(p.dim, q_dim), torch::ones({p.dim}, options),
+                              frozen(2 * hidden_dim, p.dim), frozen(p.dim, hidden_dim)});
   }
   weights.norm = torch::ones({p.dim}, options);
   weights.output = matrix(p.vocab_size, p.dim);
   return weights;
 }
 
-Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device) {
+Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device,
+                  Communicator* group) {
   const auto precision = s.bf16 ? torch::kBFloat16 : torch::kFloat32;
   ModelConfig config;
   config.max_feats = kFrames;
@@ -220,10 +225,12 @@ Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device)
   for (const NamedParameter& entry : parameters.names()) {
     if (entry.name.ends_with("gate1")) parameters.assign(entry.name, torch::full(entry.shape, 0.3));
   }
-  auto weights = s.folder.empty()
-                     ? random_weights(p, torch::TensorOptions(device).dtype(precision), s.weights)
-                     : load_llama_weights(s.folder, p, {precision, s.weights});
-  return {Llama(std::move(weights), s.recompute), std::move(parameters)};
+  WeightMemory memory;
+  if (group != nullptr) memory.part = {group->rank(), group->size()};
+  auto weights = s.folder.empty() ? random_weights(p, torch::TensorOptions(device).dtype(precision),
+                                                   s.weights, memory.part)
+                                  : load_llama_weights(s.folder, p, {precision, s.weights}, memory);
+  return {Llama(std::move(weights), s.recompute, group), std::move(parameters)};
 }
 
 /// Elements of the frozen matrices of all layers.
@@ -299,7 +306,7 @@ struct Work {
   std::vector<double> numbers;  // the losses or scores of the first step, to compare two modes by
 };
 
-Work train(const Settings& s, Bovila& model, Communicator& ranks) {
+Work train(const Settings& s, Bovila& model, const RankGrid& ranks) {
   Questions questions(s);
   auto& parameters = model.parameters();
   AdamW optimizer(parameters.num_trained(), parameters.num_decayed(), 0.1, model.llama().device());
@@ -309,8 +316,8 @@ Work train(const Settings& s, Bovila& model, Communicator& ranks) {
   const testing::NaiveBovila naive(model, s.max_seq_len);
   const Preemption preemption;
   StepPlan plan;
-  plan.num_questions = s.batch * ranks.size();
-  plan.num_local_losses = ranks.size();
+  plan.num_questions = s.batch * ranks.data().size();
+  plan.num_local_losses = ranks.data().size();
   plan.micro_batches = {std::vector<int64_t>(static_cast<size_t>(s.batch))};
   Work work;
   for (int64_t step = 0; step < s.steps; ++step) {
@@ -400,14 +407,18 @@ void run(Settings s, int argc, char** argv) {
       choose_device(s.device == "cuda" ? DeviceRequest::kCuda : DeviceRequest::kCpu, host, node);
   const auto nccl = device.is_cuda() ? std::make_unique<NcclCommunicator>(host, device) : nullptr;
   Communicator& ranks = nccl ? static_cast<Communicator&>(*nccl) : host;
+  auto alone = MpiCommunicator::self();
+  const bool is_group = s.together && ranks.size() > 1;
+  if (is_group && device.is_cuda()) throw UserError("--together is for --device cpu");
+  const RankGrid grid = is_group ? RankGrid(ranks, alone, ranks) : RankGrid(ranks);
   const LlamaParams p = s.folder.empty() ? params_of(s) : read_llama_params(s.folder, s.vocab);
   if (s.adapters == 0) s.adapters = p.n_layers;
-  Bovila model = make_model(s, p, device);
+  Bovila model = make_model(s, p, device, grid.tensor());
   const int64_t loaded = peak_memory_bytes();
   const auto work = [&](int64_t steps) {
     Settings some = s;
     some.steps = steps;
-    return s.work == "train" ? train(some, model, ranks) : evaluate(some, model);
+    return s.work == "train" ? train(some, model, grid) : evaluate(some, model);
   };
   // Threads, kernels and memory are there from here on, and no parameter has changed before.
   const auto [first, operations_first] = [&] {
@@ -425,7 +436,7 @@ void run(Settings s, int argc, char** argv) {
   const double seconds = seconds_since(start);
   const double operations = s.work == "train" ? 4 : 2;
   if (ranks.rank() != 0) return;
-  const auto questions = static_cast<double>(done.questions * ranks.size());
+  const auto questions = static_cast<double>(done.questions * grid.data().size());
   const double products = static_cast<double>(operations_first) * static_cast<double>(done.tokens) /
                           static_cast<double>(first.tokens);
   json line{
@@ -439,6 +450,7 @@ void run(Settings s, int argc, char** argv) {
                              : "fast"},
       {"weights", to_string(s.weights)},
       {"ranks", ranks.size()},
+      {"ranks_a_model", is_group ? ranks.size() : 1},
       {"threads", s.threads},
       {"batch", s.batch},
       {"options", s.options},
@@ -449,9 +461,9 @@ void run(Settings s, int argc, char** argv) {
       {"seconds_a_question", seconds / questions},
       {"cpu_seconds_a_question", cpu / static_cast<double>(done.questions)},
       {"questions_a_second", questions / seconds},
-      {"tokens_a_second", static_cast<double>(done.tokens * ranks.size()) / seconds},
+      {"tokens_a_second", static_cast<double>(done.tokens * grid.data().size()) / seconds},
       {"layer_gflops", operations * layer_weights(p) *
-                           static_cast<double>(done.tokens * ranks.size()) / seconds / 1e9},
+                           static_cast<double>(done.tokens * grid.data().size()) / seconds / 1e9},
       {"products_a_question", products / static_cast<double>(done.questions)},
       {"product_gflops_a_rank", products / seconds / 1e9},
       {"loaded_bytes", loaded},
@@ -529,6 +541,7 @@ int main(int argc, char** argv) {
   run_command->add_option("--work", s.work)->check(CLI::IsMember({"train", "eval"}));
   run_command->add_flag("--naive", s.naive);
   run_command->add_flag("--recompute", s.recompute);
+  run_command->add_flag("--together", s.together);
   run_command->add_flag("--bf16", s.bf16);
   std::map<std::string, WeightForm> forms;
   for (const auto& [form, name] : names_of(WeightForm{})) forms.emplace(name, form);

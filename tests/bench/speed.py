@@ -197,6 +197,21 @@ def ranks(bench, folder):
     print(f"{bench.cores} ranks of one thread are {ratio:.2f} times as fast as one of {bench.cores}")
 
 
+def together(bench, folders):
+    """Ranks of one thread that hold a model together: what they take, and how much of it is sums."""
+    print(f"\n{'ranks a model':>18} {'train':>8} {'ratio':>6} {'sums':>5} {'peak GB':>7}")
+    for dim, folder in folders.items():
+        alone = None
+        for ranks in (1, 2, 4):
+            row = bench.measure(folder, "train", "--batch", BATCH[dim], "--steps", 3, "--together",
+                                ranks=ranks, threads=1)
+            seconds = row["seconds_a_question"]
+            alone = alone or seconds
+            sums = row["parts"].get("group sum", 0)
+            print(f"{ranks:>8} {dim:>4} x {SHAPES[dim]:<2} {seconds:>8.4f} {seconds / alone:>6.2f} "
+                  f"{sums:>5.0%} {row['peak_bytes'] / 1e9:>7.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", help="build/bin/speed")
@@ -224,6 +239,7 @@ def main():
             return
         choices(bench, folders)
         forms(bench, folders)
+        together(bench, folders)
         small = os.path.join(temporary, "demo")
         os.mkdir(small)
         bench.call("prepare", small, *(word for pair in DEMO.items() for word in pair))

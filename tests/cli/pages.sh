@@ -105,7 +105,7 @@ test_the_page_for_star_on_slurm() {
 # LLaMAs, and one rank of this machine for mpirun's and Slurm's. What stands for bovila adds small
 # sizes to the command line.
 there() {
-  local split hide='import json, sys
+  local split size hide='import json, sys
 for line in sys.stdin:
     question = json.loads(line)
     del question[sys.argv[1]]
@@ -120,7 +120,7 @@ for line in sys.stdin:
   python3 -c "$hide" answer <data/vlep/vlep_dev_release.jsonl >data/vlep/vlep_test_release.jsonl
   cp "$mini/llama/tokenizer.model" data/llama/
   cp -r "$mini/llama/mini" data/llama/7B
-  cp -r "$mini/llama/mini" data/llama/13B
+  for size in 13B 33B 65B; do cp -r "$mini/llama/mini" data/llama/$size; done
   python3 "$root/tests/tools/meta_to_hf.py" "$mini/llama/mini" data/llama/Llama-3.1-8B
   "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features >/dev/null 2>&1
   "$bin/pth2h5" data/star/clipvitl14.pth shards --shards 2 >/dev/null 2>&1
@@ -133,7 +133,7 @@ for line in sys.stdin:
       "input/demo/data/star/STAR_${split%:*}.json" "${split#*:}"
   done
   stand_in bovila "exec $bin/bovila \"\$@\" --set model.max_seq_len=256 --set train.epochs=1 \
-    --set train.warmup_epochs=0 --set run.threads_per_rank=1"
+    --set train.warmup_epochs=0 --set run.threads_per_rank=1 --set run.tensor_parallel=1"
   stand_in mpirun 'shift 2; exec "$@"'
   stand_in srun 'while [[ $1 == --* ]]; do shift; done; exec "$@"'
   stand_in sbatch 'while [[ $1 == --* ]]; do

@@ -90,6 +90,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "loss.train_scale_proj=true",
                                     "loss.tokens_at_once=77",
                                     "eval.batch_size=1",
+                                    "run.tensor_parallel=2",
                                     "run.threads_per_rank=2",
                                     "run.prefetch_batches=9",
                                     "run.device=cpu",
