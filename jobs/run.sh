@@ -55,6 +55,49 @@ set_up_launcher() {
   # Since Slurm 22.05 srun does not take --cpus-per-task over from sbatch by itself.
   [[ -n ${SLURM_CPUS_PER_TASK:-} ]] && export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
   launcher=(srun --mpi="${BOVILA_PMI:-pmix}" --wait=60 "${srun_args[@]}")
+  readonly all_hosts=("${launcher[@]}")
+}
+
+# with_commas WORD...: one word of them.
+with_commas() {
+  local IFS=,
+  echo "$*"
+}
+
+hosts_in_use() {
+  local host
+  for host in $(scontrol show hostnames "${SLURM_JOB_NODELIST:-}"); do
+    [[ " ${left_out[*]} " == *" $host "* ]] || echo "$host"
+  done
+}
+
+# Ranks of each node, where all have as many.
+ranks_per_node() {
+  local nodes=${SLURM_JOB_NUM_NODES:-1} ranks=${SLURM_NTASKS:-1}
+  ((ranks % nodes == 0)) && echo $((ranks / nodes))
+}
+
+leave_hosts_out() {
+  local left=$((${SLURM_JOB_NUM_NODES:-1} - ${#left_out[@]})) per_node
+  per_node=$(ranks_per_node) && ((left > 0)) || return
+  launcher=("${all_hosts[@]}" --exclude="$(with_commas "${left_out[@]}")" --nodes="$left"
+    --ntasks=$((left * per_node)))
+}
+
+check_host() {
+  local per_node
+  per_node=$(ranks_per_node) &&
+    "${all_hosts[@]}" --nodelist="$1" --nodes=1 --ntasks="$per_node" "$BOVILA" --self-check
+}
+
+# Hosts of the job's partition that it could have, these left out.
+come_back_without() {
+  local hosts
+  [[ $job != none ]] || return
+  hosts=$(sinfo --noheader --partition="${SLURM_JOB_PARTITION:-}" --states=idle,mix,alloc,comp \
+    --format=%D | awk '{ sum += $1 } END { print sum + 0 }')
+  ((hosts - ${#left_out[@]} >= ${SLURM_JOB_NUM_NODES:-1})) || return
+  status=$kPreempted
 }
 
 launch() { "$@"; }
@@ -74,6 +117,12 @@ may_go_on() {
   return 1
 }
 
+# Slurm takes another list of a waiting job alone.
+exclude_hosts() {
+  ((${#left_out[@]} == 0)) ||
+    scontrol update JobId="$job" ExcNodeList="$(with_commas "${left_out[@]}")"
+}
+
 # Only a running job is put back: one that Slurm is already ending was cancelled, and would come
 # back from the dead, or is being requeued by Slurm itself. Slurm sends TERM to all of a job that it
 # puts back, often before scontrol has read the answer, which must come through.
@@ -86,7 +135,7 @@ requeue() {
   state=$(job_state)
   if [[ -n $state && $state != RUNNING ]]; then
     say "job $job is not put back into the queue by this script: Slurm ends it ($state)"
-  elif reason=$(trap '' TERM && scontrol requeue "$job" 2>&1); then
+  elif reason=$(trap '' TERM && scontrol requeue "$job" 2>&1 && exclude_hosts 2>&1); then
     say "job $job was stopped before its end and is put back into the queue"
   else
     say "job $job was stopped before its end and cannot be requeued: ${reason:-no reason given}"

@@ -41,6 +41,12 @@ double wall_clock() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+/// The name by which a job may leave this host out.
+std::string node_name() {
+  const auto slurms = environment("SLURMD_NODENAME");
+  return slurms.empty() ? host_name() : slurms;
+}
+
 /// "" where there is none.
 std::string read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -70,7 +76,7 @@ HangReporter::HangReporter(fs::path folder, CollectiveRecord& record, Communicat
     : folder_(std::move(folder)),
       record_(record),
       rank_(ranks.rank()),
-      hosts_(ranks.all_gather(host_name())),
+      hosts_(ranks.all_gather(node_name())),
       device_(std::move(device)) {
   std::error_code ignored;
   if (rank_ == 0) fs::remove(folder_ / kRequest, ignored);
@@ -169,7 +175,7 @@ void HangReporter::report(const std::string& why) {
   try {
     if (standing_request().empty()) make_request(why);
     request_ = standing_request();
-    if (request_.empty()) throw ProgramError("{} is gone", (folder_ / kRequest).string());
+    if (request_.empty()) return;  // others have said it meanwhile
     answered_ = Clock::now();
     write_file_durably(folder_ / hang_file_name(rank_), to_json(make_report(why)));
     conclude();
