@@ -225,5 +225,6 @@ run_ranks() {
       return 0
     }
     restarted=(env BOVILA_RESTARTED=1)
+    unset BOVILA_QUEUED_SINCE
   done
 }

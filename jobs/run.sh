@@ -14,6 +14,7 @@
 #   BOVILA_PMI       how srun and bovila's MPI find each other (default: pmix, which Open MPI takes;
 #                    MPICH and Intel MPI: pmi2, Cray MPICH: cray_shasta; `srun --mpi=list` has all)
 #   BOVILA_RESTARTS  how many restarts in a row may save nothing new before the job gives up (5)
+#   BOVILA_LOOK      seconds between two looks for maintenance that Slurm announces (300)
 #   BOVILA_PAUSE     seconds before a restart, doubled by each that saved nothing new (10)
 set -uo pipefail
 
@@ -26,11 +27,15 @@ here=${0%/*}
 [[ $here == "$0" ]] && here=.
 # shellcheck source=jobs/restarts.bash
 source "$here/restarts.bash"
+# shellcheck source=jobs/maintenance.bash
+source "$here/maintenance.bash"
 
 check_settings() {
   [[ -n ${DECK:-} ]] || stop "DECK is not set; submit one of jobs/*.slurm, or set it to a deck"
   find_deck
   check_limits
+  look_s=$(number_in BOVILA_LOOK 300) || exit 2
+  ((look_s > 0)) || stop "BOVILA_LOOK: expected a number, 1 or more, got '$look_s'"
   command -v srun >/dev/null || stop "srun is not on the PATH; jobs run under Slurm, see sbatch"
   find_program
 }
@@ -66,7 +71,7 @@ with_commas() {
 
 hosts_in_use() {
   local host
-  for host in $(scontrol show hostnames "${SLURM_JOB_NODELIST:-}"); do
+  for host in $(scontrol show hostnames "${SLURM_JOB_NODELIST:-}" 2>/dev/null); do
     [[ " ${left_out[*]} " == *" $host "* ]] || echo "$host"
   done
 }
@@ -100,11 +105,32 @@ come_back_without() {
   status=$kPreempted
 }
 
-launch() { "$@"; }
+launch() {
+  local ended watcher
+  if [[ $job == none ]]; then
+    "$@"
+    return
+  fi
+  know_end
+  watch_for_maintenance &
+  watcher=$!
+  "$@"
+  ended=$?
+  kill "$watcher" 2>/dev/null
+  wait "$watcher" 2>/dev/null
+  return $ended
+}
 
 # RUNNING, ...; nothing where Slurm does not answer.
 job_state() {
   scontrol --oneliner show job "$job" 2>&1 | sed -n 's/.* JobState=\([A-Z_]*\).*/\1/p'
+}
+
+# When Slurm put the job into its queue, last: ledger.jsonl has it, of the first start of this script.
+queued_since() {
+  local text
+  text=$(scontrol --oneliner show job "$job" 2>/dev/null | sed -n 's/.* SubmitTime=\([0-9T:-]*\).*/\1/p')
+  [[ -n $text ]] && date --date="$text" +%s
 }
 
 # Slurm may be ending the job: it was cancelled, or another one needs its nodes.
@@ -152,6 +178,10 @@ read -ra arguments <<<"${BOVILA_ARGS:-}"
 arguments+=("$@")
 find_output
 set_up_launcher
+if [[ $job != none ]]; then
+  BOVILA_QUEUED_SINCE=$(queued_since)
+  export BOVILA_QUEUED_SINCE
+fi
 run_ranks
 was_stopped || exit "$status"
 requeue

@@ -37,6 +37,8 @@ SRUN
 # is killed on n2, "1h" hangs there. Its self-check fails where BAD_HOSTS are.
 cat >"$work/bin/rank" <<'RANK'
 #!/usr/bin/env bash
+echo "ends at ${SLURM_JOB_END_TIME:-unknown}, queued since ${BOVILA_QUEUED_SINCE:-unknown}"
+sleep "${LASTS:-0}"
 echo "NCCL_DEBUG=${NCCL_DEBUG:-unset} NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-unset}"
 if [[ $* == --self-check ]]; then
   for host in ${BAD_HOSTS:-}; do [[ " $HOSTS " == *" $host "* ]] && exit 1; done
@@ -64,19 +66,26 @@ if [[ $* == "--oneliner show job 17" && -n ${SLURM_ARRAY_JOB_ID:-} ]]; then
   echo "JobId=17 ArrayJobId=17 ArrayTaskId=3 JobName=bovila-star JobState=RUNNING Reason=None"
   echo "JobId=18 ArrayJobId=17 ArrayTaskId=2 JobName=bovila-star JobState=PENDING Reason=None"
 elif [[ $* == "--oneliner show job 17" || $* == "--oneliner show job 17_3" ]]; then
-  echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1"
+  echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1 SubmitTime=2026-01-02T03:04:05 EndTime=${ENDS:-Unknown} Partition=low"
 elif [[ $* == "requeue 17" || $* == "requeue 17_3" ]]; then
   echo "requeued $2" >>"$NOTES"
   [[ -z ${REFUSED:-} ]] || { echo "$REFUSED" >&2; exit 1; }
 elif [[ $1 == update ]]; then
   echo "$*" >>"$NOTES"
-elif [[ $* == "show hostnames n[1-2]" ]]; then
-  printf 'n1\nn2\n'
+elif [[ $* == "--oneliner show reservation" && -n ${BEGINS_IN:-} ]]; then
+  for reservation in "other user,PART_NODES n1 30" "far MAINT n7 30" "here MAINT,IGNORE_JOBS n[1-2] $BEGINS_IN"; do
+    read -r name flags nodes seconds <<<"$reservation"
+    echo "ReservationName=$name StartTime=$(date --date="now + $seconds seconds" +%FT%T) EndTime=2099-01-01T00:00:00" \
+      "Duration=00:10:00 Nodes=$nodes NodeCnt=1 CoreCnt=8 Features=(null) PartitionName=(null) Flags=$flags"
+  done
+elif [[ $* == "show hostnames n"* ]]; then
+  [[ $3 == n7 ]] && echo n7 || printf 'n1\nn2\n'
 else
   exit 3
 fi
 SCONTROL
 printf '#!/usr/bin/env bash\nprintf "2\\n${OTHER_HOSTS:-0}\\n"\n' >"$work/bin/sinfo" # of the job's partition
+printf '#!/usr/bin/env bash\necho "scancel $*" >>"$NOTES"\n' >"$work/bin/scancel"
 chmod +x "$work/bin/"*
 export PATH=$work/bin:$PATH NOTES=$work/notes STARTS=$work/starts SAVES=$work/saves JOB_STATE=RUNNING
 unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_PMI BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
@@ -267,6 +276,27 @@ unstarted 75 "the job comes back without n2, where the self-check fails" "or the
 unstarted 1 "there are no ranks without n2" "or the job ends" BOVILA=rank SLURM_JOB_ID=17 \
   DECK=input/demo.toml "${two_hosts[@]}" BAD_HOSTS=n2 BOVILA_ARGS="${checked[*]}" jobs/run.sh
 
+# --- what Slurm knows of the end, and of the queue -------------------------------------------------
+in_job=(BOVILA=rank SLURM_JOB_ID=17 DECK=input/demo.toml "${two_hosts[@]}")
+job 0 "ends at $(date --date=2026-11-29T10:00:00 +%s)," "the job's end is Slurm's newest word" \
+  "${in_job[@]}" ENDS=2026-11-29T10:00:00 SLURM_JOB_END_TIME=5 jobs/run.sh
+job 0 "ends at 5," "or what the job was started with" "${in_job[@]}" SLURM_JOB_END_TIME=5 jobs/run.sh
+job 0 "Slurm announces maintenance for" "maintenance of its hosts is an end" "${in_job[@]}" BEGINS_IN=500 jobs/run.sh
+end=$(sed -n 's/ends at \([0-9]*\),.*/\1/p' "$work/out") left=$((end - $(date +%s)))
+((left > 470 && left <= 500)) && ok "it begins when Slurm says" || fail "it begins when Slurm says" "$left s"
+job 0 "ends at $(date --date=2026-01-01T10:00:00 +%s)," "a limit before it counts" "${in_job[@]}" BEGINS_IN=500 \
+  ENDS=2026-01-01T10:00:00 jobs/run.sh
+job 0 "ends at unknown," "maintenance that has begun is none to come" "${in_job[@]}" BEGINS_IN=-500 jobs/run.sh
+job 0 "stopping the run" "what is announced meanwhile stops the run" "${in_job[@]}" BEGINS_IN=100 \
+  BOVILA_LOOK=1 LASTS=3 jobs/run.sh
+grep -q "^scancel --signal=USR2 17$" "$NOTES" && ok "as scancel does" || fail "as scancel does" "$(<"$NOTES")"
+job 0 "" "what is far does not" "${in_job[@]}" BEGINS_IN=1000 BOVILA_LOOK=1 LASTS=3 jobs/run.sh
+grep -q "stopping the run" "$work/out" && fail "what is far" "the run was stopped" || ok "the run goes on"
+job 2 "BOVILA_LOOK: expected a number, 1 or more, got '0'" "checks BOVILA_LOOK" "${in_job[@]}" BOVILA_LOOK=0 jobs/run.sh
+heals 0 2 "queued since $(date --date=2026-01-02T03:04:05 +%s)" "137 0" "a first start knows when it was queued"
+grep -q "queued since unknown" "$work/out" && ok "a restart was not queued" ||
+  fail "a restart was not queued" "$(<"$work/out")"
+
 job 2 "BOVILA_PAUSE: expected a number, 0 or more, got '1m'" "checks BOVILA_PAUSE" BOVILA=rank \
   BOVILA_PAUSE=1m DECK=input/demo.toml jobs/run.sh
 
@@ -358,7 +388,7 @@ output() {
   rm -rf "$work/place/"*/
 }
 mkdir "$work/place"
-cp jobs/{run.sh,restarts.bash,hosts.bash} "$work/place"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$work/place"
 printf '[data]\nfolder = "data"\n[ output ] # here\n  folder="from deck"  # "so"\n[run]\n' \
   >"$work/place/deck.toml"
 output "from deck" "the deck's" --
@@ -377,8 +407,8 @@ job 2 "give the folder with --output" "a deck without the line" BOVILA=rank \
 # --- the program and the deck that lie with the job -----------------------------------------------
 share=$work/prefix/share/bovila
 mkdir -p "$share/jobs" "$share/input" "$work/prefix/bin" "$work/source/jobs" "$work/source/build/bin"
-cp jobs/{run.sh,restarts.bash,hosts.bash} "$share/jobs"
-cp jobs/{run.sh,restarts.bash,hosts.bash} "$work/source/jobs"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$share/jobs"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$work/source/jobs"
 cp input/demo.toml "$share/input"
 cp "$work/bin/rank" "$work/prefix/bin/bovila"
 cp "$work/bin/rank" "$work/source/build/bin/bovila"

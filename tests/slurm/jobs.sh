@@ -148,6 +148,39 @@ exec $bin/bovila \"\$@\"")
   scancel "$job"
 }
 
+# reserve SECONDS: maintenance of n2, so long from now.
+reserve() {
+  scontrol create reservation ReservationName=maintenance StartTime="now+$1" Duration=5 Nodes=n2 \
+    Flags=MAINT,IGNORE_JOBS Users="$(id -un)" >/dev/null
+}
+
+test_a_job_stops_for_maintenance_that_is_announced_while_it_runs_and_comes_back() {
+  site "$endless"
+  BOVILA_LOOK=1 submit jobs/star.slurm
+  wait_job 120 "a first epoch" logged "epoch 2 step"
+  reserve 100
+  wait_job 90 "the requeued job" is_requeued 1
+  log_says "Slurm announces maintenance for .*: stopping the run"
+  log_says "stopped by SIGUSR2 at step"
+  has_checkpoint
+  scancel "$job"
+  scontrol delete ReservationName=maintenance
+}
+
+test_ranks_know_of_maintenance_as_the_end_of_their_job() {
+  site 1
+  echo "$(declare -f reserve); reserve 400" >site.env
+  BOVILA_ENV=$PWD/site.env BOVILA=$(stand_in 'echo "rank $SLURM_PROCID ends at $SLURM_JOB_END_TIME"') \
+    submit jobs/star.slurm
+  ends COMPLETED 0:0
+  log_says "Slurm announces maintenance for .*: the run stops in time for it"
+  local begin
+  begin=$(date --date="$(scontrol --oneliner show reservation | sed 's/.*StartTime=\([^ ]*\).*/\1/')" +%s)
+  log_says "rank 0 ends at $begin"
+  log_says "rank 1 ends at $begin"
+  scontrol delete ReservationName=maintenance
+}
+
 test_ranks_that_die_at_once_each_time_end_the_job() {
   site 1
   BOVILA=$(stand_in 'kill -KILL $$') BOVILA_PAUSE=0 BOVILA_RESTARTS=2 submit jobs/star.slurm
