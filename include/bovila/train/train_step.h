@@ -20,11 +20,12 @@ namespace bovila {
 using NextBatch = std::function<std::vector<Example>()>;
 
 /// Collective. Adds up the gradients of the local losses, takes their mean over all ranks and
-/// micro-batches that have questions, weighted as the plan says, and steps. Before each micro-batch the ranks agree whether to
-/// stop: then the step is not taken, parameters and moments are as before it, and whoever resumes
-/// computes its micro-batches again, to the same bits. A rank's error becomes every rank's
-/// AgreedError. A loss or gradient that is not finite, on whatever rank it came up, is in every
-/// rank's report. In all these cases parameters and moments are as before the step.
+/// micro-batches that have questions, weighted as the plan says, and steps. Before each micro-batch
+/// the ranks agree whether to stop: then the step is not taken, parameters and moments are as
+/// before it, and whoever resumes computes its micro-batches again, to the same bits. A rank's
+/// error becomes every rank's AgreedError. A loss or gradient that is not finite, on whatever rank
+/// it came up, is in every rank's report. In all these cases parameters and moments are as before
+/// the step.
 StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, const NextBatch& next,
                       const LossConfig& config, const NoiseSource& noise, double lr,
                       Communicator& ranks, const Preemption& preemption);
