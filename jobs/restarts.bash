@@ -4,7 +4,8 @@
 #   job         Slurm's number of the job, or none
 #   launch      function: runs a command; its status is the command's
 #   may_go_on   function: whether ranks may be started again now
-# Reads the variables that jobs/run.sh lists.
+# and what jobs/hosts.bash, which has failing hosts left out, wants. Reads the variables that
+# jobs/run.sh lists.
 
 readonly kPreempted=75
 readonly kMaxPause_s=600
@@ -13,6 +14,9 @@ readonly home                                # PREFIX/share/bovila
 arguments=() # of the program
 output=      # its output folder
 status=      # the exit code of the ranks' last end
+
+# shellcheck source=jobs/hosts.bash
+source "${BASH_SOURCE[0]%/*}/hosts.bash"
 
 say() { echo "jobs/${0##*/}: $1" >&2; }
 stop() {
@@ -65,10 +69,14 @@ without_quotes() {
   echo "$text"
 }
 
-# The deck's line folder = "..." in [output].
+# deck_line TABLE KEY: the deck's line KEY = ... in [TABLE].
+deck_line() {
+  awk -v table="^[ \t]*\\\\[[ \t]*$1[ \t]*\\\\]" -v key="^[ \t]*$2[ \t]*=" \
+    '/^[ \t]*\[/ { in_table = $0 ~ table } in_table && $0 ~ key { print }' "$DECK"
+}
+
 deck_output() {
-  awk '/^[ \t]*\[/ { in_output = /^[ \t]*\[[ \t]*output[ \t]*\]/ }
-       in_output && /^[ \t]*folder[ \t]*=/ { print }' "$DECK" |
+  deck_line output folder |
     sed -nE "s/^[^=]*=[ \t]*(\"[^\"\\]*\"|'[^']*').*/\1/p"
 }
 
@@ -147,15 +155,16 @@ note_start() {
   return 0
 }
 
-# Slurm's words for a process that took more memory than the job has, since the last start: in the
-# file that this script's messages go to.
+# What was said since the last start, where this script's messages go to a file; in it Slurm's words
+# for a process that took more memory than the job has.
 log='' log_end=0
 mark_log() {
   log=$(readlink /proc/self/fd/2)
   [[ ! -f $log ]] || log_end=$(stat -c %s "$log")
 }
+log_since_start() { [[ -f $log ]] && tail -c +$((log_end + 1)) "$log"; }
 memory_ran_out() {
-  [[ -f $log ]] && tail -c +$((log_end + 1)) "$log" |
+  log_since_start |
     grep -qE 'oom[-_]kill event|tasks? [0-9,-]+: Out Of Memory'
 }
 
@@ -199,12 +208,14 @@ run_ranks() {
   local restarted=() pause
   note_start
   while true; do
+    pass_self_check || return 0
     mark_log
     launch "${launcher[@]}" "${restarted[@]}" "$BOVILA" "$DECK" "${arguments[@]}"
     status=$?
     explain
     is_worth_a_restart && may_go_on || return 0
     note_restart
+    note_failed_host || return 0
     pause=$((first_pause_s << (idle < 16 ? idle : 16)))
     pause=$((pause < kMaxPause_s ? pause : kMaxPause_s))
     say "starting the ranks again in $pause s, from the newest checkpoint: ${last%:*}"
@@ -214,5 +225,6 @@ run_ranks() {
       return 0
     }
     restarted=(env BOVILA_RESTARTED=1)
+    unset BOVILA_QUEUED_SINCE
   done
 }

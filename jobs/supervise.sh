@@ -47,6 +47,12 @@ launch() {
 
 may_go_on() { [[ -z $stopping ]]; }
 
+# Where ranks start is behind the --, in the words of whatever starts them.
+leave_hosts_out() { return 1; }
+come_back_without() { return 1; }
+hosts_in_use() { :; }
+check_host() { :; }
+
 trap pass_on TERM USR1 USR2
 trap 'stopping=yes' INT # the terminal sends it to mpirun itself
 read_arguments "$@"

@@ -141,7 +141,7 @@ take_files() {
   cp tests/cli/{helpers.bash,rank_death.sh} "$stage/tests/cli/"
   cp -r tools/{demo.sh,demo_common.bash,demo_report.py,gguf2llama.py,report} \
     tools/{extract_features,extraction_folder,frame_encoder}.py \
-    tools/{report_page,plot_run,submission,run_folder.py,run_statistics.py,output_place.py,gpu-first-light,README.md} \
+    tools/{report_page,plot_run,submission,run_folder.py,run_ledger.py,run_statistics.py,output_place.py,gpu-first-light,README.md} \
     tools/report_compare.py tools/sweep tools/sweep_*.py tools/pictures "$stage/tools/"
   for tool in pth2h5 sets2jsonl llama2bovila ckpt2pth; do ln -s ../bin/$tool "$stage/tools/$tool"; done
   ln -s ../bin/bovila-hang "$stage/tools/hang"

@@ -26,6 +26,7 @@ class Run:
     build: dict = field(default_factory=dict)  # of build.json; before bovila 0.2 there is none
     steps: list = field(default_factory=list)  # rows of metrics.jsonl, each step once
     timing: list = field(default_factory=list)  # rows of timing.jsonl
+    ledger: list = field(default_factory=list)  # rows of ledger.jsonl; before bovila 0.2 there is none
     epochs: list = field(default_factory=list)  # rows of log.txt
     questions: list = field(default_factory=list)  # of the newest evaluation, by qid
     questions_file: str = ""  # the name of the file that they are from
@@ -72,6 +73,7 @@ def read_run(folder):
     run.steps = read_rows(run, "metrics.jsonl", "step", "no curves of the training")
     run.timing = read_rows(run, "timing.jsonl", "step", "no speed of the training")
     run.epochs = read_rows(run, "log.txt", "epoch", "no accuracy by epoch")
+    run.ledger = read_ledger(run)
     read_questions(run)
     read_calibration(run)
     record = read_record(run)
@@ -101,6 +103,15 @@ def read_text(run, name, without):
     except OSError as error:
         run.notes.append(f"{name} cannot be read ({error.strerror}): {without}.")
     return None
+
+
+def read_ledger(run):
+    """Rows of what was going on when, in their order; the last one may be cut short."""
+    try:
+        text = (run.folder / "ledger.jsonl").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [row for row in map(json_object, text.splitlines()) if row]
 
 
 def read_settings(run):

@@ -38,11 +38,11 @@ bool is_picture_of_a_run(const fs::path& path) {
 bool is_of_a_run(const fs::path& path) {
   constexpr std::string_view kNames[] = {"config.json",      "build.json",   "log.txt",
                                          "metrics.jsonl",    "timing.jsonl", "questions.jsonl",
-                                         "calibration.json", "checkpoints"};
+                                         "calibration.json", "ledger.jsonl", "checkpoints"};
   const std::string name = path.filename();
   if (std::ranges::count(kNames, name) > 0 || std::ranges::count(kEvaluation, name) > 0)
     return true;
-  static const std::regex numbered("(epoch|profile-rank)[0-9]+\\.json");
+  static const std::regex numbered("(epoch|profile-rank|hang-rank)[0-9]+\\.json");
   return is_event_file(name) || std::regex_match(name, numbered) || is_picture_of_a_run(path);
 }
 

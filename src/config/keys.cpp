@@ -229,6 +229,8 @@ constexpr Key kKeys[] = {
         .doc = "how long before a time limit it stops: one micro-step and a checkpoint must fit"),
     KEY(run.profile_steps, .range = {0, 1000}, .unit = "steps",
         .doc = "so many steps are traced into output.folder/profile-rankN.json, from the third on"),
+    KEY(run.self_check,
+        .doc = "jobs/run.sh and jobs/supervise.sh have --self-check pass before each start, and leave a host out that fails it"),
 
     KEY(checkpoint.every_steps, .range = kCountOrZero, .unit = "steps",
         .doc = "optimizer steps between two checkpoints, 0 = not by steps"),

@@ -257,16 +257,27 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
   return record.dump();  // what is not finite becomes null
 }
 
-std::string StepTimer::record(int64_t step, int64_t questions) {
+std::string StepTimer::record(int64_t step, int64_t questions, const TeamTimes& team,
+                              double checkpoint_s) {
   const std::chrono::duration<double> since_1970 =
       std::chrono::system_clock::now().time_since_epoch();
   const auto now = std::chrono::steady_clock::now();
   const std::chrono::duration<double> taken = now - last_;
   last_ = now;
-  const ordered_json row = {
-      {"step", step},
-      {"time", since_1970.count()},
-      {"questions_per_s", static_cast<double>(questions) / std::max(taken.count(), 1e-9)}};
+  const double seconds = std::max(taken.count(), 1e-9);
+  const ordered_json row = {{"step", step},
+                            {"time", since_1970.count()},
+                            {"questions_per_s", static_cast<double>(questions) / seconds},
+                            {"tokens_per_s", static_cast<double>(team.mean.tokens) / seconds},
+                            {"data_s", team.mean.data_s},
+                            {"compute_s", team.mean.compute_s},
+                            {"others_s", team.mean.others_s},
+                            {"update_s", team.mean.update_s},
+                            {"checkpoint_s", checkpoint_s},
+                            {"slowest", team.slowest_name},
+                            {"slowest_s", team.slowest_s},
+                            {"fastest", team.fastest_name},
+                            {"fastest_s", team.fastest_s}};
   return row.dump();
 }
 

@@ -49,6 +49,17 @@ std::vector<Example> next_batch(const NextBatch& next) {
   return next();
 }
 
+/// Tokens of the passes over these prompts.
+int64_t tokens_of(const std::vector<Example>& batch, const LossConfig& config) {
+  const bool asks = config.vaq > 0 || config.aqa > 0;
+  int64_t tokens = 0;
+  for (const Example& example : batch) {
+    tokens += example.vqa.size() * (config.aqa > 0 ? 2 : 1);
+    tokens += (asks ? example.vaq.size() : 0) + (config.qav > 0 ? example.qav.size() : 0);
+  }
+  return tokens;
+}
+
 /// "loss_vaq is nan", or "" when all numbers are finite or a smaller loss scale may mend them.
 std::string find_non_finite(const StepReport& report, const LossScale& scale) {
   for (size_t i = 0; i < kLossNames.size(); ++i) {
@@ -129,13 +140,22 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   auto sums = torch::zeros({kNumLosses}, gradient.options().dtype(torch::kFloat64));
   StepTrace trace;
   GroupRounds rounds(ranks);
+  StepTimes times;
+  Stopwatch watch;
   for (size_t m = 0; m < plan.micro_batches.size(); ++m) {
     if (const StopReason reason = preemption.agreed(ranks.all())) return {.stopped = reason};
+    times.others_s += watch.lap();
     if (plan.micro_batches[m].empty()) continue;
     std::vector<Example> batch;
-    rounds.run(
-        [&] { batch = next_batch(next); },
-        [&] { add_up(model, batch, config, noise, scale.value(), plan.weight(m), sums, trace); });
+    const auto fetch = [&] {
+      batch = next_batch(next);
+      times.data_s += watch.lap();
+      times.tokens += tokens_of(batch, config);
+    };
+    rounds.run(fetch, [&] {
+      add_up(model, batch, config, noise, scale.value(), plan.weight(m), sums, trace);
+      times.compute_s += watch.lap();
+    });
   }
   rounds.agree();
   reduce(model, gradient, sums, ranks);
@@ -143,6 +163,8 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
   gradient.div_(plan.total_weight() * scale.value());
 
   StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks.data());
+  times.others_s += watch.lap();
+  report.times = times;
   report.non_finite = find_non_finite(report, scale);
   if (!report.non_finite.empty()) {
     report.suspects = trace.suspects(ranks.all());
@@ -153,6 +175,7 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
     report.gradient_norm = 0;
   } else {
     update(parameters, optimizer, gradient, report);
+    report.times.update_s = watch.lap();
   }
   scale.update(report.overflowed);
   return report;

@@ -8,11 +8,13 @@
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/data/batch_loader.h"
 #include "bovila/data/sampler.h"
 #include "bovila/dist/agreement.h"
 #include "bovila/dist/memory_use.h"
 #include "bovila/train/schedule.h"
+#include "bovila/train/team_times.h"
 #include "bovila/train/train_step.h"
 
 namespace bovila {
@@ -62,7 +64,8 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
       schedule_(config.checkpoint, SaveSchedule::Clock::now()),
       profile_(std::filesystem::path(config.output.folder) /
                    fmt::format("profile-rank{}.json", ranks.all().rank()),
-               config.run.profile_steps) {
+               config.run.profile_steps),
+      hosts_(ranks.all().all_gather(host_name())) {
   optimizer_.clip_norm = config.train.clip_norm;
   if (config.train.visual_lr_scale != 1) {
     // Only then: a vector that is stepped in parts may round differently from one stepped whole.
@@ -77,9 +80,17 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
   }
 }
 
+void Trainer::note(Doing doing) {
+  if (!is_root()) return;
+  if (!ledger_) ledger_ = std::make_unique<Ledger>(config_.output.folder);
+  ledger_->enter(doing, step_);
+}
+
 /// What the rows tell must be on the disk before a checkpoint says that it was told.
 void Trainer::save() {
   if (!is_root()) return;
+  Stopwatch watch;
+  note(Doing::kSaving);
   schedule_.saved(SaveSchedule::Clock::now());
   if (const auto reason = results_.flush()) {
     log::warn(
@@ -89,6 +100,7 @@ void Trainer::save() {
   } else {
     writer_->submit(state());
   }
+  checkpoint_s_ += watch.lap();
 }
 
 std::optional<std::string> Trainer::try_to_save() {
@@ -97,6 +109,7 @@ std::optional<std::string> Trainer::try_to_save() {
 }
 
 std::optional<std::string> Trainer::save_last() {
+  note(Doing::kSaving);
   auto reason = try_to_save();
   if (!reason) return std::nullopt;
   log::warn("NOT SAVED: step {}: {}. The last try is in {} s", step_, *reason,
@@ -119,6 +132,7 @@ void Trainer::stop(const StopReason& reason) {
     log::info("stopped by {} at step {}: the same command, without --resume, goes on from there",
               reason.text(), step_);
   });
+  note(Doing::kEnded);
   throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
 }
 
@@ -176,6 +190,7 @@ Accuracy Trainer::run() {
     if (!is_root()) return;
     if (const auto lost = save_last()) throw ProgramError("the run is trained. {}", *lost);
   });
+  note(Doing::kEnded);
   return accuracy_;
 }
 
@@ -205,6 +220,7 @@ void Trainer::show_results() {
 void Trainer::train_epoch() {
   const auto total = std::ssize(rows_);
   if (position_ == total) return;  // resumed before its evaluation
+  note(Doing::kTraining);
   auto order = epoch_order(total, static_cast<uint64_t>(config_.train.seed), epoch_);
   for (int64_t& place : order) place = rows_[static_cast<size_t>(place)];
   const auto& train = config_.train;
@@ -236,18 +252,25 @@ void Trainer::train_epoch() {
       log::warn("step {}: fp16 gradients overflowed, no update; the loss scale is {} now", step_,
                 optimizer_.loss_scale.value());
     }
+    const TeamTimes team = gather_times(report.times, hosts_, ranks_);
     if (is_root()) {
-      results_.add_step(step_record(epoch_, step_, report),
-                        timer.record(step_, plan.num_questions));
+      results_.add_step(
+          step_record(epoch_, step_, report),
+          timer.record(step_, plan.num_questions, team, std::exchange(checkpoint_s_, 0)));
+      ledger_->tick();
       show_results();
     }
     progress.update(step_text(report), plan.num_questions, total - position_, position_ == total);
-    if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) save();
+    if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) {
+      save();
+      if (position_ < total) note(Doing::kTraining);
+    }
   }
 }
 
 void Trainer::finish_epoch() {
   ranks_.set_stage(fmt::format("evaluation of epoch {}", epoch_ + 1));
+  note(Doing::kEvaluating);
   auto [scores, stopped, num_over_long] = score_validation(progress_of("evaluating"));
   AskedQuestions asked;
   if (!stopped) asked = ask_validation();

@@ -106,6 +106,18 @@ test_sigquit_to_one_rank_has_all_report_and_ends_nothing() {
   [[ ! -e out/hang.request ]]
 }
 
+test_a_report_that_cannot_be_written_is_a_warning() {
+  mkdir out
+  "$MPIRUN" -np 2 "$bin/rank_hang" "$PWD/out" 60 none 0 60 >said 2>&1 </dev/null &
+  local job=$! i pid
+  for ((i = 0; i < 600; ++i)); do [[ -e out/pid-1 ]] && break || sleep 0.1; done
+  pid=$(cat out/pid-0)
+  rm -r out
+  kill -QUIT "$pid"
+  wait "$job"
+  says_once "warning: no report of the hang: $PWD/out/hang.request: No such file or directory"
+}
+
 test_a_training_leaves_reports_in_its_output_folder() {
   inputs star
   "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 --set run.collective_timeout_s=4 \

@@ -15,8 +15,8 @@ clean() { env -i HOME="$HOME" PATH=/usr/bin:/bin PYTHONPATH="$PYTHONPATH" "$@"; 
 test_all_tools_decks_jobs_and_pages_are_there() {
   local file
   ! grep -iE "warning|error" "$work/installed"
-  for file in bin/{bovila,pth2h5,sets2jsonl,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
-    bin/bovila-{report,plot-run,sweep,submission} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,star.slurm,tvqa.slurm} \
+  for file in bin/{bovila,bovila-hang,pth2h5,sets2jsonl,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
+    bin/bovila-{report,plot-run,sweep,submission} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,hosts.bash,star.slurm,tvqa.slurm} \
     share/bovila/input/{star.toml,demo.toml,keys.md,demo/data/star/clipvitl14.pth} \
     share/man/man1/bovila.1 share/bash-completion/completions/bovila \
     share/modulefiles/bovila/"$version" share/doc/bovila/CHANGELOG.md; do
@@ -28,12 +28,12 @@ test_all_tools_decks_jobs_and_pages_are_there() {
 
 test_make_install_takes_a_prefix() {
   exits 0 make --dry-run -C "$root" install PREFIX="some/prefix"
-  says "bovila pth2h5 sets2jsonl llama2bovila ckpt2pth pages" "--prefix \"$root/some/prefix\""
+  says "bovila bovila-hang pth2h5 sets2jsonl llama2bovila ckpt2pth pages" "--prefix \"$root/some/prefix\""
 }
 
 test_compiled_programs_run_from_an_empty_path() {
   local tool
-  for tool in bovila pth2h5 sets2jsonl llama2bovila ckpt2pth; do
+  for tool in bovila bovila-hang pth2h5 sets2jsonl llama2bovila ckpt2pth; do
     exits 0 env -i PATH= "$prefix/bin/$tool" --version
     grep -qE "^bovila $version \(git (unknown|[0-9a-f]{12,}(-dirty)?)\)$" said
     exits 0 env -i PATH= "$prefix/bin/$tool" --help

@@ -24,14 +24,27 @@ cat >"$work/bin/srun" <<'SRUN'
 #!/usr/bin/env bash
 printf '%s\n' "$@" >"$NOTES"
 echo "cpus ${SRUN_CPUS_PER_TASK:-unset}" >>"$NOTES"
-while [[ $1 == --* ]]; do shift; done
+export HOSTS="n1 n2" # where the ranks are
+while [[ $1 == --* ]]; do
+  [[ $1 == --exclude=* ]] && HOSTS=${HOSTS/${1#*=}/}
+  [[ $1 == --nodelist=* ]] && HOSTS=${1#*=}
+  shift
+done
 exec "$@"
 SRUN
 # A program that ends as it is told: with the first code of EXIT_WITH at its first start, and so on.
-# "137s" saves a checkpoint before that, "137m" and "137o" are out of memory, "1g" on the GPU.
+# "137s" saves a checkpoint before that, "137m" and "137o" are out of memory, "1g" on the GPU, "137k"
+# is killed on n2, "1h" hangs there. Its self-check fails where BAD_HOSTS are.
 cat >"$work/bin/rank" <<'RANK'
 #!/usr/bin/env bash
+echo "ends at ${SLURM_JOB_END_TIME:-unknown}, queued since ${BOVILA_QUEUED_SINCE:-unknown}"
+sleep "${LASTS:-0}"
 echo "NCCL_DEBUG=${NCCL_DEBUG:-unset} NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-unset}"
+if [[ $* == --self-check ]]; then
+  for host in ${BAD_HOSTS:-}; do [[ " $HOSTS " == *" $host "* ]] && exit 1; done
+  echo "checked $HOSTS"
+  exit 0
+fi
 read -ra codes <<<"${EXIT_WITH:-0}"
 echo start >>"$STARTS"
 number=$(wc -l <"$STARTS")
@@ -40,8 +53,12 @@ code=${codes[number - 1]:-${codes[-1]}}
 [[ $code == *m* ]] && echo "slurmstepd: error: Detected 1 oom_kill event in StepId=17.0. Some of \
 the step tasks have been OOM Killed." >&2
 [[ $code == *o* ]] && echo "srun: error: n1: task 0: Out Of Memory" >&2
+[[ $code == *k* ]] && echo "srun: error: n2: task 1: Killed
+srun: error: n1: task 0: Killed" >&2
+[[ $code == *h* ]] && echo "09:14:33 error: hang: rank 1 (host n2, process 7, in step 3) never came to an \
+all-reduce" >&2
 [[ $code == *g* ]] && echo "error: CUDA out of memory" >&2 # the GPU's
-exit "${code%%[smog]*}"
+exit "${code%%[smogkh]*}"
 RANK
 cat >"$work/bin/scontrol" <<'SCONTROL'
 #!/usr/bin/env bash
@@ -49,14 +66,26 @@ if [[ $* == "--oneliner show job 17" && -n ${SLURM_ARRAY_JOB_ID:-} ]]; then
   echo "JobId=17 ArrayJobId=17 ArrayTaskId=3 JobName=bovila-star JobState=RUNNING Reason=None"
   echo "JobId=18 ArrayJobId=17 ArrayTaskId=2 JobName=bovila-star JobState=PENDING Reason=None"
 elif [[ $* == "--oneliner show job 17" || $* == "--oneliner show job 17_3" ]]; then
-  echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1"
+  echo "JobId=17 JobName=bovila-star JobState=$JOB_STATE Reason=None Requeue=1 SubmitTime=2026-01-02T03:04:05 EndTime=${ENDS:-Unknown} Partition=low"
 elif [[ $* == "requeue 17" || $* == "requeue 17_3" ]]; then
   echo "requeued $2" >>"$NOTES"
   [[ -z ${REFUSED:-} ]] || { echo "$REFUSED" >&2; exit 1; }
+elif [[ $1 == update ]]; then
+  echo "$*" >>"$NOTES"
+elif [[ $* == "--oneliner show reservation" && -n ${BEGINS_IN:-} ]]; then
+  for reservation in "other user,PART_NODES n1 30" "far MAINT n7 30" "here MAINT,IGNORE_JOBS n[1-2] $BEGINS_IN"; do
+    read -r name flags nodes seconds <<<"$reservation"
+    echo "ReservationName=$name StartTime=$(date --date="now + $seconds seconds" +%FT%T) EndTime=2099-01-01T00:00:00" \
+      "Duration=00:10:00 Nodes=$nodes NodeCnt=1 CoreCnt=8 Features=(null) PartitionName=(null) Flags=$flags"
+  done
+elif [[ $* == "show hostnames n"* ]]; then
+  [[ $3 == n7 ]] && echo n7 || printf 'n1\nn2\n'
 else
   exit 3
 fi
 SCONTROL
+printf '#!/usr/bin/env bash\nprintf "2\\n${OTHER_HOSTS:-0}\\n"\n' >"$work/bin/sinfo" # of the job's partition
+printf '#!/usr/bin/env bash\necho "scancel $*" >>"$NOTES"\n' >"$work/bin/scancel"
 chmod +x "$work/bin/"*
 export PATH=$work/bin:$PATH NOTES=$work/notes STARTS=$work/starts SAVES=$work/saves JOB_STATE=RUNNING
 unset DECK BOVILA BOVILA_ARGS BOVILA_ENV BOVILA_PMI BOVILA_RESTARTS SRUN_ARGS SRUN_CPUS_PER_TASK
@@ -204,6 +233,71 @@ heals 137 1 "the ranks are not started again: Slurm ends job 17 (CANCELLED)" "13
 heals 75 2 "is put back into the queue" "137 75" "and requeues the job when it is stopped later"
 heals 0 2 "starting the ranks again" "137 0" "in a task of an array" SLURM_ARRAY_JOB_ID=17 \
   SLURM_ARRAY_TASK_ID=3
+
+# --- a host that fails is left out ---------------------------------------------------------------
+two_hosts=(SLURM_JOB_NUM_NODES=2 SLURM_NTASKS=4 "SLURM_JOB_NODELIST=n[1-2]")
+any_ranks="--output $SAVES --set train.questions_per_step=8"
+heals 0 3 "n2 is left out, where ranks failed twice; the other ranks take the same steps" "137ks 137k 0" \
+  "a host where ranks were killed twice" "${two_hosts[@]}" BOVILA_ARGS="$any_ranks"
+called "its ranks are not started again" --mpi=pmix --wait=60 --exclude=n2 --nodes=1 --ntasks=2 env \
+  BOVILA_RESTARTED=1 rank input/demo.toml --output "$SAVES" --set train.questions_per_step=8 "cpus unset"
+heals 0 3 "n2 is left out" "1hs 1hs 0" "a host where ranks hung twice" "${two_hosts[@]}" \
+  BOVILA_ARGS="$any_ranks"
+heals 0 3 "a rank failed on n2 (1)" "137k 134 0" "a host where one rank was killed" "${two_hosts[@]}" \
+  BOVILA_ARGS="$any_ranks"
+grep -q "left out" "$work/out" && fail "one rank killed" "its host is left out" || ok "is not left out"
+heals 75 2 "the job comes back without n2, where ranks failed twice" "137ks 137k 0" \
+  "without questions_per_step the job gets another host" "${two_hosts[@]}" OTHER_HOSTS=3
+called "Slurm is told so" --mpi=pmix --wait=60 env BOVILA_RESTARTED=1 rank input/demo.toml --output \
+  "$SAVES" "cpus unset" "requeued 17" "update JobId=17 ExcNodeList=n2"
+heals 0 3 "there are no ranks without n2, where ranks failed twice: it stays" "137ks 137k 0" \
+  "where there is no other host it stays" "${two_hosts[@]}"
+sed 's/^\[train\]/&\nquestions_per_step = 8 # any ranks/' input/demo.toml >"$work/any.toml"
+heals 0 3 "n2 is left out" "137ks 137k 0" "the deck's questions_per_step" "${two_hosts[@]}" \
+  DECK="$work/any.toml"
+heals 0 3 "there are no ranks without n2" "137ks 137k 0" "a --set comes before the deck's" \
+  "${two_hosts[@]}" DECK="$work/any.toml" BOVILA_ARGS="--output $SAVES --set=train.questions_per_step=0"
+
+# --- the self-check as a gate ----------------------------------------------------------------------
+checked=(--output "$SAVES" --set run.self_check=true)
+heals 0 2 "checked n1 n2" "137 0" "each start has a self-check before it" "${two_hosts[@]}" \
+  BOVILA_ARGS="${checked[*]}"
+[[ $(grep -c "^checked" "$work/out") == 2 ]] && ok "two self-checks" || fail "two self-checks" "$(<"$work/out")"
+heals 0 1 "n2 is left out, where the self-check fails" 0 "a host that fails it is left out" \
+  "${two_hosts[@]}" BAD_HOSTS=n2 BOVILA_ARGS="${checked[*]} --set train.questions_per_step=8"
+called "and has no ranks" --mpi=pmix --wait=60 --exclude=n2 --nodes=1 --ntasks=2 rank input/demo.toml \
+  "${checked[@]}" --set train.questions_per_step=8 "cpus unset"
+unstarted() {
+  job "$@"
+  [[ -e $STARTS ]] && fail "$3" "the ranks were started" || ok "$3: no rank is started"
+}
+unstarted 75 "the job comes back without n2, where the self-check fails" "or the job gets another" \
+  BOVILA=rank SLURM_JOB_ID=17 DECK=input/demo.toml "${two_hosts[@]}" BAD_HOSTS=n2 OTHER_HOSTS=3 \
+  BOVILA_ARGS="${checked[*]}" jobs/run.sh
+unstarted 1 "there are no ranks without n2" "or the job ends" BOVILA=rank SLURM_JOB_ID=17 \
+  DECK=input/demo.toml "${two_hosts[@]}" BAD_HOSTS=n2 BOVILA_ARGS="${checked[*]}" jobs/run.sh
+
+# --- what Slurm knows of the end, and of the queue -------------------------------------------------
+in_job=(BOVILA=rank SLURM_JOB_ID=17 DECK=input/demo.toml "${two_hosts[@]}")
+job 0 "ends at $(date --date=2026-11-29T10:00:00 +%s)," "the job's end is Slurm's newest word" \
+  "${in_job[@]}" ENDS=2026-11-29T10:00:00 SLURM_JOB_END_TIME=5 jobs/run.sh
+job 0 "ends at 5," "or what the job was started with" "${in_job[@]}" SLURM_JOB_END_TIME=5 jobs/run.sh
+job 0 "Slurm announces maintenance for" "maintenance of its hosts is an end" "${in_job[@]}" BEGINS_IN=500 jobs/run.sh
+end=$(sed -n 's/ends at \([0-9]*\),.*/\1/p' "$work/out") left=$((end - $(date +%s)))
+((left > 470 && left <= 500)) && ok "it begins when Slurm says" || fail "it begins when Slurm says" "$left s"
+job 0 "ends at $(date --date=2026-01-01T10:00:00 +%s)," "a limit before it counts" "${in_job[@]}" BEGINS_IN=500 \
+  ENDS=2026-01-01T10:00:00 jobs/run.sh
+job 0 "ends at unknown," "maintenance that has begun is none to come" "${in_job[@]}" BEGINS_IN=-500 jobs/run.sh
+job 0 "stopping the run" "what is announced meanwhile stops the run" "${in_job[@]}" BEGINS_IN=100 \
+  BOVILA_LOOK=1 LASTS=3 jobs/run.sh
+grep -q "^scancel --signal=USR2 17$" "$NOTES" && ok "as scancel does" || fail "as scancel does" "$(<"$NOTES")"
+job 0 "" "what is far does not" "${in_job[@]}" BEGINS_IN=1000 BOVILA_LOOK=1 LASTS=3 jobs/run.sh
+grep -q "stopping the run" "$work/out" && fail "what is far" "the run was stopped" || ok "the run goes on"
+job 2 "BOVILA_LOOK: expected a number, 1 or more, got '0'" "checks BOVILA_LOOK" "${in_job[@]}" BOVILA_LOOK=0 jobs/run.sh
+heals 0 2 "queued since $(date --date=2026-01-02T03:04:05 +%s)" "137 0" "a first start knows when it was queued"
+grep -q "queued since unknown" "$work/out" && ok "a restart was not queued" ||
+  fail "a restart was not queued" "$(<"$work/out")"
+
 job 2 "BOVILA_PAUSE: expected a number, 0 or more, got '1m'" "checks BOVILA_PAUSE" BOVILA=rank \
   BOVILA_PAUSE=1m DECK=input/demo.toml jobs/run.sh
 
@@ -221,6 +315,8 @@ supervised 0 "starting the ranks again" "supervise.sh starts them again" "137 0"
 supervised 75 "start the same command again to go on" "supervise.sh ends when stopped" 75 \
   input/demo.toml -- starter
 supervised 2 "exit code 2" "supervise.sh ends after the user's mistake" 2 input/demo.toml -- starter
+supervised 1 "the self-check failed (exit code 1), and on no host alone: the ranks are not started" \
+  "supervise.sh has the self-check as a gate" 0 input/demo.toml --set run.self_check=true -- env BAD_HOSTS=n1 starter
 supervised 2 "there is no --" "supervise.sh wants a launcher" 0 input/demo.toml mpirun
 supervised 2 "there is no deck" "supervise.sh wants a deck" 0 -- mpirun
 supervised 2 "there is nothing behind the --" "supervise.sh wants a command" 0 input/demo.toml --
@@ -293,7 +389,7 @@ output() {
   rm -rf "$work/place/"*/
 }
 mkdir "$work/place"
-cp jobs/run.sh jobs/restarts.bash "$work/place"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$work/place"
 printf '[data]\nfolder = "data"\n[ output ] # here\n  folder="from deck"  # "so"\n[run]\n' \
   >"$work/place/deck.toml"
 output "from deck" "the deck's" --
@@ -312,8 +408,8 @@ job 2 "give the folder with --output" "a deck without the line" BOVILA=rank \
 # --- the program and the deck that lie with the job -----------------------------------------------
 share=$work/prefix/share/bovila
 mkdir -p "$share/jobs" "$share/input" "$work/prefix/bin" "$work/source/jobs" "$work/source/build/bin"
-cp jobs/run.sh jobs/restarts.bash "$share/jobs"
-cp jobs/run.sh jobs/restarts.bash "$work/source/jobs"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$share/jobs"
+cp jobs/{run.sh,restarts.bash,hosts.bash,maintenance.bash} "$work/source/jobs"
 cp input/demo.toml "$share/input"
 cp "$work/bin/rank" "$work/prefix/bin/bovila"
 cp "$work/bin/rank" "$work/source/build/bin/bovila"

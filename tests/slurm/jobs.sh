@@ -95,6 +95,92 @@ test_a_rank_that_is_killed_or_stops_is_started_again_in_the_same_job() {
   heals output/stopped
 }
 
+# held_twice FOLDER: the program, held still when it renames the ninth file after each of its first two
+# starts.
+held_twice() {
+  stand_in "echo >>$PWD/starts-\$SLURM_PROCID
+  ((\$(wc -l <$PWD/starts-\$SLURM_PROCID) > 2)) || export LD_PRELOAD=$bin/libfaults.so \
+    BOVILA_FAULTS='rename 9 hold' BOVILA_FAULTS_UNDER=$PWD/$1/checkpoints
+exec $bin/bovila \"\$@\""
+}
+started() { [[ $(wc -l <starts-1) == "$1" ]]; }
+
+# same_steps FOLDER FOLDER: to rounding, which another number of ranks brings with it.
+same_steps() {
+  holds "(lambda a, b: a == b)(*([[r[k] for k in ('step', 'questions', 'lr')] for r in
+    lines(name + '/metrics.jsonl')] for name in ('$1', '$2')))"
+  holds "all(abs(a['loss'] - b['loss']) <= 1e-3 * a['loss'] for a, b in
+    zip(lines('$1/metrics.jsonl'), lines('$2/metrics.jsonl')))"
+}
+
+test_a_host_where_ranks_failed_twice_is_left_out_and_the_steps_stay() {
+  export BOVILA_PAUSE=1 SRUN_ARGS=--wait=2
+  local start any=(--set train.questions_per_step=8 --set checkpoint.every_steps=1)
+  site 4
+  submit jobs/star.slurm "${any[@]}" --output output/undisturbed
+  ends COMPLETED 0:0
+  BOVILA=$(held_twice output/healed) submit jobs/star.slurm "${any[@]}" --output output/healed
+  for start in 1 2; do
+    wait_job 120 "start $start" started $start
+    wait_job 120 "rank 0 to be held" is_held
+    kill -KILL "$(process_of_rank 1)"
+  done
+  ends COMPLETED 0:0
+  is Restarts 0
+  log_says "n2 is left out, where ranks failed twice; the other ranks take the same steps"
+  log_says "number of ranks: 2 in the checkpoint, 1 now"
+  same_steps output/undisturbed output/healed
+}
+
+test_a_host_that_fails_the_self_check_is_left_out_or_the_job_comes_back_without_it() {
+  local failing
+  site 2
+  failing=$(stand_in "[[ \$1 == --self-check && \$SLURMD_NODENAME == n2 ]] && exit 1
+exec $bin/bovila \"\$@\"")
+  BOVILA=$failing submit jobs/star.slurm --set run.self_check=true --set train.questions_per_step=8
+  ends COMPLETED 0:0
+  log_says "n2 is left out, where the self-check fails"
+  log_says "a step is 8 questions: 2 micro-batches of 4 on 1 rank"
+  BOVILA=$failing submit --nodes=1 --nodelist=n2 jobs/star.slurm --set run.self_check=true --output output/other
+  wait_job 120 "the requeued job" is_requeued 1
+  log_says "the job comes back without n2, where the self-check fails"
+  [[ $(field ExcNodeList) == n2 ]]
+  scancel "$job"
+}
+
+# reserve SECONDS: maintenance of n2, so long from now.
+reserve() {
+  scontrol create reservation ReservationName=maintenance StartTime="now+$1" Duration=5 Nodes=n2 \
+    Flags=MAINT,IGNORE_JOBS Users="$(id -un)" >/dev/null
+}
+
+test_a_job_stops_for_maintenance_that_is_announced_while_it_runs_and_comes_back() {
+  site "$endless"
+  BOVILA_LOOK=1 submit jobs/star.slurm
+  wait_job 120 "a first epoch" logged "epoch 2 step"
+  reserve 100
+  wait_job 90 "the requeued job" is_requeued 1
+  log_says "Slurm announces maintenance for .*: stopping the run"
+  log_says "stopped by SIGUSR2 at step"
+  has_checkpoint
+  scancel "$job"
+  scontrol delete ReservationName=maintenance
+}
+
+test_ranks_know_of_maintenance_as_the_end_of_their_job() {
+  site 1
+  echo "$(declare -f reserve); reserve 400" >site.env
+  BOVILA_ENV=$PWD/site.env BOVILA=$(stand_in 'echo "rank $SLURM_PROCID ends at $SLURM_JOB_END_TIME"') \
+    submit jobs/star.slurm
+  ends COMPLETED 0:0
+  log_says "Slurm announces maintenance for .*: the run stops in time for it"
+  local begin
+  begin=$(date --date="$(scontrol --oneliner show reservation | sed 's/.*StartTime=\([^ ]*\).*/\1/')" +%s)
+  log_says "rank 0 ends at $begin"
+  log_says "rank 1 ends at $begin"
+  scontrol delete ReservationName=maintenance
+}
+
 test_ranks_that_die_at_once_each_time_end_the_job() {
   site 1
   BOVILA=$(stand_in 'kill -KILL $$') BOVILA_PAUSE=0 BOVILA_RESTARTS=2 submit jobs/star.slurm

@@ -29,7 +29,8 @@ void warn_of_file_system(const Config& config);
 
 /// Moves everything that a run leaves in `folder` (config.json, build.json, log.txt, metrics.jsonl,
 /// timing.jsonl, event files, epoch{n}.json, eval.json, eval-record.json, questions.jsonl,
-/// calibration.json, checkpoints), and pages and plots of it, to a new `folder`/previous-N.
+/// calibration.json, ledger.jsonl, hang-rank{n}.json, checkpoints), and pages and plots of it, to a
+/// new `folder`/previous-N.
 /// @return that folder, or nothing when there was no such thing. @throws ProgramError with the
 /// system's reason.
 std::optional<std::filesystem::path> move_run_aside(const std::filesystem::path& folder);

@@ -17,6 +17,7 @@
 #include "bovila/evaluation/option_scores.h"
 #include "bovila/objective/loss_names.h"
 #include "bovila/report/step_report.h"
+#include "bovila/report/step_times.h"
 #include "bovila/report/turns.h"
 
 namespace bovila {
@@ -90,9 +91,11 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
 /// Makes the rows of timing.jsonl, which no two runs have in common.
 class StepTimer {
  public:
-  /// For the step that was just taken: `time`, seconds since 1970, and `questions_per_s` since the
-  /// step before, or since the timer was made.
-  std::string record(int64_t step, int64_t questions);
+  /// For the step that was just taken: `time`, seconds since 1970; `questions_per_s` and
+  /// `tokens_per_s` since the step before, or since the timer was made; the ranks' mean `data_s`,
+  /// `compute_s`, `others_s` and `update_s` (report/step_times.h); `checkpoint_s` since the row
+  /// before; `slowest` and `fastest`, a rank's name, with its `slowest_s`, `fastest_s`.
+  std::string record(int64_t step, int64_t questions, const TeamTimes& team, double checkpoint_s);
 
  private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();

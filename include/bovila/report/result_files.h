@@ -2,7 +2,7 @@
 // Fed by train/trainer.h on rank 0; read by people, tools/ and scripts. SPEC 7.
 //
 //   metrics.jsonl   one JSON object an optimizer step, the same in every run of a deck
-//   timing.jsonl    one JSON object an optimizer step: when it was taken, how fast
+//   timing.jsonl    one JSON object an optimizer step: when it was taken, where its time went
 //   log.txt         one JSON object an epoch: train_*, epoch, val_*
 //   epoch{n}.json   the predictions of epoch n's evaluation
 //   questions.jsonl the newest evaluation's questions with options, scores and uncertainty

@@ -9,10 +9,11 @@
 
 #include "bovila/dist/preemption.h"
 #include "bovila/objective/loss_names.h"
+#include "bovila/report/step_times.h"
 
 namespace bovila {
 
-/// What one optimizer step did, the same on all ranks.
+/// What one optimizer step did, the same on all ranks but for `times`.
 struct StepReport {
   std::array<double, kLossNames.size()> losses{};  ///< means over ranks and micro-batches
   /// Of the mean gradient, before it is clipped; 0 on overflow.
@@ -27,6 +28,7 @@ struct StepReport {
   /// "loss_vaq is nan": set when a loss or the gradient is not finite, and the step was not taken.
   std::string non_finite = {};
   std::vector<int64_t> suspects = {};  ///< then: see StepTrace::suspects
+  StepTimes times = {};                ///< this rank's
 
   /// The parameters and moments are as before.
   bool is_skipped() const { return overflowed || !non_finite.empty(); }

@@ -28,6 +28,7 @@
 #include "bovila/model/bovila.h"
 #include "bovila/report/calibration.h"
 #include "bovila/report/eval_record.h"
+#include "bovila/report/ledger.h"
 #include "bovila/report/metrics.h"
 #include "bovila/report/result_files.h"
 #include "bovila/report/step_profile.h"
@@ -86,6 +87,8 @@ class Trainer {
   std::string describe_spoiled(const StepReport& report) const;
   TrainState state() const;
   void restore_state(const TrainState& state);
+  /// Notes what goes on from now on. Rank 0 alone does something.
+  void note(Doing doing);
   /// Saves in the background. Rank 0 alone does something.
   void save();
   /// Rank 0's: lets people see the rows of steps, every two seconds.
@@ -113,6 +116,9 @@ class Trainer {
   SaveSchedule::Clock::time_point shown_{};   ///< when rows were shown last
   SaveSchedule schedule_;
   StepProfile profile_;
+  std::vector<std::string> hosts_;  ///< of all ranks
+  std::unique_ptr<Ledger> ledger_;  ///< rank 0's
+  double checkpoint_s_ = 0;         ///< spent on saving since the last row of timing.jsonl
   Accuracy accuracy_;
 
   int64_t step_ = 0;

@@ -41,6 +41,12 @@ double wall_clock() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+/// The name by which a job may leave this host out.
+std::string node_name() {
+  const auto slurms = environment("SLURMD_NODENAME");
+  return slurms.empty() ? host_name() : slurms;
+}
+
 /// "" where there is none.
 std::string read_file(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -70,7 +76,7 @@ HangReporter::HangReporter(fs::path folder, CollectiveRecord& record, Communicat
     : folder_(std::move(folder)),
       record_(record),
       rank_(ranks.rank()),
-      hosts_(ranks.all_gather(host_name())),
+      hosts_(ranks.all_gather(node_name())),
       device_(std::move(device)) {
   std::error_code ignored;
   if (rank_ == 0) fs::remove(folder_ / kRequest, ignored);
@@ -169,7 +175,7 @@ void HangReporter::report(const std::string& why) {
   try {
     if (standing_request().empty()) make_request(why);
     request_ = standing_request();
-    if (request_.empty()) throw ProgramError("{} is gone", (folder_ / kRequest).string());
+    if (request_.empty()) return;  // others have said it meanwhile
     answered_ = Clock::now();
     write_file_durably(folder_ / hang_file_name(rank_), to_json(make_report(why)));
     conclude();
@@ -178,29 +184,47 @@ void HangReporter::report(const std::string& why) {
   }
 }
 
-void HangReporter::conclude() {
+std::optional<HangReport> HangReporter::answer_of(int rank) const {
+  const auto path = folder_ / hang_file_name(rank);
+  const auto text = read_file(path);
+  if (text.find(request_) == std::string::npos) return std::nullopt;
+  return hang_report_of(text, path.string());
+}
+
+std::vector<HangReport> HangReporter::wait_for_answers(Clock::time_point limit) const {
   std::vector<HangReport> reports;
   std::set<int> missing;
   for (int rank = 0; rank < static_cast<int>(hosts_.size()); ++rank) missing.insert(rank);
-  const auto limit = Clock::now() + kPatience + (rank_ == 0 ? Clock::duration(0) : kGrace);
-  while (!ends_ && Clock::now() < limit) {
+  while (true) {
     look_again(folder_);
     std::erase_if(missing, [&](int rank) {
-      const auto path = folder_ / hang_file_name(rank);
-      const auto text = read_file(path);
-      if (text.find(request_) == std::string::npos) return false;
-      reports.push_back(hang_report_of(text, path.string()));
-      return true;
+      auto answer = answer_of(rank);
+      if (answer) reports.push_back(std::move(*answer));
+      return answer.has_value();
     });
-    if (rank_ == 0 && missing.empty()) break;
-    if (rank_ != 0 && standing_request() != request_) return;  // it is said
+    if (missing.empty() || ends_ || Clock::now() >= limit) break;
     std::this_thread::sleep_for(kGlance);
   }
   std::ranges::sort(reports, {}, &HangReport::rank);
-  if (!ends_ && !reports.empty() && reports.front().rank == rank_) say_and_end(reports);
+  return reports;
+}
+
+/// Rank 0's thread alone reads all reports, unless it is dead: then the lowest rank's that lives.
+void HangReporter::conclude() {
+  const auto limit = Clock::now() + kPatience;
+  if (rank_ == 0) return say_and_end(wait_for_answers(limit));
+  while (Clock::now() < limit + kGrace) {
+    if (ends_ || standing_request() != request_) return;  // it is said
+    std::this_thread::sleep_for(kGlance);
+  }
+  for (int rank = 0; rank < rank_; ++rank) {
+    if (answer_of(rank)) return;
+  }
+  say_and_end(wait_for_answers(limit));
 }
 
 void HangReporter::say_and_end(const std::vector<HangReport>& reports) const {
+  if (ends_) return;
   const auto text = fmt::format("hang: {}. Stacks of all threads: {}", explain_hang(reports),
                                 (folder_ / "hang-rank*.json").string());
   const bool is_over =

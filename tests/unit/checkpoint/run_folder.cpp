@@ -94,9 +94,9 @@ TEST_CASE("checkpoint.resume = never refuses a folder that has checkpoints, but 
 TEST_CASE("--fresh moves all that a run left to a folder of its own, and nothing else") {
   const Folder folder({3});
   const std::vector<std::string> moved = {
-      "log.txt",         "metrics.jsonl",   "timing.jsonl", "config.json",
-      "eval.json",       "epoch0.json",     "epoch12.json", "events.out.tfevents.000001",
-      "questions.jsonl", "calibration.json"};
+      "log.txt",         "metrics.jsonl",    "timing.jsonl", "config.json",
+      "eval.json",       "epoch0.json",      "epoch12.json", "events.out.tfevents.000001",
+      "questions.jsonl", "calibration.json", "ledger.jsonl", "hang-rank0.json"};
   const std::vector<std::string> left = {"epoch.json", "epochs.json", "notes.txt", "events.txt"};
   for (const auto& names : {moved, left}) {
     for (const std::string& name : names) put(folder / name, name);

@@ -101,6 +101,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "run.time_limit_minutes=90.5",
                                     "run.stop_before_limit_s=30",
                                     "run.profile_steps=2",
+                                    "run.self_check=true",
                                     "checkpoint.every_steps=500",
                                     "checkpoint.every_minutes=0",
                                     "checkpoint.keep=5",

@@ -273,11 +273,25 @@ TEST_CASE("a step's record has its number, its epoch, its losses, lr and gradien
 
 TEST_CASE("a step's timing has its number, the time of day and its speed") {
   StepTimer timer;
-  const auto row = json::parse(timer.record(17, 8));
+  TeamTimes team;
+  team.mean = {0.25, 2, 0.5, 0.125, 300};
+  team.slowest_s = 3;
+  team.slowest_name = "rank 1 on n0";
+  team.fastest_name = "rank 0 on n0";
+  const auto row = json::parse(timer.record(17, 8, team, 0.75));
   CHECK(row["step"] == 17);
   CHECK(row["time"].get<double>() > 1.7e9);
   CHECK(row["questions_per_s"].get<double>() > 0);
-  CHECK(row.size() == 3);
+  CHECK(row["tokens_per_s"].get<double>() > 0);
+  CHECK(row["data_s"] == 0.25);
+  CHECK(row["compute_s"] == 2);
+  CHECK(row["others_s"] == 0.5);
+  CHECK(row["update_s"] == 0.125);
+  CHECK(row["checkpoint_s"] == 0.75);
+  CHECK(row["slowest"] == "rank 1 on n0");
+  CHECK(row["slowest_s"] == 3);
+  CHECK(row["fastest"] == "rank 0 on n0");
+  CHECK(row["fastest_s"] == 0);
 }
 
 TEST_CASE("a skipped step says so, is JSON without NaN, and counts in no mean") {

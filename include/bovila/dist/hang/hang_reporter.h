@@ -9,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,6 +48,10 @@ class HangReporter {
   void make_request(const std::string& why) const;
   HangReport make_report(const std::string& why) const;
   void conclude();
+  /// A rank's report, where it has answered the request.
+  std::optional<HangReport> answer_of(int rank) const;
+  /// By rank: all of them, or those that there are at the limit.
+  std::vector<HangReport> wait_for_answers(std::chrono::steady_clock::time_point limit) const;
   void say_and_end(const std::vector<HangReport>& reports) const;
   /// Called by the rank's own thread, which must not go on to end the job before that is done.
   void wait_ran_out();
