@@ -99,9 +99,8 @@ void require_processes(const RunConfig& run, int started) {
     throw UserError("`bovila answer` is one process, {} were started: leave mpirun out", started);
   }
   throw UserError(
-      "`bovila answer` with run.tensor_parallel = {0} is {0} processes, {1} started: mpirun -np "
-      "{0} "
-      "bovila answer ..., or --set run.tensor_parallel=1 where a process can hold the model alone",
+      "`bovila answer` with run.tensor_parallel = {0} is {0} processes, {1} started: put `mpirun "
+      "-np {0}` before it, or --set run.tensor_parallel=1 where a process can hold the model alone",
       run.tensor_parallel, started == 1 ? "1 was" : fmt::format("{} were", started));
 }
 

@@ -145,7 +145,7 @@ test_as_many_processes_answer_as_hold_the_model() {
   inputs star
   exits 0 bovila "${deck[@]}" --set train.epochs=1 --set train.warmup_epochs=0
   exits 2 bovila answer "${deck[@]}" --set run.tensor_parallel=2
-  says_once "\`bovila answer\` with run.tensor_parallel = 2 is 2 processes, 1 was started: mpirun -np 2"
+  says_once "\`bovila answer\` with run.tensor_parallel = 2 is 2 processes, 1 was started: put \`mpirun -np 2\` before it"
   exits 2 ranks 3 answer "${deck[@]}" --set run.tensor_parallel=2
   says_once "is 2 processes, 3 were started"
   exits 2 ranks 2 answer "${deck[@]}"
