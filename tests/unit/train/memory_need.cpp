@@ -139,6 +139,7 @@ TEST_CASE("every job asks for the memory that its deck needs with LLaMA-7B") {
     std::ostringstream text;
     text << std::ifstream(entry.path()).rdbuf();
     const std::string job = text.str();
+    if (job.find("DECK=") == std::string::npos) continue;  // extract.slurm loads no LLaMA
     std::smatch asked;
     REQUIRE(std::regex_search(job, asked, std::regex("#SBATCH --mem=([0-9]+)G\n")));
     CHECK(std::stoll(asked[1]) * 1'000'000'000 >= needed);
