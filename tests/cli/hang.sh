@@ -39,7 +39,7 @@ drawn() {
   hangs "$program" "$place" "$victim" $step
   case $place in
     stop) blames $victim $step "left no report and so is dead or stopped" ;;
-    inside) blames $victim $step "came to, and hangs in, an all-reduce of 1000 Float" ;;
+    inside) blames $victim $step "hangs in" && blames $victim $step "an all-reduce of 1000 Float" ;;
     before) blames $victim $step "never came to an all-reduce of 1000 Float" ;;
     between) blames $victim $step "never came to an all-reduce of 1 Long" ;;
   esac

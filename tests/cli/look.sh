@@ -40,7 +40,8 @@ assert all(len(events.Scalars(tag)) == len(found[tag]) for tag in found)
 steps, timing, epochs = lines("out/metrics.jsonl"), lines("out/timing.jsonl"), lines("out/log.txt")
 expected = {}
 for rows, names in ((steps, [n for n in steps[0] if n not in ("step", "epoch", "questions")]),
-                    (timing, ["questions_per_s"])):
+                    (timing, [n for n, v in timing[0].items()
+                              if n not in ("step", "time") and not isinstance(v, str)])):
     for name in names:
         expected["train/" + name] = {row["step"]: row[name] for row in rows}
 last = {row["epoch"]: row["step"] for row in steps}
@@ -56,6 +57,7 @@ for tag, values in expected.items():
 times = [e.wall_time for e in events.Scalars("train/loss")]
 assert times == [row["time"] for row in timing]
 assert all(row["questions_per_s"] > 0 for row in timing)
+assert {"train/questions_per_s", "train/data_s", "train/compute_s", "train/others_s"} <= found.keys()
 END
 }
 

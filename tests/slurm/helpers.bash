@@ -29,6 +29,7 @@ site() {
   cat >input/star.toml <<END
 [model]
 llama = "$mini/llama/mini"
+precision = "fp32"
 max_feats = 6
 max_seq_len = 256
 adapter_len = 5

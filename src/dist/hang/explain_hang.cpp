@@ -120,7 +120,13 @@ std::string conduct(int rank, const Meeting& meeting, const std::vector<HangRepo
   const auto& stage = report->record.stage;
   const auto at = fmt::format("rank {} (host {}, process {}, {})", rank, host, report->pid,
                               stage.empty() ? "at its start" : "in " + stage);
-  if (last == nullptr || last->number < meeting.number) return at + " never came to";
+  if (last == nullptr || last->number < meeting.number) {
+    const CollectiveNote* inside = report->waits_in();  // which the others have left already
+    if (inside == nullptr) return at + " never came to";
+    return fmt::format("{} hangs in {} and never came to", at,
+                       meeting_text(inside->what, inside->number,
+                                    report->record.groups[inside->group], inside->stage));
+  }
   if (last->number > meeting.number || last->state == CollectiveState::kDone) {
     return at + " was through with";
   }

@@ -88,6 +88,22 @@ TEST_CASE("a rank within a call that does not return came, and hangs there") {
         "ranks 0-3 came to " + kMeeting + ", and it does not end");
 }
 
+TEST_CASE("a rank within a collective that the others have left hangs there and never came on") {
+  HangReport stuck = report_of_rank(1, true);
+  stuck.why = "asked by another rank";
+  std::vector<HangReport> reports = {report_of_rank(0, true), stuck, report_of_rank(2, true),
+                                     report_of_rank(3, true)};
+  for (const size_t rank : {0, 2, 3}) {
+    reports[rank].record.notes.back().state = CollectiveState::kDone;
+    reports[rank].record.notes.push_back(
+        {0, 8, "a barrier", "step 3", CollectiveState::kWaiting, 12, 0});
+  }
+  CHECK(explain_hang(reports) ==
+        "rank 1 (host n0, process 101, in step 3) hangs in " + kMeeting +
+            " and never came to a barrier (number 8 of all ranks) in step 3, where ranks 0, 2 and "
+            "3 waited");
+}
+
 TEST_CASE("a rank that left a collective before others did is told so") {
   HangReport early = report_of_rank(0, true);
   early.why = "asked by another rank";
