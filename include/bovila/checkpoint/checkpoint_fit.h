@@ -51,8 +51,8 @@ struct RunIdentity {
 
 /// Compares the first three. @return the differences that are allowed, for the log; the number of
 /// ranks is among them, and train.batch_size, train.accum_iter and train.questions_per_step where a
-/// step has the same questions and each counts as before. With loss.aqa_gate a micro-batch adds up its questions' AQA
-/// losses, so loss.aqa has to change the other way round than train.batch_size.
+/// step has the same questions and each counts as before. With loss.aqa_gate a micro-batch adds up
+/// its questions' AQA losses, so loss.aqa has to change the other way round than train.batch_size.
 /// @throws UserError that lists every one that is not, with both values.
 std::vector<Difference> require_fit(const std::string& folder, const TrainState& saved,
                                     const RunIdentity& current);
