@@ -19,7 +19,7 @@ std::vector<int64_t> epoch_order(int64_t count, uint64_t seed, int64_t epoch);
 struct StepPlan {
   std::vector<std::vector<int64_t>> micro_batches;  ///< this rank's questions; some may be empty
   int64_t num_questions = 0;                        ///< of all ranks
-  int64_t num_local_losses = 0;  ///< (rank, micro-batch) pairs with questions
+  int64_t num_local_losses = 0;                     ///< (rank, micro-batch) pairs with questions
   /// 0: the step's loss is the mean of the local losses. Else each counts by its questions, a
   /// micro-batch of so many counting 1.
   int64_t full_batch = 0;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bovila/core/error.h"
 #include "tests/unit/model/plain_bovila.h"
 
 using namespace bovila;
@@ -150,4 +151,22 @@ TEST_CASE("bf16 weights compute in bf16 and give fp32 logits near the fp32 ones"
   CHECK((logits.scalar_type() == torch::kFloat32));
   const auto expected = wide.logits(llama_run(wide, std::span(&row, 1)));
   CHECK((logits - expected).norm().item<double>() < 0.03 * expected.norm().item<double>());
+}
+
+TEST_CASE("a part of the weights is used by its rank of a group alone") {
+  auto weights = weights_of(tiny_params(), meta_tensors(tiny_params()));
+  auto alone = MpiCommunicator::self();
+  CHECK_NOTHROW(Llama(weights, false, &alone));
+  weights.part = {1, 2};
+  for (Communicator* group :
+       {static_cast<Communicator*>(nullptr), static_cast<Communicator*>(&alone)}) {
+    std::string message;
+    try {
+      Llama(weights, false, group);
+    } catch (const ProgramError& error) {
+      message = error.what();
+    }
+    CHECK(message.find("part 1 of 2 of a LLaMA's weights is not that of its rank") !=
+          std::string::npos);
+  }
 }

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "bovila/core/error.h"
 #include "tests/unit/model/tiny_llama.h"
 #include "tests/unit/weights/stored.h"
 
@@ -116,5 +117,29 @@ TEST_CASE("what is not finite is not stored in int8 or NF4") {
           fmt::format("w.pth: 'wq' has values that are not finite, which {} cannot hold: the file "
                       "is damaged, or set model.weights = \"computed\"",
                       form == WeightForm::kInt8 ? "int8" : "NF4"));
+  }
+}
+
+TEST_CASE("columns of a matrix are its numbers' columns, in whole blocks of NF4") {
+  for (const WeightForm form : testing::kSmallForms) {
+    CAPTURE(int(form));
+    const FrozenMatrix whole = stored(form), some = whole.row_range(3, 9);
+    const auto expected = some.expanded(torch::kFloat32);
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>(0, 128), {128, 696}, {0, 824}}) {
+      const auto part = some.column_range(first, count);
+      CHECK(part.columns() == count);
+      CHECK(torch::equal(part.expanded(torch::kFloat32), expected.narrow(1, first, count)));
+    }
+    if (!whole.is_nf4()) continue;
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>(32, 64), {64, 100}}) {
+      std::string message;
+      try {
+        whole.column_range(first, count);
+      } catch (const ProgramError& error) {
+        message = error.what();
+      }
+      CHECK(testing::contains(message, fmt::format("columns {} to {} are no whole blocks of NF4",
+                                                   first, first + count)));
+    }
   }
 }
