@@ -4,8 +4,6 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <spdlog/sinks/ostream_sink.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,29 +15,13 @@
 #include "bovila/checkpoint/checkpoint.h"
 #include "bovila/core/log.h"
 #include "tests/unit/checkpoint/checkpoint_helpers.h"
+#include "tests/unit/checkpoint/log_capture.h"
 
 using namespace bovila;
 using namespace bovila::testing;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Collects what is logged while it lives.
-class LogCapture {
- public:
-  LogCapture() {
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
-        "captured", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
-  }
-  LogCapture(const LogCapture&) = delete;
-  LogCapture& operator=(const LogCapture&) = delete;
-  ~LogCapture() { spdlog::set_default_logger(before_); }
-  std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
-};
 
 /// No file can grow beyond this while it lives: a disk that is full, as far as write() can tell.
 class FileSizeLimit {

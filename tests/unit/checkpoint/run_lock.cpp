@@ -16,6 +16,7 @@
 #include "bovila/core/error.h"
 #include "bovila/dist/polling.h"
 #include "tests/unit/checkpoint/checkpoint_helpers.h"
+#include "tests/unit/checkpoint/log_capture.h"
 
 using namespace bovila;
 using namespace bovila::testing;
