@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <random>
-#include <sstream>
 
 #include "bovila/checkpoint/checkpoint.h"
 #include "bovila/core/log.h"
