@@ -42,8 +42,9 @@ TEST_CASE("a group over two nodes is refused with its ranks") {
 }
 
 TEST_CASE("the groups are named, many of them in part") {
-  CHECK(grid_text(4, 2) ==
-        "each 2 ranks hold the model together: 0-1, 2-3; of every layer the i-th of them has part i "
-        "of 2");
+  CHECK(
+      grid_text(4, 2) ==
+      "each 2 ranks hold the model together: 0-1, 2-3; of every layer the i-th of them has part i "
+      "of 2");
   CHECK(grid_text(20, 2).find("14-15, ...;") != std::string::npos);
 }
