@@ -100,7 +100,7 @@ bundle: build ## pack it all into one file for machines with nothing but Python'
 	@BUILD=$(BUILD) tools/bundle.sh
 
 install: configure ## put bovila, the tools, decks, jobs and the manual page under PREFIX
-	@$(compile) bovila pth2h5 sets2jsonl llama2bovila ckpt2pth pages
+	@$(compile) bovila bovila-hang pth2h5 sets2jsonl llama2bovila ckpt2pth pages
 	@cmake --install $(BUILD) --prefix "$(abspath $(PREFIX))"
 
 lint-deps:

@@ -19,6 +19,7 @@ constexpr std::pair<const char*, const char*> kTools[] = {
     {"ckpt2pth", "a checkpoint as a .pth for PyTorch and the published code"},
     {"bovila-report", "a run as one page for a browser"},
     {"bovila-plot-run", "curves of a run as PNG, SVG or PDF"},
+    {"bovila-hang", "whom the ranks of a run waited for in vain"},
     {"bovila-submission", "a run's answers as the file that a leaderboard takes"},
     {"sets2jsonl", "a known data set as lines of JSON"},
     {"bovila-sweep", "many runs from one file, resumed by themselves, and a table of them"}};

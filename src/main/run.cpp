@@ -186,7 +186,6 @@ std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoi
   if (checkpoint) trainer.restore(*checkpoint);
   if (trainer.is_done()) {
     if (ranks.rank() != 0) return std::nullopt;
-    Ledger(config.output.folder).enter(Doing::kEnded);
     log::info(
         "this run is complete, {}: --eval scores it, a larger train.epochs goes on, --fresh starts "
         "over",
@@ -232,7 +231,8 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   report_places(ranks, device, parts);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
-  if (with_train && ranks.rank() == 0) Ledger(config.output.folder).load();
+  const bool is_complete = checkpoint && checkpoint->state.epoch >= config.train.epochs;
+  if (with_train && !is_complete && ranks.rank() == 0) Ledger(config.output.folder).load();
   const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str());
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {

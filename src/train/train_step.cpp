@@ -94,14 +94,25 @@ StepReport read_report(const Tensor& sums, const Tensor& gradient,
   return report;
 }
 
-/// Collective. On GPUs two ranks may compute the same gradient with another last bit: a group takes
-/// its first rank's.
-void reduce(Bovila& model, Tensor& gradient, Tensor& sums, const RankGrid& ranks) {
+/// A number in which every bit of an fp32 tensor counts.
+Tensor checksum(const Tensor& values) {
+  return values.view(torch::kInt32).sum(torch::kInt64);
+}
+
+/// Collective. @return whether this rank's gradient had the bits of its group's first rank's, which
+/// all of the group take: on GPUs two ranks may compute the same with another last bit.
+bool reduce(Bovila& model, Tensor& gradient, Tensor& sums, const RankGrid& ranks) {
   RECORD_USER_SCOPE("all-reduce");
   model.complete_gradient();
   ranks.data().all_reduce(gradient, ReduceOp::kSum);
   ranks.data().all_reduce(sums, ReduceOp::kSum);
-  if (ranks.tensor() != nullptr) ranks.tensor()->broadcast(gradient, 0);
+  if (ranks.tensor() == nullptr) return true;
+  const auto mine = checksum(gradient);
+  auto first = mine.clone();
+  ranks.tensor()->broadcast(first, 0);
+  ranks.tensor()->broadcast(gradient, 0);
+  ranks.tensor()->synchronize();
+  return torch::equal(mine, first);
 }
 
 /// Collective. @throws ProgramError where this rank's losses are others than those of its group's
@@ -158,13 +169,14 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
     });
   }
   rounds.agree();
-  reduce(model, gradient, sums, ranks);
+  const bool has_bits_of_group = reduce(model, gradient, sums, ranks);
   take_losses_of_group(sums, ranks);
   gradient.div_(plan.total_weight() * scale.value());
 
   StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks.data());
   times.others_s += watch.lap();
   report.times = times;
+  report.has_bits_of_group = has_bits_of_group;
   report.non_finite = find_non_finite(report, scale);
   if (!report.non_finite.empty()) {
     report.suspects = trace.suspects(ranks.all());

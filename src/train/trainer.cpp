@@ -210,6 +210,15 @@ std::string Trainer::step_text(const StepReport& report) const {
                      report.gradient_norm);
 }
 
+void Trainer::warn_of_other_bits(const StepReport& report) {
+  if (report.has_bits_of_group || has_other_bits_) return;
+  has_other_bits_ = true;
+  log::warn(
+      "{}: its gradient has other last bits than that of the group's first rank, which is taken: "
+      "the group's processors, or what LibTorch does on them, differ. Said once",
+      ranks_.tensor()->who());
+}
+
 void Trainer::show_results() {
   const auto now = SaveSchedule::Clock::now();
   if (now - shown_ < kBetweenShows) return;
@@ -248,6 +257,7 @@ void Trainer::train_epoch() {
     position_ += plan.num_questions;
     ++step_;
     means_.add(report);
+    warn_of_other_bits(report);
     if (report.overflowed && is_root()) {
       log::warn("step {}: fp16 gradients overflowed, no update; the loss scale is {} now", step_,
                 optimizer_.loss_scale.value());

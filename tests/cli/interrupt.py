@@ -137,11 +137,11 @@ def left_by(out):
 
 
 def scalars_of(out):
-    """Steps and values of all tags but the one that says how fast the run was."""
+    """Steps and values of all tags but those of seconds."""
     events = EventAccumulator(out, size_guidance={"scalars": 0})
     events.Reload()
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)]
-            for tag in events.Tags()["scalars"] if not tag.endswith("_per_s")}
+            for tag in events.Tags()["scalars"] if not tag.endswith("_s")}
 
 
 def require_equal(out, expected):

@@ -64,7 +64,7 @@ test_the_parts_add_up_to_the_wall_time_within_2_percent() {
   for ((i = 0; i < 1200; ++i)); do grep -q "epoch 60 step" said && break || sleep 0.1; done
   kill -KILL $!
   wait $! || true
-  sleep 2
+  sleep 4
   BOVILA_QUEUED_SINCE=$(($(date +%s) - 1)) exits 75 bovila "${deck[@]}" --set train.epochs=100000 \
     --set run.time_limit_minutes=0.2 --set run.stop_before_limit_s=0
   exits 75 bovila "${deck[@]}" --set train.epochs=100000 \

@@ -94,6 +94,16 @@ test_recomputed_layers_small_forms_and_other_passes_are_shared_out_too() {
   holds "[a['asked'] for a in lines('alone/questions.jsonl')] == [a['asked'] for a in lines('out/questions.jsonl')]"
 }
 
+test_a_rank_that_rounds_otherwise_than_its_group_says_so_once() {
+  local parts=(--set run.tensor_parallel=2)
+  inputs star
+  exits 0 together 2
+  [[ $(grep -c "other last bits" said) == 0 ]]
+  exits 0 "$MPIRUN" -np 1 "$bin/bovila" "${deck[@]/#out/other}" "${parts[@]}" : \
+    -np 1 env ATEN_CPU_CAPABILITY=default "$bin/bovila" "${deck[@]/#out/other}" "${parts[@]}"
+  says_once "its gradient has other last bits than that of the group's first rank, which is taken"
+}
+
 test_a_stopped_group_saves_and_goes_on_to_what_an_undisturbed_one_leaves() {
   inputs star
   python3 "$root/tests/cli/interrupt.py" stopped 3 "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" \

@@ -208,6 +208,30 @@ TEST_CASE("a NaN names its questions once, though all ranks of a group have them
   CHECK(report.suspects.size() == kGroupBatch);
 }
 
+TEST_CASE("a rank that computes other last bits knows it, and takes those of its group") {
+  const StarParts star;
+  Grid grid;
+  const auto ranks = grid.ranks();
+  if (ranks.tensor() == nullptr) return;
+  for (const bool differs : {false, true}) {
+    CAPTURE(differs);
+    Bovila ours = model_of(star, ranks);
+    auto optimizer = make_optimizer(ours.parameters());
+    const bool is_other = differs && ranks.tensor()->rank() == 1;
+    if (is_other) {
+      const torch::NoGradGuard no_grad;
+      ours.parameters().scale_weight().mul_(1 + 1e-6);
+    }
+    const auto plan = plan_of(ranks, 2 * kGroupBatch * ranks.data().size());
+    const auto report = train_step(ours, optimizer, plan, star.source(plan), star.config.loss,
+                                   star.noise(), kGroupLr, ranks, star.preemption);
+    CHECK(report.has_bits_of_group != is_other);
+    auto mine = ours.parameters().gradient().clone(), first = mine.clone();
+    ranks.tensor()->broadcast(first, 0);
+    CHECK(torch::equal(mine, first));
+  }
+}
+
 TEST_CASE("a rank whose model is another says so, and the others are not kept waiting") {
   const StarParts star;
   Grid grid;

@@ -29,6 +29,8 @@ struct StepReport {
   std::string non_finite = {};
   std::vector<int64_t> suspects = {};  ///< then: see StepTrace::suspects
   StepTimes times = {};                ///< this rank's
+  /// Whether this rank computed the bits of its group's first rank's gradient, which is taken.
+  bool has_bits_of_group = true;
 
   /// The parameters and moments are as before.
   bool is_skipped() const { return overflowed || !non_finite.empty(); }

@@ -87,6 +87,8 @@ class Trainer {
   std::string describe_spoiled(const StepReport& report) const;
   TrainState state() const;
   void restore_state(const TrainState& state);
+  /// Once a run, on the rank that it is about.
+  void warn_of_other_bits(const StepReport& report);
   /// Notes what goes on from now on. Rank 0 alone does something.
   void note(Doing doing);
   /// Saves in the background. Rank 0 alone does something.
@@ -119,6 +121,7 @@ class Trainer {
   std::vector<std::string> hosts_;  ///< of all ranks
   std::unique_ptr<Ledger> ledger_;  ///< rank 0's
   double checkpoint_s_ = 0;         ///< spent on saving since the last row of timing.jsonl
+  bool has_other_bits_ = false;     ///< than the first rank of its group, in some step
   Accuracy accuracy_;
 
   int64_t step_ = 0;

@@ -153,11 +153,25 @@ void HangReporter::make_request(const std::string& why) const {
   if (!is_written) throw ProgramError("{}: {}", path.string(), system_message(reason));
 }
 
-HangReport HangReporter::make_report(const std::string& why) const {
+bool HangReporter::has_run_out() {
+  const std::lock_guard lock(mutex_);
+  return ran_out_;
+}
+
+/// Also of a loop that has just ended in vain. A busy machine may not let a loop turn at once.
+bool HangReporter::is_polling() {
+  constexpr int kGlances = 5;
   const uint64_t turns = record_.turns();
-  std::this_thread::sleep_for(kGlance);
+  for (int i = 0; i < kGlances; ++i) {
+    std::this_thread::sleep_for(kGlance);
+    if (record_.turns() != turns || has_run_out()) return true;
+  }
+  return false;
+}
+
+HangReport HangReporter::make_report(const std::string& why) {
   HangReport report;
-  report.is_polling = record_.turns() != turns;
+  report.is_polling = is_polling();
   report.record = record_.snapshot();
   report.session = session_;
   report.request = request_;

@@ -46,7 +46,10 @@ class HangReporter {
   /// The text of the request that all ranks answer; "" where there is none.
   std::string standing_request() const;
   void make_request(const std::string& why) const;
-  HangReport make_report(const std::string& why) const;
+  HangReport make_report(const std::string& why);
+  bool has_run_out();
+  /// Whether the loop of a wait turns.
+  bool is_polling();
   void conclude();
   /// A rank's report, where it has answered the request.
   std::optional<HangReport> answer_of(int rank) const;
