@@ -220,7 +220,7 @@ TEST_CASE("a rank that computes other last bits knows it, and takes those of its
     const bool is_other = differs && ranks.tensor()->rank() == 1;
     if (is_other) {
       const torch::NoGradGuard no_grad;
-      ours.parameters().scale_weight().mul_(1 + 1e-6);
+      ours.parameters().temporal_emb().mul_(1 + 1e-6);
     }
     const auto plan = plan_of(ranks, 2 * kGroupBatch * ranks.data().size());
     const auto report = train_step(ours, optimizer, plan, star.source(plan), star.config.loss,
