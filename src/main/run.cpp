@@ -193,6 +193,7 @@ std::optional<Accuracy> train(const Config& config, const std::optional<Checkpoi
     return std::nullopt;
   }
   keep_settings(config, /*is_eval=*/false, ranks);
+  if (ranks.rank() == 0) Ledger(config.output.folder).load();
   return trainer.run();
 }
 
@@ -231,8 +232,6 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   report_places(ranks, device, parts);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
-  const bool is_complete = checkpoint && checkpoint->state.epoch >= config.train.epochs;
-  if (with_train && !is_complete && ranks.rank() == 0) Ledger(config.output.folder).load();
   const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str());
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {
