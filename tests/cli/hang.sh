@@ -123,7 +123,7 @@ test_a_training_leaves_reports_in_its_output_folder() {
   "$MPIRUN" -np 2 "$bin/bovila" "${deck[@]}" --set train.epochs=100000 --set run.collective_timeout_s=4 \
     --set checkpoint.every_minutes=0 >said 2>&1 </dev/null &
   local job=$! i status=0 victim
-  for ((i = 0; i < 1200; ++i)); do grep -q "epoch 1 step 4" said && break || sleep 0.1; done
+  for ((i = 0; i < 1200; ++i)); do grep -q " step 4 " said && break || sleep 0.1; done
   victim=$(rank_pids | tail -1)
   kill -QUIT "$victim"
   for ((i = 0; i < 100; ++i)); do grep -q "hang: " said && break || sleep 0.1; done

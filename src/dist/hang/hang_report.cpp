@@ -165,8 +165,8 @@ std::vector<HangReport> read_hang_reports(const std::filesystem::path& folder) {
         "run.collective_timeout_s, or at SIGQUIT to one of them",
         folder.string(), hang_file_name(0));
   }
-  const auto session = std::ranges::max_element(reports, {}, &HangReport::time)->session;
-  std::erase_if(reports, [&](const HangReport& report) { return report.session != session; });
+  const auto request = std::ranges::max_element(reports, {}, &HangReport::time)->request;
+  std::erase_if(reports, [&](const HangReport& report) { return report.request != request; });
   std::ranges::sort(reports, {}, &HangReport::rank);
   return reports;
 }

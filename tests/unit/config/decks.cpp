@@ -127,7 +127,7 @@ TEST_CASE("the demo's decks differ in their objective, start values, clipping, e
   const Config plain = read("demo-plain.toml").config;
   CHECK(demo.loss.uncertainty == UncertaintySource::kSoftmax);
   CHECK(demo.loss.gates_aqa());
-  CHECK(demo.train.epochs == 6);
+  CHECK(demo.train.epochs == 10);
   CHECK(published.loss.edl_mse == 1);
   CHECK(published.loss.aqa_gate);
   CHECK(published.train.epochs == 20);

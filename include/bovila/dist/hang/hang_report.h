@@ -12,7 +12,7 @@
 namespace bovila {
 
 struct HangReport {
-  std::string session;  ///< which start of the run; a report of another start tells nothing
+  std::string session;  ///< which start of the run
   std::string request;  ///< all ranks' answers to the same request have the same
   std::string why;      ///< "waited in vain", "SIGQUIT", "asked by another rank"
   int rank = 0;
@@ -34,12 +34,13 @@ std::string hang_file_name(int rank);
 std::string to_json(const HangReport& report);
 /// @throws UserError naming `source`.
 HangReport hang_report_of(const std::string& json, const std::string& source);
-/// The reports in a run's folder that are of the newest one's session, by rank. What cannot be read
-/// is passed over. @throws UserError when there is none.
+/// The reports in a run's folder that answer the same request as the newest one, by rank: a rank
+/// that did not is dead or stopped, whatever it left before. What cannot be read is passed over.
+/// @throws UserError when there is none.
 std::vector<HangReport> read_hang_reports(const std::filesystem::path& folder);
 
 /// One sentence: who never came to which collective of which step, and who waited for it; a rank
-/// without a report is dead or stopped. Pure. `reports` is not empty, and of one session.
+/// without a report is dead or stopped. Pure. `reports` is not empty; all answer one request.
 std::string explain_hang(const std::vector<HangReport>& reports);
 
 }  // namespace bovila
