@@ -151,7 +151,8 @@ TEST_CASE("a run that is well says so, and a wait of less than two seconds is no
                  "rank 0 (host n0, process 100, in step 3) never came to"));
 }
 
-TEST_CASE("of a folder the answers to the newest request count, and what cannot be read is passed over") {
+TEST_CASE(
+    "of a folder the answers to the newest request count, and what cannot be read is passed over") {
   const testing::TempFolder folder;
   CHECK(contains(error_of([&] { read_hang_reports(folder.path() + "/none"); }),
                  "has no report of a hang (hang-rank0.json): a run leaves them when ranks wait "
