@@ -18,7 +18,7 @@ echo "BoViLA learns to read handwritten digits off videos (input/demo/README.md)
 if ((${#fresh[@]} == 0)) && is_done input/demo.toml; then
   echo "It has learned them already, $out/ holds the run. To start over: tools/demo.sh --fresh"
 else
-  echo "This takes 2 to 5 minutes on two free cores; everything is left in $out/."
+  echo "This takes 1 to 3 minutes on two free cores; everything is left in $out/."
 fi
 mkdir -p $out/before
 

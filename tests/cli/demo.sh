@@ -22,7 +22,7 @@ demo() { BUILD=build timeout 300 tools/demo.sh "$@"; }
 test_typed_again_the_demo_says_that_it_is_done_goes_on_with_more_and_starts_over_when_told() {
   here
   exits 0 demo
-  says "This takes 2 to 5 minutes" "epoch 2 done:" "the right answer" "output/demo/report.html"
+  says "This takes 1 to 3 minutes" "epoch 2 done:" "the right answer" "output/demo/report.html"
   cp -r output/demo before
   exits 0 demo
   says "It has learned them already, output/demo/ holds the run. To start over: tools/demo.sh --fresh"
@@ -30,7 +30,7 @@ test_typed_again_the_demo_says_that_it_is_done_goes_on_with_more_and_starts_over
   diff -r before output/demo -x '*.log' -x report.html
   sed -i 's/^epochs .*/epochs = 3/' input/demo.toml
   exits 0 demo
-  says "This takes 2 to 5 minutes" "going on from" "epoch 3 done:"
+  says "This takes 1 to 3 minutes" "going on from" "epoch 3 done:"
   [[ $(grep -c "epoch . done:" output/demo/training.log) == 3 ]]
   exits 0 demo --fresh
   says "the old run of output/demo is in output/demo/previous-1 now" "epoch 1 done:"
