@@ -13,6 +13,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/file_system.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/report/tensorboard_events.h"
 
 namespace bovila {
@@ -23,9 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view kEvaluation[] = {"eval.json", "eval-record.json"};
 
 bool holds(const fs::path& path, std::string_view text) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  return bytes.find(text) != std::string::npos;
+  return file_bytes(path).find(text) != std::string::npos;
 }
 
 /// What tools/report and tools/plot_run have made of a run, and put there unless told otherwise.

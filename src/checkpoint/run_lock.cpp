@@ -10,10 +10,8 @@
 #include <charconv>
 #include <condition_variable>
 #include <cstdio>
-#include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
 #include "bovila/core/descriptor.h"
@@ -42,13 +40,6 @@ struct Holder {
   int64_t restarts = 0;
 };
 
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 /// "pid:[4026531836]".
 std::string process_space() {
   std::error_code ignored;
@@ -57,18 +48,11 @@ std::string process_space() {
 
 /// Empty when there is no such process.
 std::string start_of(int64_t pid) {
-  const std::string stat = read_text(fmt::format("/proc/{}/stat", pid));
-  const size_t name_end = stat.rfind(')');  // the name may hold blanks
-  if (name_end == std::string::npos) return "";
-  std::istringstream fields(stat.substr(name_end + 1));
-  constexpr int kStartTime = 20;  // fields after the name
-  std::string field, state;
-  fields >> state;
-  if (state == "Z" || state == "X") return "";
-  for (int i = 1; i < kStartTime; ++i) fields >> field;
-  std::string boot = read_text("/proc/sys/kernel/random/boot_id");
+  const auto words = stat_words(fmt::format("/proc/{}/stat", pid));
+  if (words.size() <= kStartTicks || words[0] == "Z" || words[0] == "X") return "";
+  std::string boot = file_bytes("/proc/sys/kernel/random/boot_id");
   while (!boot.empty() && boot.back() == '\n') boot.pop_back();
-  return fmt::format("{} {}", boot, field);
+  return fmt::format("{} {}", boot, words[kStartTicks]);
 }
 
 int64_t to_number(const std::string& text) {
@@ -104,7 +88,7 @@ std::string request_for(const std::string& holder_line) {
 /// A holder without a host for what is no such file, or not yet.
 Holder read_holder(const fs::path& path) {
   const auto json =
-      nlohmann::json::parse(first_line(read_text(path)), nullptr, /*allow_exceptions=*/false);
+      nlohmann::json::parse(first_line(file_bytes(path)), nullptr, /*allow_exceptions=*/false);
   try {
     return {json.at("host"),         json.at("pid"),       json.at("started"),
             json.value("space", ""), json.at("slurm_job"), json.at("slurm_restarts")};
@@ -275,7 +259,7 @@ void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {
   for (int look = 1; !stop.stop_requested(); ++look) {
     never.wait_for(lock, stop, beat / kLooksPerBeat, [] { return false; });
     if (look % kLooksPerBeat == 0) futimens(descriptor_, nullptr);
-    if (was_asked || read_text(path_).find(request_for(holder_)) == std::string::npos) continue;
+    if (was_asked || file_bytes(path_).find(request_for(holder_)) == std::string::npos) continue;
     was_asked = true;
     on_stop_();
   }
@@ -284,14 +268,14 @@ void RunLock::keep_alive(const std::stop_token& stop, Milliseconds beat) const {
 void stop_run(const fs::path& folder, Milliseconds beat) {
   const fs::path path = folder / kFile;
   const Holder holder = read_holder(path);
-  const std::string line = first_line(read_text(path));
+  const std::string line = first_line(file_bytes(path));
   ask_to_stop(path, holder, line);
   log::info("{} was asked to save its state and end; waiting for that", to_text(holder));
   if (!holder.job.empty()) {
     log::info("a job of jobs/ goes back into the queue then: scancel {} keeps it from that",
               holder.job);
   }
-  const auto is_held = [&] { return read_text(path).starts_with(line); };
+  const auto is_held = [&] { return file_bytes(path).starts_with(line); };
   auto seen = time_of(path);
   auto since = std::chrono::steady_clock::now();
   while (is_held()) {

@@ -1,12 +1,16 @@
-// strerror_r() in GNU's form, gethostname(), sysconf() and getenv().
+// strerror_r() in GNU's form, gethostname(), sysconf(), getenv(), clocks and files.
 #include "bovila/core/system.h"
 
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 
 namespace bovila {
 
@@ -31,6 +35,26 @@ int machine_cores() {
 std::string environment(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): the header's condition
   return value == nullptr ? "" : value;
+}
+
+double seconds_since_1970() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::string file_bytes(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes
+      << file.rdbuf();  // an iterator over it throws for a folder, or a thread that has just ended
+  return bytes.str();
+}
+
+std::vector<std::string> stat_words(const std::filesystem::path& stat) {
+  const std::string text = file_bytes(stat);
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return {};
+  std::istringstream words(text.substr(name_end + 1));
+  return {std::istream_iterator<std::string>(words), {}};
 }
 
 }  // namespace bovila

@@ -5,11 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <utility>
 
 #include "bovila/core/system.h"
@@ -38,24 +36,17 @@ const char* word_of(Doing doing) {
 }
 
 ordered_json row_of(Doing doing) {
-  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  return {{"time", now.count()}, {"doing", word_of(doing)}};
+  return {{"time", seconds_since_1970()}, {"doing", word_of(doing)}};
 }
 
 /// Seconds since this process was started, libraries and MPI included; 0 where the kernel does not
 /// say.
 double age_of_process() {
-  std::ifstream file("/proc/self/stat");
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  text.erase(0, text.rfind(')') + 1);  // the name, which may hold anything, is the second word
-  std::istringstream words(text);
-  constexpr int kWordsBefore = 19;  // the start, in ticks since the machine's, is the 22nd
-  std::string skipped;
-  for (int i = 0; i < kWordsBefore; ++i) words >> skipped;
-  double ticks = 0;
+  const auto words = stat_words("/proc/self/stat");
   timespec now{};
-  if (!(words >> ticks) || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
-  const double started = ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+  if (words.size() <= kStartTicks || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  const double started =
+      std::strtod(words[kStartTicks].c_str(), nullptr) / static_cast<double>(sysconf(_SC_CLK_TCK));
   return std::max(
       0.0, static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) - started);
 }

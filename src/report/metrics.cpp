@@ -14,6 +14,7 @@
 #include "bovila/core/durable_file.h"
 #include "bovila/core/live_line.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 #include "bovila/evaluation/certainty.h"
 
 namespace bovila {
@@ -259,14 +260,12 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report) {
 
 std::string StepTimer::record(int64_t step, int64_t questions, const TeamTimes& team,
                               double checkpoint_s) {
-  const std::chrono::duration<double> since_1970 =
-      std::chrono::system_clock::now().time_since_epoch();
   const auto now = std::chrono::steady_clock::now();
   const std::chrono::duration<double> taken = now - last_;
   last_ = now;
   const double seconds = std::max(taken.count(), 1e-9);
   const ordered_json row = {{"step", step},
-                            {"time", since_1970.count()},
+                            {"time", seconds_since_1970()},
                             {"questions_per_s", static_cast<double>(questions) / seconds},
                             {"tokens_per_s", static_cast<double>(team.mean.tokens) / seconds},
                             {"data_s", team.mean.data_s},

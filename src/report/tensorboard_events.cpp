@@ -2,7 +2,6 @@
 #include "bovila/report/tensorboard_events.h"
 
 #include <bit>
-#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -11,6 +10,7 @@
 #include <set>
 
 #include "bovila/core/error.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -94,10 +94,6 @@ std::map<int64_t, std::string> rows_by(const fs::path& path, const char* name) {
   return rows;
 }
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 const std::regex& name_pattern() {
   static const std::regex pattern("events\\.out\\.tfevents\\.([0-9]{6,18})");
   return pattern;
@@ -155,7 +151,8 @@ std::string render_event_file(const fs::path& folder, EventClock& clock) {
   std::map<int64_t, int64_t> last_steps;  // epoch to step
   for (const auto& [step, row] : steps) last_steps[parse(row).value("epoch", int64_t{0})] = step;
 
-  clock = {0, timing.empty() ? now() : parse(timing.begin()->second).value("time", now())};
+  clock = {0, timing.empty() ? seconds_since_1970()
+                             : parse(timing.begin()->second).value("time", seconds_since_1970())};
   std::string text = event_file_start(clock.time);
   auto epoch = last_steps.begin();
   for (const auto& [step, row] : steps) {

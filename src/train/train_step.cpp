@@ -99,36 +99,38 @@ Tensor checksum(const Tensor& values) {
   return values.view(torch::kInt32).sum(torch::kInt64);
 }
 
-/// Collective. @return whether this rank's gradient had the bits of its group's first rank's, which
-/// all of the group take: on GPUs two ranks may compute the same with another last bit.
-bool reduce(Bovila& model, Tensor& gradient, Tensor& sums, const RankGrid& ranks) {
+/// Collective.
+void reduce(Bovila& model, Tensor& gradient, Tensor& sums, const RankGrid& ranks) {
   RECORD_USER_SCOPE("all-reduce");
   model.complete_gradient();
   ranks.data().all_reduce(gradient, ReduceOp::kSum);
   ranks.data().all_reduce(sums, ReduceOp::kSum);
-  if (ranks.tensor() == nullptr) return true;
-  const auto mine = checksum(gradient);
-  auto first = mine.clone();
-  ranks.tensor()->broadcast(first, 0);
-  ranks.tensor()->broadcast(gradient, 0);
-  ranks.tensor()->synchronize();
-  return torch::equal(mine, first);
 }
 
-/// Collective. @throws ProgramError where this rank's losses are others than those of its group's
-/// first rank: then the parts are not of one model, or the ranks do not compute alike.
-void take_losses_of_group(Tensor& sums, const RankGrid& ranks) {
-  if (ranks.tensor() == nullptr) return;
-  constexpr double kAlike = 1e-3;  // relative
-  const auto mine = sums.clone();
-  ranks.tensor()->broadcast(sums, 0);
-  ranks.tensor()->synchronize();
-  const auto off = ((mine - sums).abs() > kAlike * sums.abs()).any().item<bool>();  // NaN: no
+/// @throws ProgramError where this rank's losses are others than those of its group's first rank:
+/// then the parts are not of one model, or the ranks do not compute alike.
+void require_alike(const Tensor& mine, const Tensor& first, const Communicator& group) {
+  constexpr double kAlike = 1e-3;                                                     // relative
+  const auto off = ((mine - first).abs() > kAlike * first.abs()).any().item<bool>();  // NaN: no
   if (!off) return;
   throw ProgramError(
       "{}: the ranks of a group compute different losses, here {:.9g} in all and on its first rank "
       "{:.9g}: they have parts of different models, or their processors differ",
-      ranks.tensor()->who(), mine[0].item<double>(), sums[0].item<double>());
+      group.who(), mine[0].item<double>(), first[0].item<double>());
+}
+
+/// Collective: the ranks of a group take the gradient and the losses of its first, since on GPUs
+/// two may compute the same with another last bit. @return whether this rank's gradient had those
+/// bits.
+/// @throws as require_alike.
+bool take_numbers_of_group(Tensor& gradient, Tensor& sums, Communicator* group) {
+  if (group == nullptr) return true;
+  const auto my_bits = checksum(gradient), my_sums = sums.clone();
+  auto bits = my_bits.clone();
+  for (Tensor* numbers : {&bits, &gradient, &sums}) group->broadcast(*numbers, 0);
+  group->synchronize();
+  require_alike(my_sums, sums, *group);
+  return torch::equal(my_bits, bits);
 }
 
 void update(AdapterParameters& parameters, AdamW& optimizer, Tensor& gradient,
@@ -169,8 +171,8 @@ StepReport train_step(Bovila& model, AdamW& optimizer, const StepPlan& plan, con
     });
   }
   rounds.agree();
-  const bool has_bits_of_group = reduce(model, gradient, sums, ranks);
-  take_losses_of_group(sums, ranks);
+  reduce(model, gradient, sums, ranks);
+  const bool has_bits_of_group = take_numbers_of_group(gradient, sums, ranks.tensor());
   gradient.div_(plan.total_weight() * scale.value());
 
   StepReport report = read_report(sums, gradient, parameters, plan, lr, ranks.data());

@@ -21,6 +21,17 @@ lists() {
   cmp said <(printf "$2")
 }
 
+# kill_at_first_video JOB: as soon as one of them is extracted.
+kill_at_first_video() {
+  local i
+  for ((i = 0; i < 3000; ++i)); do
+    [[ -e set.extracting/S0.npy ]] && break
+    sleep 0.1
+  done
+  kill -9 "$1"
+  [[ -e set.extracting/S0.npy ]]
+}
+
 test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_mended() {
   cp -r "$work/videos" .
   # A converter that waits: however fast the clips are read, there is no set when the kill comes.
@@ -29,13 +40,8 @@ test_killed_it_leaves_no_set_and_goes_on_broken_videos_are_named_and_added_when_
   printf '#!/bin/sh\nwhile kill -0 $PPID 2>&1; do sleep 0.1; done\n' >waits/pth2h5
   chmod +x waits/pth2h5
   waits/extract_features.py videos set --model "$work/clip" --batch 1 >log 2>&1 &
-  local job=$! i
-  for ((i = 0; i < 3000; ++i)); do
-    [[ -e set.extracting/S0.npy ]] && break
-    sleep 0.1
-  done
-  kill -9 "$job"
-  [[ -e set.extracting/S0.npy && ! -e set ]]
+  kill_at_first_video $!
+  [[ ! -e set ]]
   mv videos/S1.mkv whole
   echo "no video" >videos/S1.mkv
   rm -f set.extracting/S1.npy # which was or was not done when the kill came
@@ -193,13 +199,8 @@ test_a_part_with_a_broken_video_is_merged_without_it_and_adds_it_when_mended() {
 
 test_a_part_that_is_killed_has_not_ended() {
   PAUSE=1 "$work/counting/extract_features.py" "$work/videos" set --part 1/1 >log 2>&1 &
-  local job=$! i
-  for ((i = 0; i < 3000; ++i)); do
-    [[ -e set.extracting/S0.npy ]] && break
-    sleep 0.1
-  done
-  kill -9 "$job"
-  [[ -e set.extracting/S0.npy && ! -e set.extracting/z_long.npy ]]
+  kill_at_first_video $!
+  [[ ! -e set.extracting/z_long.npy ]]
   exits 2 counts_frames "$work/videos" set --merge
   says_once "no part has ended there"
   exits 0 counts_frames "$work/videos" set --part 1/1

@@ -1,9 +1,11 @@
-// What the operating system says: why a call failed, the host and its size, the environment of this
-// process. Fed by the C library; feeds the messages of every stage, and the settings that Slurm
-// passes on.
+// What the operating system says: why a call failed, the host and its size, the time, the
+// environment of this process, files of /proc. Fed by the C library; feeds the messages of every
+// stage, and the settings that Slurm passes on.
 #pragma once
 
+#include <filesystem>
 #include <string>
+#include <vector>
 
 namespace bovila {
 
@@ -20,5 +22,17 @@ int machine_cores();
 
 /// A variable of the environment, empty where it is not set. Not beside a thread that sets one.
 std::string environment(const char* name);
+
+/// By the clock that people read.
+double seconds_since_1970();
+
+/// All of a file; "" where it cannot be read.
+std::string file_bytes(const std::filesystem::path& path);
+
+/// The words of a process's or thread's /proc/.../stat behind its name, which may hold anything:
+/// the letter of its state, and on as proc(5) lists them. Empty where there is no such process.
+std::vector<std::string> stat_words(const std::filesystem::path& stat);
+/// Of these, when it started: in ticks since the machine did.
+inline constexpr size_t kStartTicks = 19;
 
 }  // namespace bovila

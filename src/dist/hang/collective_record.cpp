@@ -2,17 +2,10 @@
 #include "bovila/dist/hang/collective_record.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "bovila/core/system.h"
 
 namespace bovila {
-namespace {
-
-double now_since_1970() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
-
 size_t CollectiveRecord::add_group(RankGroup group) {
   const std::lock_guard lock(mutex_);
   groups_.push_back(std::move(group));
@@ -21,14 +14,14 @@ size_t CollectiveRecord::add_group(RankGroup group) {
 }
 
 void CollectiveRecord::set_stage(const std::string& stage) {
-  const double now = now_since_1970();
+  const double now = seconds_since_1970();
   const std::lock_guard lock(mutex_);
   stage_ = stage;
   stage_since_ = now;
 }
 
 uint64_t CollectiveRecord::begin(size_t group, const std::string& what) {
-  const double now = now_since_1970();
+  const double now = seconds_since_1970();
   const std::lock_guard lock(mutex_);
   CollectiveNote& entry = note(next_);
   entry.group = group;
@@ -47,7 +40,7 @@ void CollectiveRecord::enqueued(uint64_t collective) {
 }
 
 void CollectiveRecord::end(uint64_t collective) {
-  const double now = now_since_1970();
+  const double now = seconds_since_1970();
   const std::lock_guard lock(mutex_);
   note(collective).state = CollectiveState::kDone;
   note(collective).ended = now;
@@ -64,7 +57,7 @@ void CollectiveRecord::wait_for_group(size_t group) {
 }
 
 void CollectiveRecord::end_group(size_t group) {
-  const double now = now_since_1970();
+  const double now = seconds_since_1970();
   const std::lock_guard lock(mutex_);
   for (CollectiveNote& entry : ring_) {
     if (entry.group != group || entry.state == CollectiveState::kDone) continue;

@@ -5,12 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -61,8 +60,7 @@ CollectiveNote note_of(const ordered_json& json, size_t num_groups) {
 
 HangReport report_of(const ordered_json& json) {
   HangReport report;
-  report.session = json.at("session");
-  report.request = json.value("request", "");
+  report.request = json.at("request");
   report.why = json.at("why");
   report.rank = json.at("rank");
   report.hosts = json.at("hosts");
@@ -89,11 +87,6 @@ HangReport report_of(const ordered_json& json) {
   return report;
 }
 
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 }  // namespace
 
 const CollectiveNote* HangReport::waits_in() const {
@@ -107,8 +100,7 @@ std::string hang_file_name(int rank) {
 }
 
 std::string to_json(const HangReport& report) {
-  ordered_json json = {{"session", report.session},
-                       {"request", report.request},
+  ordered_json json = {{"request", report.request},
                        {"why", report.why},
                        {"rank", report.rank},
                        {"pid", report.pid},
@@ -154,7 +146,7 @@ std::vector<HangReport> read_hang_reports(const std::filesystem::path& folder) {
     const auto name = entries->path().filename().string();
     if (!name.starts_with("hang-rank") || !name.ends_with(".json")) continue;
     try {
-      reports.push_back(hang_report_of(text_of(entries->path()), entries->path().string()));
+      reports.push_back(hang_report_of(file_bytes(entries->path()), entries->path().string()));
     } catch (const UserError& unreadable) {
       log::warn("{}", unreadable.what());
     }

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <set>
 
 #include "bovila/core/durable_file.h"
@@ -37,20 +35,10 @@ extern "C" void remember_quit(int) {
   was_asked_by_signal.store(true, std::memory_order_relaxed);
 }
 
-double wall_clock() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 /// The name by which a job may leave this host out.
 std::string node_name() {
   const auto slurms = environment("SLURMD_NODENAME");
   return slurms.empty() ? host_name() : slurms;
-}
-
-/// "" where there is none.
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 /// NFS takes a file that was missing for missing for up to a minute, unless its folder is opened.
@@ -80,7 +68,8 @@ HangReporter::HangReporter(fs::path folder, CollectiveRecord& record, Communicat
       device_(std::move(device)) {
   std::error_code ignored;
   if (rank_ == 0) fs::remove(folder_ / kRequest, ignored);
-  session_ = ranks.broadcast(fmt::format("{}-{}-{:.3f}", hosts_[0], getpid(), wall_clock()), 0);
+  session_ =
+      ranks.broadcast(fmt::format("{}-{}-{:.3f}", hosts_[0], getpid(), seconds_since_1970()), 0);
   was_asked_by_signal = false;
   struct sigaction action {};
   action.sa_handler = remember_quit;
@@ -137,20 +126,26 @@ void HangReporter::wait_ran_out() {
 
 std::string HangReporter::standing_request() const {
   look_again(folder_);
-  auto text = read_file(folder_ / kRequest);
+  auto text = file_bytes(folder_ / kRequest);
   return text.starts_with(session_) ? text : "";
 }
 
+/// Whole, or not there: a rank that read half a request would take it for none and end the job.
 void HangReporter::make_request(const std::string& why) const {
-  const auto path = folder_ / kRequest;
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (file < 0 && errno == EEXIST) return;  // another rank was first
-  if (file < 0) throw ProgramError("{}: {}", path.string(), system_message(errno));
-  const auto text = fmt::format("{} {} {:.3f} {}", session_, rank_, wall_clock(), why);
+  const auto path = folder_ / kRequest, beside = folder_ / fmt::format("{}-{}", kRequest, rank_);
+  const auto fail = [&] { throw ProgramError("{}: {}", path.string(), system_message(errno)); };
+  const int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) fail();
+  const auto text = fmt::format("{} {} {:.3f} {}", session_, rank_, seconds_since_1970(), why);
   const bool is_written = write(file, text.data(), text.size()) == std::ssize(text);
   const int reason = errno;
   close(file);
-  if (!is_written) throw ProgramError("{}: {}", path.string(), system_message(reason));
+  // Where another rank was first its request stands; where there are no links the last one does.
+  const bool is_made = is_written && (link(beside.c_str(), path.c_str()) == 0 || errno == EEXIST ||
+                                      rename(beside.c_str(), path.c_str()) == 0);
+  if (!is_written) errno = reason;
+  if (!is_made) fail();
+  unlink(beside.c_str());
 }
 
 bool HangReporter::has_run_out() {
@@ -173,14 +168,13 @@ HangReport HangReporter::make_report(const std::string& why) {
   HangReport report;
   report.is_polling = is_polling();
   report.record = record_.snapshot();
-  report.session = session_;
   report.request = request_;
   report.why = why;
   report.rank = rank_;
   report.hosts = hosts_;
   report.pid = getpid();
   report.device = device_;
-  report.time = wall_clock();
+  report.time = seconds_since_1970();
   report.threads = ThreadStacks::take();
   return report;
 }
@@ -200,7 +194,7 @@ void HangReporter::report(const std::string& why) {
 
 std::optional<HangReport> HangReporter::answer_of(int rank) const {
   const auto path = folder_ / hang_file_name(rank);
-  const auto text = read_file(path);
+  const auto text = file_bytes(path);
   if (text.find(request_) == std::string::npos) return std::nullopt;
   return hang_report_of(text, path.string());
 }

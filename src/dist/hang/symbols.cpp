@@ -12,10 +12,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <vector>
+
+#include "bovila/core/system.h"
 
 namespace bovila {
 namespace {
@@ -56,8 +56,7 @@ void add_functions(const std::string& file, const Elf64_Shdr& table, const Elf64
 }
 
 std::vector<Function> read_functions(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  const std::string file{std::istreambuf_iterator<char>(stream), {}};
+  const std::string file = file_bytes(path);
   std::vector<Function> functions;
   if (!holds<Elf64_Ehdr>(file, 0) || std::memcmp(file.data(), ELFMAG, SELFMAG) != 0) return {};
   const auto header = read_at<Elf64_Ehdr>(file, 0);

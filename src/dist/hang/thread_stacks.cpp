@@ -88,13 +88,6 @@ std::string first_line_of(const fs::path& path) {
   return line;
 }
 
-/// The letter behind the name, which is in brackets and may hold anything.
-std::string state_of(const fs::path& task) {
-  const std::string line = first_line_of(task / "stat");
-  const size_t end = line.rfind(") ");
-  return end == std::string::npos ? "" : line.substr(end + 2, 1);
-}
-
 }  // namespace
 
 ThreadStacks::ThreadStacks() {
@@ -115,7 +108,8 @@ std::vector<ThreadStack> ThreadStacks::take() {
     ThreadStack stack;
     stack.id = std::atoi(tasks->path().filename().c_str());
     stack.name = first_line_of(tasks->path() / "comm");
-    stack.state = state_of(tasks->path());
+    const auto words = stat_words(tasks->path() / "stat");
+    stack.state = words.empty() ? "" : words.front();
     stack.frames = frames_of(stack.id);
     stacks.push_back(std::move(stack));
   }

@@ -1,4 +1,4 @@
-// Error numbers as texts, variables as they are set or not.
+// Error numbers as texts, variables as they are set or not, files and the words of /proc.
 #include "bovila/core/system.h"
 
 #include <doctest/doctest.h>
@@ -7,6 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <vector>
+
+#include "tests/unit/temp_folder.h"
 
 using namespace bovila;
 
@@ -30,4 +33,24 @@ TEST_CASE("a variable that is not set is as an empty one") {
   CHECK(environment("BOVILA_TEST_VARIABLE") == "a b");
   unsetenv("BOVILA_TEST_VARIABLE");
   CHECK(environment("BOVILA_TEST_VARIABLE").empty());
+}
+
+TEST_CASE("a file's bytes are all of it, and none where it cannot be read") {
+  const testing::TempFolder folder;
+  const std::string bytes("a\0\r\n\xff", 5);
+  folder.write("file", bytes);
+  CHECK(file_bytes(folder.path() + "/file") == bytes);
+  CHECK(file_bytes(folder.path() + "/none").empty());
+  CHECK(file_bytes(folder.path()).empty());
+}
+
+TEST_CASE("the words of a process's stat begin behind a name that may hold anything") {
+  const testing::TempFolder folder;
+  folder.write("stat", "12 (a ) S (b) R 1 2 3\n");
+  CHECK(stat_words(folder.path() + "/stat") == std::vector<std::string>{"R", "1", "2", "3"});
+  CHECK(stat_words(folder.path() + "/none").empty());
+  const auto own = stat_words("/proc/self/stat");
+  REQUIRE(own.size() > kStartTicks);
+  CHECK(own.front() == "R");
+  CHECK(std::stoll(own[kStartTicks]) > 0);
 }

@@ -12,8 +12,7 @@
 namespace bovila {
 
 struct HangReport {
-  std::string session;  ///< which start of the run
-  std::string request;  ///< all ranks' answers to the same request have the same
+  std::string request;  ///< all ranks' answers to the same request, of one start, have the same
   std::string why;      ///< "waited in vain", "SIGQUIT", "asked by another rank"
   int rank = 0;
   std::vector<std::string> hosts;  ///< of all ranks

@@ -12,7 +12,7 @@ namespace {
 /// A rank of four that has done 6 collectives of step 3 and waits in the 7th, or not.
 HangReport report_of_rank(int rank, bool waits) {
   HangReport report;
-  report.session = "a";
+  report.request = "a";
   report.request = "a 1";
   report.why = waits ? "waited in vain" : "asked by another rank";
   report.rank = rank;
@@ -46,7 +46,7 @@ TEST_CASE("a report survives being written and read") {
 TEST_CASE("what is no report is an error that names the file") {
   const std::string whole = to_json(report_of_rank(1, true));
   for (const std::string& text :
-       {std::string("{"), std::string("[]"), std::string("{\"session\": 1}"),
+       {std::string("{"), std::string("[]"), std::string("{\"request\": 1}"),
         whole.substr(0, whole.size() / 2)}) {
     CHECK(contains(error_of([&] { hang_report_of(text, "hang-rank1.json"); }),
                    "hang-rank1.json: expected a report of a hang: "));
