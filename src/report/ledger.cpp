@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/system.h"
 
 namespace bovila {
@@ -83,10 +84,9 @@ void Ledger::tick() {
 
 void Ledger::write(std::string row) {
   row += '\n';
-  const int file = open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (file < 0) return;
-  [[maybe_unused]] const ssize_t put = ::write(file, row.data(), row.size());
-  close(file);
+  const Descriptor file(open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
+  if (file.id < 0) return;
+  [[maybe_unused]] const ssize_t put = ::write(file.id, row.data(), row.size());
   written_ = Clock::now();
 }
 

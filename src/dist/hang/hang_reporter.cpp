@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <set>
 
+#include "bovila/core/descriptor.h"
 #include "bovila/core/durable_file.h"
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
@@ -43,8 +44,7 @@ std::string node_name() {
 
 /// NFS takes a file that was missing for missing for up to a minute, unless its folder is opened.
 void look_again(const fs::path& folder) {
-  const int file = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file >= 0) close(file);
+  const Descriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
 /// Stop signals are for the rank's own thread.
@@ -133,18 +133,14 @@ std::string HangReporter::standing_request() const {
 /// Whole, or not there: a rank that read half a request would take it for none and end the job.
 void HangReporter::make_request(const std::string& why) const {
   const auto path = folder_ / kRequest, beside = folder_ / fmt::format("{}-{}", kRequest, rank_);
-  const auto fail = [&] { throw ProgramError("{}: {}", path.string(), system_message(errno)); };
-  const int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) fail();
+  const auto failed = [&] { return ProgramError("{}: {}", path.string(), system_message(errno)); };
+  const Descriptor file(open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (file.id < 0) throw failed();
   const auto text = fmt::format("{} {} {:.3f} {}", session_, rank_, seconds_since_1970(), why);
-  const bool is_written = write(file, text.data(), text.size()) == std::ssize(text);
-  const int reason = errno;
-  close(file);
+  if (write(file.id, text.data(), text.size()) != std::ssize(text)) throw failed();
   // Where another rank was first its request stands; where there are no links the last one does.
-  const bool is_made = is_written && (link(beside.c_str(), path.c_str()) == 0 || errno == EEXIST ||
-                                      rename(beside.c_str(), path.c_str()) == 0);
-  if (!is_written) errno = reason;
-  if (!is_made) fail();
+  const bool is_there = link(beside.c_str(), path.c_str()) == 0 || errno == EEXIST;
+  if (!is_there && rename(beside.c_str(), path.c_str()) != 0) throw failed();
   unlink(beside.c_str());
 }
 
