@@ -39,10 +39,25 @@ void print_stacks(const HangReport& report) {
   }
 }
 
-void explain(const std::string& folder, int stacks_of) {
+void print_nccl_status(const std::vector<HangReport>& reports) {
+  bool is_any = false;
+  for (const HangReport& report : reports) {
+    if (report.nccl_status.empty()) continue;
+    is_any = true;
+    std::cout << fmt::format("\nNCCL on {}:\n{}", report.hosts[static_cast<size_t>(report.rank)],
+                             report.nccl_status);
+  }
+  if (!is_any) {
+    std::cout << "\nNCCL: no answer (CPU runs do not ask it; its RAS service is of NCCL 2.24 and "
+                 "later, at NCCL_RAS_ADDR, and NCCL_RAS_ENABLE=0 turns it off)\n";
+  }
+}
+
+void explain(const std::string& folder, int stacks_of, bool with_nccl) {
   const auto reports = read_hang_reports(folder);
   std::cout << explain_hang(reports) << "\n";
   for (const HangReport& report : reports) print_rank(report);
+  if (with_nccl) print_nccl_status(reports);
   if (stacks_of < 0) return;
   const auto wanted = std::ranges::find(reports, stacks_of, &HangReport::rank);
   if (wanted == reports.end()) {
@@ -62,15 +77,17 @@ int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): CLI11's
   app.set_version_flag("--version", program_text());
   std::string folder;
   int stacks_of = -1;
+  bool with_nccl = false;
   app.add_option("RUN", folder, "the run's output folder")->required();
   app.add_option("--stacks", stacks_of, "show the stacks of this rank's threads too");
+  app.add_flag("--nccl", with_nccl, "show what NCCL said of its ranks too");
   try {
     parse_values(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     return static_cast<int>(app.exit(error) == 0 ? ExitCode::kSuccess : ExitCode::kUserError);
   }
   try {
-    explain(folder, stacks_of);
+    explain(folder, stacks_of, with_nccl);
     return static_cast<int>(ExitCode::kSuccess);
   } catch (const UserError& error) {
     std::cerr << "hang: " << error.what() << "\n";

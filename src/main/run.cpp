@@ -232,7 +232,8 @@ void run(const CommandLine& line, const MpiSession& session, Preemption& preempt
   report_places(ranks, device, parts);
   const auto lock = with_train ? lock_folder(config, ranks) : nullptr;
   const auto checkpoint = with_train ? find_start(config, line.start, ranks) : scored;
-  const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str());
+  const HangReporter hangs(config.output.folder, record_of_collectives, ranks, device.str(),
+                           device.is_cuda());
   settle_precision(deck, device, ranks, checkpoint ? checkpoint->state.deck : "");
   if (ranks.rank() == 0) {
     for (const auto& text : opening_lines(line, config)) log::info("{}", text);

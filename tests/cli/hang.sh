@@ -79,6 +79,41 @@ test_a_report_has_the_collectives_the_device_and_the_stacks_of_all_threads() {
   says_once "hang: nowhere has no report of a hang (hang-rank0.json)"
 }
 
+# ras_service CLIENTS: answers so many as NCCL's service does, at the port that the file `port` names.
+ras_service() {
+  python3 - "$1" <<'PY'
+import os, socket, sys
+place = socket.create_server(("127.0.0.1", 0))
+open("port.new", "w").write(str(place.getsockname()[1]))
+os.rename("port.new", "port")
+for _ in range(int(sys.argv[1])):
+    client, _ = place.accept()
+    lines = client.makefile("rw")
+    for asked, said in (("CLIENT PROTOCOL", "SERVER PROTOCOL 2"), ("TIMEOUT", "OK")):
+        assert lines.readline().startswith(asked)
+        print(said, file=lines, flush=True)
+    assert lines.readline() == "VERBOSE STATUS\n"
+    lines.write("Job summary\n  Rank 1 -- GPU 0 managed by process 7: MISMATCH\n")
+    lines.close()
+    client.close()
+PY
+}
+
+test_what_nccl_says_is_in_the_report_of_a_hosts_lowest_rank() {
+  ras_service 1 &
+  local i
+  for ((i = 0; i < 100; ++i)); do [[ -e port ]] && break || sleep 0.1; done
+  NCCL_RAS_ADDR=127.0.0.1:$(cat port) hangs rank_hang_double before 1 5
+  wait
+  holds "load('out/hang-rank0.json')['nccl_status'].startswith('Job summary')"
+  holds "load('out/hang-rank1.json')['nccl_status'] == ''"
+  exits 0 "$bin/bovila-hang" out --nccl
+  says_once "NCCL on $(hostname):" "Rank 1 -- GPU 0 managed by process 7: MISMATCH"
+  hangs rank_hang before 1 5
+  exits 0 "$bin/bovila-hang" out --nccl
+  says_once "NCCL: no answer (CPU runs do not ask it"
+}
+
 test_reports_of_a_job_that_was_killed_before_it_said_a_word_are_read() {
   mkdir out
   "$MPIRUN" -np 3 "$bin/rank_hang" "$PWD/out" 600 before 1 5 >said 2>&1 </dev/null &

@@ -72,7 +72,7 @@ void run(const MpiSession& session, const Plan& plan) {
   std::iota(all.begin(), all.end(), 0);
   host.record_in(record, {"all ranks", all});
   if (nccl) nccl->record_in(record, {"all ranks over NCCL", all});
-  const HangReporter hangs(plan.folder, record, ranks, "cpu");
+  const HangReporter hangs(plan.folder, record, ranks, "cpu", nccl != nullptr);
   std::ofstream(fmt::format("{}/pid-{}", plan.folder, session.rank())) << getpid() << std::endl;
   auto gradient = torch::ones({kNumbers});
   take_step(plan, -1, ranks, gradient);

@@ -70,6 +70,7 @@ HangReport report_of(const ordered_json& json) {
   }
   report.pid = json.value("pid", 0);
   report.device = json.value("device", "");
+  report.nccl_status = json.value("nccl_status", "");
   report.time = json.at("time");
   report.is_polling = json.at("is_polling");
   report.record.stage = json.at("stage");
@@ -125,6 +126,7 @@ std::string to_json(const HangReport& report) {
                                {"state", thread.state},
                                {"frames", thread.frames}});
   }
+  json["nccl_status"] = report.nccl_status;
   return json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

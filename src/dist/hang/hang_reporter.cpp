@@ -14,6 +14,7 @@
 #include "bovila/core/error.h"
 #include "bovila/core/log.h"
 #include "bovila/core/system.h"
+#include "bovila/dist/hang/nccl_ras.h"
 
 namespace bovila {
 namespace {
@@ -24,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kGlance = std::chrono::milliseconds(200);
 constexpr auto kBetweenLooks = std::chrono::seconds(1);  // at the folder, which may be a network's
 constexpr auto kPatience = std::chrono::seconds(10);     // for the reports of ranks that live
+constexpr auto kNcclLimit = std::chrono::seconds(6);     // for NCCL's answer, within the patience
 constexpr auto kGrace = std::chrono::seconds(2);         // on top, for rank 0 to say the sentence
 /// A wait that runs out so soon after a report is of the hang that was reported.
 constexpr auto kSameHang = std::chrono::seconds(60);
@@ -60,12 +62,14 @@ std::thread start_without_signals(std::function<void()> work) {
 }  // namespace
 
 HangReporter::HangReporter(fs::path folder, CollectiveRecord& record, Communicator& ranks,
-                           std::string device)
+                           std::string device, bool asks_nccl)
     : folder_(std::move(folder)),
       record_(record),
       rank_(ranks.rank()),
       hosts_(ranks.all_gather(node_name())),
-      device_(std::move(device)) {
+      device_(std::move(device)),
+      asks_nccl_(asks_nccl && std::ranges::find(hosts_, hosts_[static_cast<size_t>(rank_)]) ==
+                                  hosts_.begin() + rank_) {
   std::error_code ignored;
   if (rank_ == 0) fs::remove(folder_ / kRequest, ignored);
   session_ =
@@ -172,6 +176,7 @@ HangReport HangReporter::make_report(const std::string& why) {
   report.device = device_;
   report.time = seconds_since_1970();
   report.threads = ThreadStacks::take();
+  if (asks_nccl_) report.nccl_status = nccl_ras_status(kNcclLimit);
   return report;
 }
 

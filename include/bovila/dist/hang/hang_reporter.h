@@ -32,8 +32,9 @@ class HangReporter {
 
   /// Collective: all ranks know where the others are. The folder is there; `record`, which all
   /// communicators of this rank are noted in, outlives this object. `device`: for people.
+  /// `asks_nccl`: the lowest rank of a host asks NCCL too what it knows (nccl_ras.h).
   HangReporter(std::filesystem::path folder, CollectiveRecord& record, Communicator& ranks,
-               std::string device);
+               std::string device, bool asks_nccl);
   ~HangReporter();
   HangReporter(const HangReporter&) = delete;
   HangReporter& operator=(const HangReporter&) = delete;
@@ -64,6 +65,7 @@ class HangReporter {
   int rank_;
   std::vector<std::string> hosts_;  // of all ranks
   std::string device_, session_;
+  bool asks_nccl_;
   ThreadStacks stacks_;
   struct sigaction before_ {};  // of SIGQUIT
 
