@@ -72,6 +72,12 @@ def text(rows):
             + (f"; {others}" if others else ""))
 
 
+def share_of_peak(timing):
+    """The median step's share of the peak that the deck states; nothing where it states none."""
+    shares = sorted(row["share_of_peak"] for row in timing if is_number(row.get("share_of_peak")))
+    return f"{100 * shares[len(shares) // 2]:.1f} % of run.peak_tflops" if shares else ""
+
+
 def slow_rank(timing):
     """The rank that was the slowest in most steps, and by how much; nothing where none was."""
     rows = [row for row in timing if isinstance(row.get("slowest"), str) and

@@ -229,6 +229,8 @@ constexpr Key kKeys[] = {
         .doc = "how long before a time limit it stops: one micro-step and a checkpoint must fit"),
     KEY(run.profile_steps, .range = {0, 1000}, .unit = "steps",
         .doc = "so many steps are traced into output.folder/profile-rankN.json, from the third on"),
+    KEY(run.peak_tflops, .range = {0, 1e6}, .unit = "TFLOP/s of a rank",
+        .doc = "what a rank's device does at most in model.precision, dense; timing.jsonl gives each step's share of it; 0 = not stated"),
     KEY(run.self_check,
         .doc = "jobs/run.sh and jobs/supervise.sh have --self-check pass before each start, and leave a host out that fails it"),
 

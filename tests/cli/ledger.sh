@@ -86,8 +86,15 @@ test_a_step_s_seconds_and_the_slowest_rank_are_told() {
   holds "all(r['slowest'] in ('rank 0 on $(hostname)', 'rank 1 on $(hostname)') for r in lines('out/timing.jsonl'))"
   holds "all(r['slowest_s'] >= r['fastest_s'] > 0 for r in lines('out/timing.jsonl'))"
   holds "any(r['checkpoint_s'] > 0 for r in lines('out/timing.jsonl'))"
+  holds "not any('share_of_peak' in r for r in lines('out/timing.jsonl'))"
+  exits 0 ranks 2 "${deck[@]}" --set run.peak_tflops=0.001 --fresh
+  holds "all(0 < r['share_of_peak'] < 1000 for r in lines('out/timing.jsonl'))"
+  exits 0 "$root/tools/report" out
+  grep -qE "<dt>Share of the peak<dd>[0-9.]+ % of run.peak_tflops" out/report.html
   PYTHONPATH=$root/tools python3 -c "
-from run_ledger import slow_rank
+from run_ledger import share_of_peak, slow_rank
+assert share_of_peak([{'share_of_peak': s} for s in (.5, .25, .1)] + [{}]) == '25.0 % of run.peak_tflops'
+assert share_of_peak([{}]) == ''
 rows = [{'slowest': 'rank 1 on n0', 'slowest_s': 1.5, 'fastest': 'rank 0 on n0', 'fastest_s': 1.0}] * 9
 even = [{'slowest': 'rank 0 on n0', 'slowest_s': 1.0, 'fastest': 'rank 1 on n0', 'fastest_s': 1.0}]
 assert slow_rank(rows + even) == 'rank 1 on n0, the slowest in 90 % of the steps: 50 % more time than the fastest'

@@ -143,6 +143,7 @@ struct RunConfig {
   double time_limit_minutes = 0;
   double stop_before_limit_s = 120;
   int64_t profile_steps = 0;
+  double peak_tflops = 0;
   bool self_check = false;
 };
 

@@ -91,13 +91,18 @@ std::string step_record(int64_t epoch, int64_t step, const StepReport& report);
 /// Makes the rows of timing.jsonl, which no two runs have in common.
 class StepTimer {
  public:
+  /// @param peak_tokens_per_s what `share_of_peak` refers to; 0: not stated
+  explicit StepTimer(double peak_tokens_per_s = 0) : peak_tokens_per_s_(peak_tokens_per_s) {}
+
   /// For the step that was just taken: `time`, seconds since 1970; `questions_per_s` and
-  /// `tokens_per_s` since the step before, or since the timer was made; the ranks' mean `data_s`,
+  /// `tokens_per_s` since the step before, or since the timer was made, and, where a peak is
+  /// stated, `share_of_peak`, the tokens' share of its; the ranks' mean `data_s`,
   /// `compute_s`, `others_s` and `update_s` (report/step_times.h); `checkpoint_s` since the row
   /// before; `slowest` and `fastest`, a rank's name, with its `slowest_s`, `fastest_s`.
   std::string record(int64_t step, int64_t questions, const TeamTimes& team, double checkpoint_s);
 
  private:
+  double peak_tokens_per_s_;
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 /// One JSON object of log.txt: train_*, epoch, val_*.

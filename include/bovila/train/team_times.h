@@ -1,4 +1,4 @@
-// All ranks' times of a step put together. Fed by train/train_step.h; used by train/trainer.h.
+// All ranks' times of a step put together, and what they could be at most. Fed by train/train_step.h; used by train/trainer.h.
 #pragma once
 
 #include <string>
@@ -6,6 +6,7 @@
 
 #include "bovila/dist/rank_grid.h"
 #include "bovila/report/step_times.h"
+#include "bovila/weights/llama_params.h"
 
 namespace bovila {
 
@@ -14,5 +15,11 @@ namespace bovila {
 /// tokens, which count once.
 TeamTimes gather_times(const StepTimes& mine, const std::vector<std::string>& hosts,
                        const RankGrid& grid);
+
+/// Tokens a second of `ranks` at `tflops` each (run.peak_tflops); 0: not stated. A token is counted
+/// as 4 operations for each number of the layers' matrices: a product forward and one backward,
+/// for the gradient of its input, since frozen matrices want none of their own. Embeddings, head,
+/// attention's products of tokens, adapters and what is computed again are left out.
+double peak_tokens_per_s(const LlamaParams& llama, int64_t ranks, double tflops);
 
 }  // namespace bovila

@@ -102,6 +102,7 @@ TEST_CASE("writing and reading gives the same Config for values that differ from
                                     "run.stop_before_limit_s=30",
                                     "run.profile_steps=2",
                                     "run.self_check=true",
+                                    "run.peak_tflops=989.5",
                                     "checkpoint.every_steps=500",
                                     "checkpoint.every_minutes=0",
                                     "checkpoint.keep=5",

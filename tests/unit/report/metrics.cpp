@@ -292,6 +292,11 @@ TEST_CASE("a step's timing has its number, the time of day and its speed") {
   CHECK(row["slowest_s"] == 3);
   CHECK(row["fastest"] == "rank 0 on n0");
   CHECK(row["fastest_s"] == 0);
+  CHECK_FALSE(row.contains("share_of_peak"));
+  StepTimer stated(1e15);
+  const auto share = json::parse(stated.record(18, 8, team, 0));
+  CHECK(share["share_of_peak"].get<double>() ==
+        doctest::Approx(share["tokens_per_s"].get<double>() / 1e15));
 }
 
 TEST_CASE("a skipped step says so, is JSON without NaN, and counts in no mean") {
