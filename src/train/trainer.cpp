@@ -1,9 +1,8 @@
 // Epochs and what happens between them; the step itself is train/train_step.h.
 #include "bovila/train/trainer.h"
 
+#include <ATen/record_function.h>
 #include <fmt/ranges.h>
-
-#include <thread>
 
 #include "bovila/checkpoint/run_folder.h"
 #include "bovila/core/durable_file.h"
@@ -29,19 +28,7 @@ std::string losses_text(const StepReport& report) {
   return text;
 }
 
-constexpr std::chrono::seconds kPauseBeforeLastTry{5};
 constexpr std::chrono::seconds kBetweenShows{2};
-
-/// What a run that could not save its last state can go on from.
-std::string newest_text(const std::filesystem::path& root) {
-  try {
-    if (const auto newest = find_newest_valid(root)) {
-      return fmt::format("the newest whole checkpoint is {}", newest->folder.string());
-    }
-  } catch (const UserError&) {  // there are some, and none is whole
-  }
-  return fmt::format("{} has no whole checkpoint", root.string());
-}
 
 ScaledRate projection_rate(const AdapterParameters& parameters, double scale) {
   const NamedParameter& projection = parameters.entry("visual_proj.weight");
@@ -78,62 +65,6 @@ Trainer::Trainer(const Config& config, RunIdentity identity, const Inputs& input
   if (is_root()) {
     writer_ = std::make_unique<CheckpointWriter>(checkpoint_root(config), config.checkpoint.keep);
   }
-}
-
-void Trainer::note(Doing doing) {
-  if (!is_root()) return;
-  if (!ledger_) ledger_ = std::make_unique<Ledger>(config_.output.folder);
-  ledger_->enter(doing, step_);
-}
-
-/// What the rows tell must be on the disk before a checkpoint says that it was told.
-void Trainer::save() {
-  if (!is_root()) return;
-  Stopwatch watch;
-  note(Doing::kSaving);
-  schedule_.saved(SaveSchedule::Clock::now());
-  if (const auto reason = results_.flush()) {
-    log::warn(
-        "RESULTS NOT WRITTEN: {}. The run goes on, they are kept in memory and tried again; until "
-        "then no checkpoint is saved",
-        *reason);
-  } else {
-    writer_->submit(state());
-  }
-  checkpoint_s_ += watch.lap();
-}
-
-std::optional<std::string> Trainer::try_to_save() {
-  if (auto reason = results_.flush()) return reason;
-  return writer_->save_now(state());
-}
-
-std::optional<std::string> Trainer::save_last() {
-  note(Doing::kSaving);
-  auto reason = try_to_save();
-  if (!reason) return std::nullopt;
-  log::warn("NOT SAVED: step {}: {}. The last try is in {} s", step_, *reason,
-            kPauseBeforeLastTry.count());
-  std::this_thread::sleep_for(kPauseBeforeLastTry);
-  reason = try_to_save();
-  if (!reason) return std::nullopt;
-  return fmt::format(
-      "NOT ON THE DISK: the state after step {}, with which the run ends: {}. {}. Make room, then "
-      "type the same command again: what came after that is computed once more",
-      step_, *reason, newest_text(checkpoint_root(config_)));
-}
-
-void Trainer::stop(const StopReason& reason) {
-  run_together(ranks_.all(), [&] {
-    if (!is_root()) return;
-    if (const auto lost = save_last()) {
-      throw ProgramError("stopped by {}. {}", reason.text(), *lost);
-    }
-    log::info("stopped by {} at step {}: the same command, without --resume, goes on from there",
-              reason.text(), step_);
-  });
-  note(Doing::kEnded);
-  throw AgreedError(ExitCode::kPreempted, StopRequested(reason).what());
 }
 
 std::string Trainer::describe_spoiled(const StepReport& report) const {
@@ -226,6 +157,16 @@ void Trainer::show_results() {
   shown_ = now;
 }
 
+void Trainer::record_step(const StepReport& report, int64_t num_questions, StepTimer& timer) {
+  RECORD_USER_SCOPE("records");
+  const TeamTimes team = gather_times(report.times, hosts_, ranks_);
+  if (!is_root()) return;
+  results_.add_step(step_record(epoch_, step_, report),
+                    timer.record(step_, num_questions, team, std::exchange(checkpoint_s_, 0)));
+  ledger_->tick();
+  show_results();
+}
+
 void Trainer::train_epoch() {
   const auto total = std::ssize(rows_);
   if (position_ == total) return;  // resumed before its evaluation
@@ -263,14 +204,7 @@ void Trainer::train_epoch() {
       log::warn("step {}: fp16 gradients overflowed, no update; the loss scale is {} now", step_,
                 optimizer_.loss_scale.value());
     }
-    const TeamTimes team = gather_times(report.times, hosts_, ranks_);
-    if (is_root()) {
-      results_.add_step(
-          step_record(epoch_, step_, report),
-          timer.record(step_, plan.num_questions, team, std::exchange(checkpoint_s_, 0)));
-      ledger_->tick();
-      show_results();
-    }
+    record_step(report, plan.num_questions, timer);
     progress.update(step_text(report), plan.num_questions, total - position_, position_ == total);
     if (position_ == total || schedule_.is_due(step_, SaveSchedule::Clock::now())) {
       save();

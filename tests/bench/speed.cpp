@@ -6,6 +6,7 @@
 //   speed prepare FOLDER --dim 512 --layers 8    writes the LLaMA in Meta's form
 //   speed peak --threads 2                       GFLOP/s of the frozen layers' matrix products
 //   speed peak --device cuda                     GFLOP/s of a large product in bf16
+//   speed notes                                  microseconds that a collective's note takes
 //   speed run FOLDER --work train [--naive] ...  one JSON line
 //   speed run --dim 4096 --layers 32 --heads 32 --hidden 11008 --bf16 --device cuda ...
 //                                                the same with a LLaMA that is written in memory
@@ -28,6 +29,7 @@
 #include "bovila/core/random.h"
 #include "bovila/dist/device.h"
 #include "bovila/dist/gpu_checks.h"
+#include "bovila/dist/hang/collective_record.h"
 #include "bovila/dist/mpi_session.h"
 #include "bovila/dist/nccl_communicator.h"
 #include "bovila/dist/threads.h"
@@ -516,6 +518,26 @@ void peak(const Settings& s) {
   std::cout << json{{"device", name_of(device)}, {"peak_gflops", gflops}}.dump() << "\n";
 }
 
+/// What noting a collective takes beside the collective: the median of rounds.
+void notes() {
+  constexpr int kRounds = 21, kCollectives = 100'000;
+  CollectiveRecord record;
+  const GroupNotes group(record, {"all ranks over NCCL", {0, 1}});
+  const std::string what = describe("an all-reduce", torch::empty({1000}));
+  std::vector<double> microseconds;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto start = Clock::now();
+    for (int i = 0; i < kCollectives; ++i) {
+      const uint64_t note = group.begin(what);
+      group.turn();
+      group.end(note);
+    }
+    microseconds.push_back(1e6 * seconds_since(start) / kCollectives);
+  }
+  std::ranges::sort(microseconds);
+  std::cout << json{{"note_us", microseconds[kRounds / 2]}}.dump() << "\n";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -524,6 +546,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   auto* prepare_command = app.add_subcommand("prepare");
   auto* peak_command = app.add_subcommand("peak");
+  auto* notes_command = app.add_subcommand("notes");
   auto* run_command = app.add_subcommand("run");
   prepare_command->add_option("FOLDER", s.folder)->required();
   run_command->add_option("FOLDER", s.folder);
@@ -562,6 +585,7 @@ int main(int argc, char** argv) {
   try {
     if (*prepare_command) prepare(s);
     if (*peak_command) peak(s);
+    if (*notes_command) notes();
     if (*run_command) run(s, argc, argv);
   } catch (const c10::Error& error) {
     std::cerr << "speed: error: " << error.what_without_backtrace() << "\n";

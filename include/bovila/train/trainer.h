@@ -71,6 +71,8 @@ class Trainer {
   double epoch_now() const;
   /// For the step after `position_` questions.
   double learning_rate_now() const;
+  /// Rows of the step that was just taken, of all ranks' times too.
+  void record_step(const StepReport& report, int64_t num_questions, StepTimer& timer);
   /// The progress line of the step that was just taken.
   std::string step_text(const StepReport& report) const;
   /// A progress line for a loop over this rank's share of the validation split.
