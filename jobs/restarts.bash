@@ -24,6 +24,12 @@ stop() {
   exit 2
 }
 
+# with_commas WORD...: one word of them.
+with_commas() {
+  local IFS=,
+  echo "$*"
+}
+
 read_site_file() {
   [[ -n ${BOVILA_ENV:-} ]] || return 0
   [[ -r $BOVILA_ENV ]] || stop "BOVILA_ENV: the file '$BOVILA_ENV' cannot be read"

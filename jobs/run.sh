@@ -63,12 +63,6 @@ set_up_launcher() {
   readonly all_hosts=("${launcher[@]}")
 }
 
-# with_commas WORD...: one word of them.
-with_commas() {
-  local IFS=,
-  echo "$*"
-}
-
 hosts_in_use() {
   local host
   for host in $(scontrol show hostnames "${SLURM_JOB_NODELIST:-}" 2>/dev/null); do

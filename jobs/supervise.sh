@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # jobs/supervise.sh DECK [ARGUMENTS OF BOVILA] -- mpirun -np 8: what jobs/run.sh does, without Slurm.
 # Starts mpirun -np 8 bovila DECK ARGUMENTS, starts it again after a crash, a lost rank or a hang
-# (jobs/restarts.bash), and ends with the program's exit code. TERM, USR1 and USR2 stop the run, with
-# its state saved and exit code 75. Reads BOVILA, BOVILA_ENV, BOVILA_RESTARTS and BOVILA_PAUSE as
-# jobs/run.sh does.
+# (jobs/restarts.bash), without a host that fails (jobs/hosts.bash) where mpirun's words name the hosts
+# (--host a:4,b:4 or --hostfile FILE), and ends with the program's exit code. TERM, USR1 and USR2 stop
+# the run, with its state saved and exit code 75. Reads BOVILA, BOVILA_ENV, BOVILA_RESTARTS and
+# BOVILA_PAUSE as jobs/run.sh does.
 set -uo pipefail
 
 readonly job=none
@@ -13,6 +14,8 @@ here=${0%/*}
 [[ $here == "$0" ]] && here=.
 # shellcheck source=jobs/restarts.bash
 source "$here/restarts.bash"
+# shellcheck source=jobs/mpirun_hosts.bash
+source "$here/mpirun_hosts.bash"
 
 usage() { stop "expected DECK [ARGUMENTS OF BOVILA] -- mpirun ..., $1"; }
 
@@ -47,13 +50,10 @@ launch() {
 
 may_go_on() { [[ -z $stopping ]]; }
 
-# Where ranks start is behind the --, in the words of whatever starts them.
-leave_hosts_out() { return 1; }
-come_back_without() { return 1; }
-hosts_in_use() { :; }
-check_host() { :; }
+come_back_without() { return 1; } # nothing else has other hosts
 
 trap pass_on TERM USR1 USR2
+trap '[[ -z $hosts_file ]] || rm -f "$hosts_file"' EXIT
 trap 'stopping=yes' INT # the terminal sends it to mpirun itself
 read_arguments "$@"
 read_site_file
@@ -62,6 +62,7 @@ check_limits
 find_program
 command -v "${launcher[0]}" >/dev/null || stop "'${launcher[0]}' is not on the PATH"
 find_output
+read_hosts
 run_ranks
 was_stopped || exit "$status"
 say "stopped before its end: start the same command again to go on"

@@ -16,7 +16,7 @@ test_all_tools_decks_jobs_and_pages_are_there() {
   local file
   ! grep -iE "warning|error" "$work/installed"
   for file in bin/{bovila,bovila-hang,pth2h5,sets2jsonl,llama2bovila,ckpt2pth,extract_features.py,gguf2llama.py} \
-    bin/bovila-{report,plot-run,sweep,submission} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,hosts.bash,maintenance.bash,star.slurm,tvqa.slurm} \
+    bin/bovila-{report,plot-run,sweep,submission} share/bovila/jobs/{run.sh,supervise.sh,restarts.bash,hosts.bash,mpirun_hosts.bash,maintenance.bash,star.slurm,tvqa.slurm} \
     share/bovila/input/{star.toml,demo.toml,keys.md,demo/data/star/clipvitl14.pth} \
     share/man/man1/bovila.1 share/bash-completion/completions/bovila \
     share/modulefiles/bovila/"$version" share/doc/bovila/CHANGELOG.md; do

@@ -34,7 +34,7 @@ exec "$@"
 SRUN
 # A program that ends as it is told: with the first code of EXIT_WITH at its first start, and so on.
 # "137s" saves a checkpoint before that, "137m" and "137o" are out of memory, "1g" on the GPU, "137k"
-# is killed on n2, "1h" hangs there. Its self-check fails where BAD_HOSTS are.
+# is killed on n2, "137K" in mpirun's words, "1h" hangs there. Its self-check fails where BAD_HOSTS are.
 cat >"$work/bin/rank" <<'RANK'
 #!/usr/bin/env bash
 echo "ends at ${SLURM_JOB_END_TIME:-unknown}, queued since ${BOVILA_QUEUED_SINCE:-unknown}"
@@ -55,10 +55,11 @@ the step tasks have been OOM Killed." >&2
 [[ $code == *o* ]] && echo "srun: error: n1: task 0: Out Of Memory" >&2
 [[ $code == *k* ]] && echo "srun: error: n2: task 1: Killed
 srun: error: n1: task 0: Killed" >&2
+[[ $code == *K* ]] && echo "mpirun noticed that process rank 1 with PID 7 on node n2.cluster exited on signal 9" >&2
 [[ $code == *h* ]] && echo "09:14:33 error: hang: rank 1 (host n2, process 7, in step 3) never came to an \
 all-reduce" >&2
 [[ $code == *g* ]] && echo "error: CUDA out of memory" >&2 # the GPU's
-exit "${code%%[smogkh]*}"
+exit "${code%%[smogkKh]*}"
 RANK
 cat >"$work/bin/scontrol" <<'SCONTROL'
 #!/usr/bin/env bash
@@ -324,6 +325,39 @@ supervised 2 "'nowhere' is not on the PATH" "supervise.sh names a missing launch
   input/demo.toml -- nowhere
 supervised 2 "'input/no.toml' cannot be read" "supervise.sh names a missing deck" 0 input/no.toml \
   -- starter
+
+# A launcher with options of Open MPI's.
+cat >"$work/bin/lister" <<'LISTER'
+#!/usr/bin/env bash
+printf '%s\n' "$@" >"$NOTES"
+export HOSTS=''
+while [[ $1 == -* ]]; do
+  [[ $1 == --host ]] && HOSTS=$(sed 's/:[0-9]*//g; s/,/ /g' <<<"$2")
+  [[ $1 == --hostfile ]] && HOSTS=$(awk '!/#/ { print $1 }' "$2" | xargs) && cp "$2" "$NOTES-file"
+  shift 2
+done
+exec "$@"
+LISTER
+chmod +x "$work/bin/lister"
+any=(input/demo.toml --output "$SAVES" --set train.questions_per_step=8)
+supervised 0 "n2.cluster is left out, where ranks failed twice; the other ranks take the same steps" \
+  "supervise.sh leaves a host of a list out" "137Ks 137K 0" "${any[@]}" -- lister --host n1:2,n2:2,n3:2 -np 6
+called "with its share of the ranks" --host n1:2,n3:2 -np 4 env BOVILA_RESTARTED=1 rank "${any[@]}"
+printf '# ours\nn1 slots=4\n\nn2 slots=2\n' >"$work/hosts"
+supervised 0 "n2 is left out" "and of a file" "137ks 137k 0" "${any[@]}" -- lister --hostfile "$work/hosts" -np 3
+[[ $(<"$NOTES-file") == "n1 slots=4" && $(sed -n 4p "$NOTES") == 2 ]] && ok "in a copy of it" ||
+  fail "in a copy of it" "$(<"$NOTES-file") $(<"$NOTES")"
+[[ ! -e $(sed -n 2p "$NOTES") ]] && ok "which is removed" || fail "which is removed" "$(sed -n 2p "$NOTES")"
+supervised 0 "there are no ranks without n2, where ranks failed twice: it stays" \
+  "a host stays where its ranks are no whole number" "137ks 137k 0" "${any[@]}" -- lister --host n1,n2 -np 3
+supervised 0 "there are no ranks without n2" "or no other host is named" "137ks 137k 0" "${any[@]}" -- \
+  lister --host n2 -np 3
+supervised 0 "there are no ranks without n2" "or none at all" "137ks 137k 0" "${any[@]}" -- lister -np 2
+export BAD_HOSTS=n2
+supervised 0 "n2 is left out, where the self-check fails" "supervise.sh has each host checked" 0 \
+  "${any[@]}" --set run.self_check=true -- lister --host n1,n2 -np 2
+called "and starts the ranks on the others" --host n1 -np 1 rank "${any[@]}" --set run.self_check=true
+unset BAD_HOSTS
 
 # --- restarts: at most so many in a row without a newer checkpoint -------------------------------
 # restart STATUS TEXT NAME COUNT [VARIABLE=VALUE]...: the job's start after so many restarts.

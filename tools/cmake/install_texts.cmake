@@ -17,7 +17,7 @@ foreach(file ${files})
   file(INSTALL "${made}/${name}" DESTINATION "${jobs}")
 endforeach()
 file(INSTALL "${source}/jobs/run.sh" "${source}/jobs/supervise.sh" "${source}/jobs/restarts.bash"
-             "${source}/jobs/hosts.bash" "${source}/jobs/maintenance.bash"
+             "${source}/jobs/hosts.bash" "${source}/jobs/mpirun_hosts.bash" "${source}/jobs/maintenance.bash"
      DESTINATION "${jobs}" USE_SOURCE_PERMISSIONS)
 
 file(READ "${source}/tools/cmake/modulefile.in" text)
