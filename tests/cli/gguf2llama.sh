@@ -100,6 +100,10 @@ print(math.exp(torch.nn.functional.cross_entropy(logits[:-1], torch.tensor(ids[1
 END
   printf %s "$text" | "$bin/perplexity" "$work/llama" >said
   holds "abs(load('said') - load('expected')) < 0.02"
+  printf %s "$text" | "$bin/perplexity" "$work/llama" bf16 >said
+  holds "abs(load('said') / load('expected') - 1) < 0.02"
+  exits 2 "$bin/perplexity" "$work/llama" int7
+  says_once "'int7' is no form of weights, expected computed, bf16, fp16, int8, nf4, nf4-dq"
   exits 2 "$bin/perplexity" "$work/llama"
   says_once "expected a text on standard input"
   exits 2 "$bin/perplexity" nowhere
