@@ -403,6 +403,7 @@ test_the_sweeps_that_are_here_are_valid_and_their_decks_take_every_variant() {
   mkdir -p output
   ln -s "$root/input" input
   exits 0 "$bin/pth2h5" input/demo/data/star/clipvitl14.pth output/demo/features
+  exits 0 sweep input/sweeps/luck.toml --check
   exits 0 sweep input/sweeps/demo.toml --check
   [[ $(grep -c ": fits together" said) == 5 ]]
 }
