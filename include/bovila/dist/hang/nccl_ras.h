@@ -11,8 +11,7 @@ namespace bovila {
 /// listener is no RAS service. Asked at NCCL_RAS_ADDR, by default at localhost:28028: where several
 /// jobs share a node, one of them has the port, so that the answer may be another job's, and names
 /// its processes. Not collective. Takes until NCCL has heard of all its processes, seconds where one
-/// is gone, and never longer than `limit` once
-/// the address is found.
+/// is gone, and never longer than `limit` once the address is found.
 /// Source: NCCL's user guide, "RAS".
 std::string nccl_ras_status(std::chrono::milliseconds limit);
 
