@@ -3,6 +3,7 @@
 # else 1. Sourced by jobs/supervise.sh, whose `launcher` is read at the start; words that name no hosts,
 # as a scheduler's mpirun has them, leave hosts_in_use with nothing to say.
 
+all_words=()   # the launcher's, as they were typed
 host_places=() # "a:4" or "a slots=4", as mpirun is given them
 hosts_word=    # place in the launcher's words of the list or of the file's name
 hosts_file=    # a file that mpirun is given in the place of the user's
@@ -80,15 +81,17 @@ launch_on() {
   launcher=("${words[@]}")
 }
 
+remove_hosts_file() { [[ -z $hosts_file ]] || rm -f "$hosts_file"; }
+
 leave_hosts_out() {
   local hosts
   mapfile -t hosts < <(hosts_in_use)
   launch_on "${hosts[@]}"
 }
 
-check_host() {
-  local before=("${launcher[@]}") ended=0
-  launch_on "$1" && "${launcher[@]}" "$BOVILA" --self-check || ended=$?
-  launcher=("${before[@]}")
-  return $ended
-}
+# In a shell of its own, with a file of its own: the ranks' words and their file stay.
+check_host() (
+  hosts_file=
+  trap remove_hosts_file EXIT
+  launch_on "$1" && "${launcher[@]}" "$BOVILA" --self-check
+)

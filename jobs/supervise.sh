@@ -53,7 +53,7 @@ may_go_on() { [[ -z $stopping ]]; }
 come_back_without() { return 1; } # nothing else has other hosts
 
 trap pass_on TERM USR1 USR2
-trap '[[ -z $hosts_file ]] || rm -f "$hosts_file"' EXIT
+trap remove_hosts_file EXIT
 trap 'stopping=yes' INT # the terminal sends it to mpirun itself
 read_arguments "$@"
 read_site_file

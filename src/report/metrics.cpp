@@ -266,18 +266,18 @@ std::string StepTimer::record(int64_t step, int64_t questions, const TeamTimes& 
   const double seconds = std::max(taken.count(), 1e-9);
   const double tokens_per_s = static_cast<double>(team.mean.tokens) / seconds;
   ordered_json row = {{"step", step},
-                            {"time", seconds_since_1970()},
-                            {"questions_per_s", static_cast<double>(questions) / seconds},
-                            {"tokens_per_s", tokens_per_s},
-                            {"data_s", team.mean.data_s},
-                            {"compute_s", team.mean.compute_s},
-                            {"others_s", team.mean.others_s},
-                            {"update_s", team.mean.update_s},
-                            {"checkpoint_s", checkpoint_s},
-                            {"slowest", team.slowest_name},
-                            {"slowest_s", team.slowest_s},
-                            {"fastest", team.fastest_name},
-                            {"fastest_s", team.fastest_s}};
+                      {"time", seconds_since_1970()},
+                      {"questions_per_s", static_cast<double>(questions) / seconds},
+                      {"tokens_per_s", tokens_per_s},
+                      {"data_s", team.mean.data_s},
+                      {"compute_s", team.mean.compute_s},
+                      {"others_s", team.mean.others_s},
+                      {"update_s", team.mean.update_s},
+                      {"checkpoint_s", checkpoint_s},
+                      {"slowest", team.slowest_name},
+                      {"slowest_s", team.slowest_s},
+                      {"fastest", team.fastest_name},
+                      {"fastest_s", team.fastest_s}};
   if (peak_tokens_per_s_ > 0) row["share_of_peak"] = tokens_per_s / peak_tokens_per_s_;
   return row.dump();
 }

@@ -42,11 +42,9 @@ TeamTimes gather_times(const StepTimes& mine, const std::vector<std::string>& ho
 }
 
 double peak_tokens_per_s(const LlamaParams& llama, int64_t ranks, double tflops) {
-  const int64_t attention = 2 * llama.dim * (llama.dim + llama.kv_dim());  // wq, wo; wk, wv
-  const int64_t feed_forward = 3 * llama.dim * llama.hidden_dim();
-  const auto numbers = static_cast<double>(llama.n_layers * (attention + feed_forward));
   constexpr double kOperations = 4;
-  return static_cast<double>(ranks) * tflops * 1e12 / (kOperations * numbers);
+  return static_cast<double>(ranks) * tflops * 1e12 /
+         (kOperations * static_cast<double>(llama.num_in_layers()));
 }
 
 }  // namespace bovila

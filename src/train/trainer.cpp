@@ -180,8 +180,8 @@ void Trainer::train_epoch() {
   const auto noise = named_noise(static_cast<uint64_t>(config_.train.seed), epoch_,
                                  model_.llama().params().vocab_size);
   Progress progress(config_.output.log_every_steps, !is_root());
-  StepTimer timer(peak_tokens_per_s(model_.llama().params(), ranks_.all().size(),
-                                    config_.run.peak_tflops));
+  StepTimer timer(
+      peak_tokens_per_s(model_.llama().params(), ranks_.all().size(), config_.run.peak_tflops));
   for (const StepPlan& plan : steps) {
     const double lr = learning_rate_now();
     const LossConfig losses = losses_at(config_.loss, epoch_now());

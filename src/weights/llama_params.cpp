@@ -53,6 +53,12 @@ int64_t LlamaParams::hidden_dim() const {
   return multiple_of * ((wide + multiple_of - 1) / multiple_of);
 }
 
+int64_t LlamaParams::num_in_layers() const {
+  const int64_t attention = 2 * dim * (dim + kv_dim());  // wq, wo; wk, wv
+  const int64_t feed_forward = 3 * dim * hidden_dim();
+  return n_layers * (attention + feed_forward);
+}
+
 void check_params(const LlamaParams& params, const std::string& path,
                   int64_t tokenizer_vocab_size) {
   const auto require = [&](bool ok, const char* what) {

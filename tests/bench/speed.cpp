@@ -235,13 +235,6 @@ Bovila make_model(const Settings& s, const LlamaParams& p, torch::Device device,
   return {Llama(std::move(weights), s.recompute, group), std::move(parameters)};
 }
 
-/// Elements of the frozen matrices of all layers.
-double layer_weights(const LlamaParams& p) {
-  return static_cast<double>(p.n_layers) *
-         static_cast<double>(2 * p.dim * p.dim + 2 * p.dim * p.kv_dim() +
-                             3 * p.dim * p.hidden_dim());
-}
-
 /// Of all threads of this process, the kernel's time for it too.
 double cpu_seconds() {
   timespec time{};
@@ -464,7 +457,7 @@ void run(Settings s, int argc, char** argv) {
       {"cpu_seconds_a_question", cpu / static_cast<double>(done.questions)},
       {"questions_a_second", questions / seconds},
       {"tokens_a_second", static_cast<double>(done.tokens * grid.data().size()) / seconds},
-      {"layer_gflops", operations * layer_weights(p) *
+      {"layer_gflops", operations * static_cast<double>(p.num_in_layers()) *
                            static_cast<double>(done.tokens * grid.data().size()) / seconds / 1e9},
       {"products_a_question", products / static_cast<double>(done.questions)},
       {"product_gflops_a_rank", products / seconds / 1e9},

@@ -357,6 +357,10 @@ export BAD_HOSTS=n2
 supervised 0 "n2 is left out, where the self-check fails" "supervise.sh has each host checked" 0 \
   "${any[@]}" --set run.self_check=true -- lister --host n1,n2 -np 2
 called "and starts the ranks on the others" --host n1 -np 1 rank "${any[@]}" --set run.self_check=true
+supervised 0 "n2 is left out, where the self-check fails" "and each host of a file" 0 \
+  "${any[@]}" --set run.self_check=true -- lister --hostfile "$work/hosts" -np 3
+[[ $(<"$NOTES-file") == "n1 slots=4" && $(sed -n 4p "$NOTES") == 2 ]] && ok "the ranks' file is theirs" ||
+  fail "the ranks' file is theirs" "$(<"$NOTES-file") $(<"$NOTES")"
 unset BAD_HOSTS
 
 # --- restarts: at most so many in a row without a newer checkpoint -------------------------------

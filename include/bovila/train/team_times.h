@@ -1,4 +1,5 @@
-// All ranks' times of a step put together, and what they could be at most. Fed by train/train_step.h; used by train/trainer.h.
+// All ranks' times of a step put together, and the tokens a second that would be their peak.
+// Fed by train/train_step.h; used by train/trainer.h.
 #pragma once
 
 #include <string>

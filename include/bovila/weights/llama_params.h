@@ -29,6 +29,8 @@ struct LlamaParams {
   /// SwiGLU's width; where it is not given, as SPEC 2 has it:
   /// multiple_of * ceil(int(ffn_dim_multiplier * int(8D/3)) / multiple_of).
   int64_t hidden_dim() const;
+  /// Numbers in the matrices of all layers.
+  int64_t num_in_layers() const;
 };
 
 /// Reads what the folder holds: Meta's params.json, Hugging Face's config.json, or the program's

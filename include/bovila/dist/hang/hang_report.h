@@ -19,7 +19,7 @@ struct HangReport {
   int pid = 0;
   std::string device;
   std::string nccl_status;  ///< of all ranks by NCCL itself (nccl_ras.h), for a host's lowest rank
-  double time = 0;  ///< seconds since 1970
+  double time = 0;          ///< seconds since 1970
   /// Whether the loop of a wait turned while this was written; it does not within a library's call.
   bool is_polling = false;
   CollectiveRecord::Snapshot record;

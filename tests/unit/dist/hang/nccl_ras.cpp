@@ -6,7 +6,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <cstdlib>
 #include <functional>
 #include <thread>
@@ -33,8 +32,7 @@ void say(int client, const std::string& words) {
 /// client be talked to.
 class Server {
  public:
-  explicit Server(std::function<void(int client)> talk)
-      : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+  explicit Server(std::function<void(int client)> talk) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in place{};
     place.sin_family = AF_INET;
     place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
